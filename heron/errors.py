@@ -1,0 +1,92 @@
+"""Every error that HERON raises on purpose.
+
+HeronError
+├── MessagingError
+│   ├── InvalidMessageError (ValueError)     a bad id, payload, channel or lane row
+│   ├── BrokerClosedError (RuntimeError)     any use of a broker after ``close()``
+│   └── QueueFullError (RuntimeError)        a bounded queue that may not drop
+├── AgentError (RuntimeError)                an agent without a broker or an upstream
+├── HierarchyError (ValueError)              a tree that is no tree, or does not fit its environment
+├── ConfigurationError (ValueError)          an option, space or policy that cannot work
+├── RunError (ValueError)                    a folder that holds no readable run
+└── EnvError
+    ├── EnvCreationError (RuntimeError)      a factory that raised, or made something unusable
+    ├── EnvStepError (RuntimeError)          an environment that raised in ``reset`` or ``step``
+    ├── UnknownEnvError (KeyError)           an env_id or index that does not exist
+    ├── ResetRequiredError (RuntimeError)    a step before the first reset or after the episode's end
+    ├── DecisionRequiredError (RuntimeError) an environment step while a coordinator's decision is due
+    ├── InvalidActionError (ValueError)      wrong shape or dtype, NaN, or outside its space
+    └── InvalidObservationError (ValueError) an observation outside its space
+"""
+
+
+class HeronError(Exception):
+    """Base of every error that HERON raises on purpose."""
+
+    def __str__(self) -> str:
+        # KeyError would show the message as a quoted repr.
+        return Exception.__str__(self)
+
+
+class MessagingError(HeronError):
+    """Something went wrong between a sender and a recipient."""
+
+
+class InvalidMessageError(MessagingError, ValueError):
+    """An id, payload, channel name or lane row is not what messaging can carry."""
+
+
+class BrokerClosedError(MessagingError, RuntimeError):
+    """The broker was used after ``close()``."""
+
+
+class QueueFullError(MessagingError, RuntimeError):
+    """A queue with ``overflow="error"`` is full; the message was not accepted."""
+
+
+class AgentError(HeronError, RuntimeError):
+    """An agent was asked for something that it is not set up for."""
+
+
+class HierarchyError(HeronError, ValueError):
+    """The hierarchy is not a tree, or does not fit the environment's agents."""
+
+
+class ConfigurationError(HeronError, ValueError):
+    """An option, a space or a policy cannot work as given."""
+
+
+class RunError(HeronError, ValueError):
+    """A folder does not hold a run that can be read."""
+
+
+class EnvError(HeronError):
+    """Something about one or more environment copies."""
+
+
+class EnvCreationError(EnvError, RuntimeError):
+    """A factory raised, or returned something that is not a usable environment."""
+
+
+class EnvStepError(EnvError, RuntimeError):
+    """An environment copy raised in ``reset`` or ``step``."""
+
+
+class UnknownEnvError(EnvError, KeyError):
+    """No environment copy has this id or index."""
+
+
+class ResetRequiredError(EnvError, RuntimeError):
+    """A copy was used before its first reset, or stepped after its episode ended."""
+
+
+class DecisionRequiredError(EnvError, RuntimeError):
+    """The environment was stepped while a coordinator's decision was due."""
+
+
+class InvalidActionError(EnvError, ValueError):
+    """An action has the wrong shape or dtype, holds NaN, or lies outside its space."""
+
+
+class InvalidObservationError(EnvError, ValueError):
+    """An environment returned an observation outside its declared space."""

@@ -1,0 +1,38 @@
+"""Publish and subscribe between agents: messages, channels, brokers and lanes."""
+
+from heron.messaging.base import (
+    BROADCAST_ID,
+    AgentChannels,
+    ChannelManager,
+    ChannelRegistry,
+    Lane,
+    LaneBatch,
+    Message,
+    MessageBroker,
+    MessageType,
+    MessageTypeRegistry,
+    ParsedChannel,
+    Route,
+    Schema,
+    Subscription,
+)
+from heron.messaging.in_memory_broker import BrokerStatistics, InMemoryBroker
+
+__all__ = [
+    "BROADCAST_ID",
+    "AgentChannels",
+    "BrokerStatistics",
+    "ChannelManager",
+    "ChannelRegistry",
+    "InMemoryBroker",
+    "Lane",
+    "LaneBatch",
+    "Message",
+    "MessageBroker",
+    "MessageType",
+    "MessageTypeRegistry",
+    "ParsedChannel",
+    "Route",
+    "Schema",
+    "Subscription",
+]

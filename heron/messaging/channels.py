@@ -1,0 +1,251 @@
+"""Names of channels: one route, one name, and back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypedDict
+from urllib.parse import unquote
+
+from heron.errors import InvalidMessageError
+from heron.messaging.message import check_id
+
+_ACTION: Final = "action"
+_INFO: Final = "info"
+_BROADCAST: Final = "broadcast"
+_STATE_UPDATES: Final = "state_updates"
+_RESULTS: Final = "results"
+_STANDARD_TYPES: Final = frozenset({_ACTION, _INFO, _BROADCAST, _STATE_UPDATES, _RESULTS})
+
+_PREFIX: Final = "env_"
+_PART: Final = "__"
+_TO: Final = "_to_"
+
+
+class AgentChannels(TypedDict):
+    """The channels one agent listens to and those it publishes to."""
+
+    subscribe: list[str]
+    publish: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedChannel:
+    """What a channel name of ``ChannelManager`` says.
+
+    Attributes:
+        env_id: The environment copy.
+        channel_type: ``"action"``, ``"info"``, ``"broadcast"``, ``"state_updates"``, ``"results"``, or the
+            user's own type.
+        sender_id: Who sends, on action and info channels.
+        recipient_id: Who receives, on action and info channels.
+        agent_id: Whose channel it is, on every other kind but state updates.
+    """
+
+    env_id: str
+    channel_type: str
+    sender_id: str | None = None
+    recipient_id: str | None = None
+    agent_id: str | None = None
+
+
+class ChannelManager:
+    """Consistent channel names, ``env_{env_id}__{channel_type}__{details}``.
+
+    Names are injective: two different routes never share one. To that end an id with ``__`` or ``_to_`` in it
+    (or ``%``, or at an end something that would run into a separator) is percent-escaped; any other id stands
+    in the name as it is. ``parse`` inverts every name.
+    """
+
+    @staticmethod
+    def action_channel(upstream_id: str, node_id: str, env_id: str) -> str:
+        """Name of the channel on which ``upstream_id`` commands ``node_id``.
+
+        >>> ChannelManager.action_channel("coordinator_1", "field_1", "env_0")
+        'env_env_0__action__coordinator_1_to_field_1'
+        """
+        return _name(env_id, _ACTION, _route(("upstream_id", upstream_id), ("node_id", node_id)))
+
+    @staticmethod
+    def info_channel(node_id: str, upstream_id: str, env_id: str) -> str:
+        """Name of the channel on which ``node_id`` informs ``upstream_id``.
+
+        >>> ChannelManager.info_channel("field_1", "coordinator_1", "env_0")
+        'env_env_0__info__field_1_to_coordinator_1'
+        """
+        return _name(env_id, _INFO, _route(("node_id", node_id), ("upstream_id", upstream_id)))
+
+    @staticmethod
+    def broadcast_channel(agent_id: str, env_id: str) -> str:
+        """Name of the channel on which ``agent_id`` speaks to all that listen.
+
+        >>> ChannelManager.broadcast_channel("coordinator_1", "env_0")
+        'env_env_0__broadcast__coordinator_1'
+        """
+        return _name(env_id, _BROADCAST, _escape("agent_id", agent_id))
+
+    @staticmethod
+    def state_update_channel(env_id: str) -> str:
+        """Name of the channel for updates of the environment's state.
+
+        >>> ChannelManager.state_update_channel("env_0")
+        'env_env_0__state_updates'
+        """
+        return _name(env_id, _STATE_UPDATES)
+
+    @staticmethod
+    def result_channel(env_id: str, agent_id: str) -> str:
+        """Name of the channel for the results of ``agent_id``.
+
+        >>> ChannelManager.result_channel("env_0", "field_1")
+        'env_env_0__results__field_1'
+        """
+        return _name(env_id, _RESULTS, _escape("agent_id", agent_id))
+
+    @staticmethod
+    def custom_channel(channel_type: str, env_id: str, agent_id: str) -> str:
+        """Name of a channel of the user's own type; see ``ChannelRegistry``.
+
+        Raises:
+            InvalidMessageError: If ``channel_type`` is one of the standard types, whose names it would share.
+
+        >>> ChannelManager.custom_channel("market", "env_0", "trader_1")
+        'env_env_0__market__trader_1'
+        """
+        if channel_type in _STANDARD_TYPES:
+            raise InvalidMessageError(
+                f"channel_type {channel_type!r} is a standard type: use ChannelManager's own method for it"
+            )
+        return _name(env_id, _escape("channel_type", channel_type), _escape("agent_id", agent_id))
+
+    @staticmethod
+    def agent_channels(
+        agent_id: str, upstream_id: str | None, subordinate_ids: Iterable[str], env_id: str
+    ) -> AgentChannels:
+        """All standard channels of one agent.
+
+        It listens to its own actions, its upstream's broadcasts, its subordinates' infos and the state
+        updates; it publishes its own broadcasts and results, its infos and its subordinates' actions.
+
+        Args:
+            agent_id: The agent.
+            upstream_id: Who commands it, or None.
+            subordinate_ids: Whom it commands.
+            env_id: The environment copy.
+
+        Returns:
+            A dict of two lists of names, ``"subscribe"`` and ``"publish"``.
+        """
+        if isinstance(subordinate_ids, str):
+            raise InvalidMessageError(f"subordinate_ids must be a list of ids, got {subordinate_ids!r}")
+        subordinates = list(subordinate_ids)
+        manager = ChannelManager
+        subscribe = [manager.info_channel(node, agent_id, env_id) for node in subordinates]
+        publish = [manager.action_channel(agent_id, node, env_id) for node in subordinates]
+        if upstream_id is not None:
+            subscribe.insert(0, manager.action_channel(upstream_id, agent_id, env_id))
+            subscribe.append(manager.broadcast_channel(upstream_id, env_id))
+            publish.insert(0, manager.info_channel(agent_id, upstream_id, env_id))
+        subscribe.append(manager.state_update_channel(env_id))
+        publish += [manager.broadcast_channel(agent_id, env_id), manager.result_channel(env_id, agent_id)]
+        return {"subscribe": subscribe, "publish": publish}
+
+    @staticmethod
+    def parse(name: str) -> ParsedChannel:
+        """What a name made by this class says.
+
+        Raises:
+            InvalidMessageError: If no method of this class returns ``name``.
+
+        >>> ChannelManager.parse("env_env_0__action__coordinator_1_to_field_1").recipient_id
+        'field_1'
+        """
+        parsed = _parse(check_id("channel", name))
+        if parsed is None or _unparse(parsed) != name:
+            raise InvalidMessageError(
+                f"channel {name!r} is not a name of ChannelManager: expected "
+                "'env_{env_id}__{channel_type}__{details}'"
+            )
+        return parsed
+
+
+def _escape(what: str, value: str) -> str:
+    """``value`` without any run of characters that separates the parts of a name.
+
+    The first ``_to_`` of an escaped route is then its separator: no escaped id contains one, and none
+    ends in ``_to``, so none can start before the separator does.
+    """
+    text = check_id(what, value)
+    if "_" not in text and "%" not in text:
+        return text
+    text = text.replace("%", "%25")
+    if text.startswith("_"):
+        text = "%5F" + text[1:]
+    if text.endswith("_"):
+        text = text[:-1] + "%5F"
+    while _PART in text:
+        text = text.replace(_PART, "%5F%5F")
+    while _TO in text:
+        text = text.replace(_TO, "%5Fto_")
+    return text[:-3] + "%5Fto" if text.endswith("_to") else text
+
+
+def _route(sender: tuple[str, str], recipient: tuple[str, str]) -> str:
+    return f"{_escape(*sender)}{_TO}{_escape(*recipient)}"
+
+
+def _name(env_id: str, *parts: str) -> str:
+    return _PREFIX + _PART.join((_escape("env_id", env_id), *parts))
+
+
+def _parse(name: str) -> ParsedChannel | None:
+    env_id, *rest = name.removeprefix(_PREFIX).split(_PART)
+    match rest:
+        case ["state_updates"]:
+            return ParsedChannel(unquote(env_id), _STATE_UPDATES)
+        case ["action" | "info" as kind, route]:
+            sender, _, recipient = route.partition(_TO)
+            return ParsedChannel(unquote(env_id), kind, unquote(sender), unquote(recipient))
+        case [kind, agent]:
+            return ParsedChannel(unquote(env_id), unquote(kind), agent_id=unquote(agent))
+    return None
+
+
+def _unparse(parsed: ParsedChannel) -> str | None:
+    """The name that says ``parsed``, or None where there is none."""
+    env_id, kind = parsed.env_id, parsed.channel_type
+    sender, recipient, agent = parsed.sender_id, parsed.recipient_id, parsed.agent_id
+    try:
+        if sender is not None and recipient is not None:
+            return _name(env_id, kind, _route(("sender_id", sender), ("recipient_id", recipient)))
+        if agent is not None:
+            return _name(env_id, _escape("channel_type", kind), _escape("agent_id", agent))
+        return _name(env_id, kind)
+    except InvalidMessageError:
+        return None
+
+
+class ChannelRegistry:
+    """The custom channel types of the user's domain, with a description of each.
+
+    One registry for the whole process. It documents; ``ChannelManager.custom_channel`` does not require it.
+    """
+
+    _descriptions: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def register(cls, channel_type: str, description: str = "") -> None:
+        """Register a custom channel type; registering it again replaces the description.
+
+        Raises:
+            InvalidMessageError: If the name is empty or no string.
+        """
+        cls._descriptions[check_id("channel_type", channel_type)] = description
+
+    @classmethod
+    def is_registered(cls, channel_type: str) -> bool:
+        """Whether the custom channel type is registered."""
+        return channel_type in cls._descriptions
+
+    @classmethod
+    def get_all(cls) -> dict[str, str]:
+        """All custom channel types with their descriptions, as a new dict."""
+        return dict(cls._descriptions)

@@ -1,0 +1,318 @@
+"""The broker for one process: thread-safe, isolated by environment, as fast as Python allows."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Literal
+
+from heron.errors import BrokerClosedError, ConfigurationError, InvalidMessageError, QueueFullError
+from heron.messaging.base import MessageBroker, Subscription
+from heron.messaging.channels import ChannelManager
+from heron.messaging.message import Message, check_id
+
+logger = logging.getLogger(__name__)
+
+Callback = Callable[[Message], None]
+Numbered = tuple[int, Message]
+"""A message with its place in the order of all publications."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatistics:
+    """A broker's state at one moment.
+
+    Attributes:
+        messages: Messages that wait, broadcasts counted once.
+        channels: Channels that exist.
+        deepest_channel: The channel on which most messages wait, or None if none does.
+        deepest: How many wait there.
+        published: Messages accepted since the broker was made.
+        dropped: Messages that a bounded queue dropped for newer ones.
+        bytes: Memory of the waiting messages in bytes, None where the broker cannot know it.
+    """
+
+    messages: int
+    channels: int
+    deepest_channel: str | None
+    deepest: int
+    published: int
+    dropped: int
+    bytes: int | None = None
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    """What waits on one channel for the agents of one environment copy.
+
+    Broadcasts stay until the environment is cleared, because an agent that has not consumed yet may still do
+    so. ``seen`` holds how many broadcasts, counted from the first ever, each agent has received.
+    """
+
+    direct: dict[str, list[Numbered]] = field(default_factory=dict)
+    broadcasts: list[Numbered] = field(default_factory=list)
+    forgotten: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def waiting(self) -> Iterator[Numbered]:
+        for queue in self.direct.values():
+            yield from queue
+        yield from self.broadcasts
+
+    def __len__(self) -> int:
+        return sum(map(len, self.direct.values())) + len(self.broadcasts)
+
+    def unseen(self, recipient_id: str) -> list[Numbered]:
+        start = self.seen.get(recipient_id, 0) - self.forgotten
+        return self.broadcasts[max(start, 0) :]
+
+    def forget_broadcasts(self, number: int) -> None:
+        del self.broadcasts[:number]
+        self.forgotten += number
+
+    def clear(self) -> None:
+        self.direct.clear()
+        self.broadcasts.clear()
+        self.forgotten = 0
+        self.seen.clear()
+
+
+class ChannelsView(Mapping[str, list[Message]]):
+    """A live, read-only mapping of channel names to the messages that wait there, oldest first.
+
+    Each list is made when asked for: changing it changes nothing in the broker.
+    """
+
+    def __init__(self, broker: "InMemoryBroker") -> None:
+        self._broker = broker
+
+    def __getitem__(self, name: str) -> list[Message]:
+        with self._broker.lock:
+            mailboxes = self._broker._mailboxes[name].values()  # noqa: SLF001
+            numbered = [item for mailbox in mailboxes for item in mailbox.waiting()]
+        return _in_order(numbered)
+
+    def __iter__(self) -> Iterator[str]:
+        with self._broker.lock:
+            return iter(list(self._broker._mailboxes))  # noqa: SLF001
+
+    def __len__(self) -> int:
+        return len(self._broker._mailboxes)  # noqa: SLF001
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._broker._mailboxes  # noqa: SLF001
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class InMemoryBroker(MessageBroker):
+    """Thread-safe broker for environments in one process.
+
+    ``consume`` costs as much as what it returns, and ``clear_environment`` as much as that environment's own
+    channels, however many others there are. A message that is never consumed waits until its environment is
+    cleared; ``statistics()`` shows where they pile up.
+
+    Pickling or copying a broker gives an *empty* broker of the same configuration: messages, channels and
+    subscribers belong to the process.
+
+    Args:
+        max_queue: The most messages that may wait for one recipient on one channel of one environment copy
+            (and as many broadcasts there). None, the default, sets no bound.
+        overflow: What a full queue does with one more message: ``"drop_oldest"`` makes room,
+            ``"error"`` raises ``QueueFullError`` and leaves everything as it was. A full queue of broadcasts
+            first forgets those that every agent which ever consumed there has received.
+
+    Attributes:
+        subscribers: Channel name -> list of callbacks, in the order of subscription.
+        lock: Guards everything. It is held for moments only, and never while a callback runs.
+
+    Raises:
+        ConfigurationError: If ``max_queue`` is not a positive integer or ``overflow`` is unknown.
+
+    >>> from heron.messaging import Message, MessageType
+    >>> broker = InMemoryBroker()
+    >>> broker.publish("news", Message("env_0", "a", "b", 0.0, MessageType.INFO, {"x": 1}))
+    >>> [message.payload for message in broker.consume("news", "b", "env_0")]
+    [{'x': 1}]
+    """
+
+    subscribers: dict[str, list[Callback]]
+
+    def __init__(
+        self, max_queue: int | None = None, overflow: Literal["drop_oldest", "error"] = "drop_oldest"
+    ) -> None:
+        if max_queue is not None and (
+            not isinstance(max_queue, int) or isinstance(max_queue, bool) or max_queue < 1
+        ):
+            raise ConfigurationError(f"max_queue must be a positive integer or None, got {max_queue!r}")
+        if overflow not in ("drop_oldest", "error"):
+            raise ConfigurationError(f"overflow must be 'drop_oldest' or 'error', got {overflow!r}")
+        self.max_queue = max_queue
+        self.overflow = overflow
+        self.lock = threading.Lock()
+        self.subscribers = {}
+        # One mailbox a channel and environment, reachable from either side.
+        self._mailboxes: dict[str, dict[str, _Mailbox]] = {}
+        self._environments: dict[str, dict[str, _Mailbox]] = {}
+        self._numbers = count()
+        self._published = 0
+        self._dropped = 0
+        self._closed = False
+
+    @property
+    def channels(self) -> Mapping[str, list[Message]]:
+        """Channel name -> messages that wait there, oldest first; live and read-only.
+
+        A broadcast waits until its environment is cleared, since any agent may still consume it.
+        """
+        return ChannelsView(self)
+
+    def create_channel(self, channel_name: str) -> None:
+        check_id("channel", channel_name)
+        with self.lock:
+            self._check_open()
+            if channel_name in self._mailboxes:
+                return
+            self._mailboxes[channel_name] = {}
+            try:
+                env_id = ChannelManager.parse(channel_name).env_id
+            except InvalidMessageError:
+                return
+            self._mailbox(channel_name, env_id)
+
+    def publish(self, channel: str, message: Message) -> None:
+        check_id("channel", channel)
+        if not isinstance(message, Message):
+            raise InvalidMessageError(f"channel {channel!r} carries Message objects, got {message!r}")
+        with self.lock:
+            self._check_open()
+            self._enqueue(self._mailbox(channel, message.env_id), channel, message)
+            callbacks = tuple(self.subscribers.get(channel, ()))
+        for callback in callbacks:
+            try:
+                callback(message)
+            except Exception:
+                logger.exception("a subscriber of channel %r of %r raised", channel, message.env_id)
+
+    def consume(self, channel: str, recipient_id: str, env_id: str, clear: bool = True) -> list[Message]:
+        check_id("channel", channel)
+        check_id("recipient_id", recipient_id)
+        check_id("env_id", env_id)
+        with self.lock:
+            self._check_open()
+            mailbox = self._environments.get(env_id, {}).get(channel)
+            if mailbox is None:
+                return []
+            direct = mailbox.direct.get(recipient_id, [])
+            unseen = mailbox.unseen(recipient_id) if mailbox.broadcasts else []
+            if clear:
+                mailbox.direct.pop(recipient_id, None)
+                if unseen:
+                    mailbox.seen[recipient_id] = mailbox.forgotten + len(mailbox.broadcasts)
+            return _in_order(direct + unseen) if unseen else [message for _, message in direct]
+
+    def subscribe(self, channel: str, callback: Callback) -> Subscription:
+        check_id("channel", channel)
+        if not callable(callback):
+            raise InvalidMessageError(f"channel {channel!r} needs a callback to call, got {callback!r}")
+        self.create_channel(channel)
+        with self.lock:
+            self._check_open()
+            self.subscribers.setdefault(channel, []).append(callback)
+        return _CallbackSubscription(self, channel, callback)
+
+    def clear_environment(self, env_id: str) -> None:
+        check_id("env_id", env_id)
+        with self.lock:
+            self._check_open()
+            for mailbox in self._environments.get(env_id, {}).values():
+                mailbox.clear()
+
+    def get_environment_channels(self, env_id: str) -> list[str]:
+        check_id("env_id", env_id)
+        with self.lock:
+            self._check_open()
+            return list(self._environments.get(env_id, ()))
+
+    def statistics(self) -> BrokerStatistics:
+        """What waits where, at this moment.
+
+        Raises:
+            BrokerClosedError: If the broker was closed.
+        """
+        with self.lock:
+            self._check_open()
+            depths = {name: sum(map(len, boxes.values())) for name, boxes in self._mailboxes.items()}
+            published, dropped = self._published, self._dropped
+        deepest = max(depths.values(), default=0)
+        name = next((name for name, depth in depths.items() if depth == deepest), None) if deepest else None
+        return BrokerStatistics(sum(depths.values()), len(depths), name, deepest, published, dropped)
+
+    def close(self) -> None:
+        with self.lock:
+            self._closed = True
+            self._mailboxes.clear()
+            self._environments.clear()
+            self.subscribers.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.max_queue, self.overflow)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BrokerClosedError("the broker is closed: make a new InMemoryBroker()")
+
+    def _mailbox(self, channel: str, env_id: str) -> _Mailbox:
+        environment = self._environments.setdefault(env_id, {})
+        mailbox = environment.get(channel)
+        if mailbox is None:
+            mailbox = environment[channel] = _Mailbox()
+            self._mailboxes.setdefault(channel, {})[env_id] = mailbox
+        return mailbox
+
+    def _enqueue(self, mailbox: _Mailbox, channel: str, message: Message) -> None:
+        broadcast = message.is_broadcast
+        queue = mailbox.broadcasts if broadcast else mailbox.direct.setdefault(message.recipient_id, [])
+        if self.max_queue is not None and len(queue) >= self.max_queue:
+            self._make_room(mailbox, channel, message, broadcast)
+        queue.append((next(self._numbers), message))
+        self._published += 1
+
+    def _make_room(self, mailbox: _Mailbox, channel: str, message: Message, broadcast: bool) -> None:
+        if broadcast:
+            received = min(mailbox.seen.values(), default=0) - mailbox.forgotten
+            if received > 0:
+                mailbox.forget_broadcasts(received)
+                return
+        if self.overflow == "error":
+            raise QueueFullError(
+                f"channel {channel!r} of {message.env_id!r}: {self.max_queue} messages already wait for "
+                f"{message.recipient_id!r} (max_queue={self.max_queue}); consume or clear them first"
+            )
+        self._dropped += 1
+        if broadcast:
+            mailbox.forget_broadcasts(1)
+        else:
+            del mailbox.direct[message.recipient_id][0]
+
+
+class _CallbackSubscription(Subscription):
+    def __init__(self, broker: InMemoryBroker, channel: str, callback: Callback) -> None:
+        self._broker = broker
+        self._channel = channel
+        self._callback: Callback | None = callback
+
+    def unsubscribe(self) -> None:
+        with self._broker.lock:
+            callbacks = self._broker.subscribers.get(self._channel, [])
+            # By identity: two equal callbacks (bound methods of equal objects) are still two subscriptions.
+            place = next((i for i, known in enumerate(callbacks) if known is self._callback), None)
+            if place is not None:
+                del callbacks[place]
+            self._callback = None
+
+
+def _in_order(numbered: list[Numbered]) -> list[Message]:
+    return [message for _, message in sorted(numbered, key=lambda item: item[0])]

@@ -1,0 +1,142 @@
+"""What travels: ``Message``, its ``MessageType``, and the registry of custom types."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from numbers import Real
+from typing import Any, ClassVar, Final
+
+from heron.errors import InvalidMessageError
+
+BROADCAST_ID: Final = "broadcast"
+"""The recipient id that addresses every agent that consumes the channel."""
+
+
+def check_id(what: str, value: object) -> str:
+    """Return ``value`` if it is a non-empty string.
+
+    Args:
+        what: The name of the id in the error message, such as ``"env_id"``.
+        value: What was given.
+
+    Raises:
+        InvalidMessageError: If ``value`` is not a string, or is empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise InvalidMessageError(f"{what} must be a non-empty string, got {value!r}")
+    return value
+
+
+class MessageType(Enum):
+    """Standard kinds of message."""
+
+    ACTION = "action"
+    """A command from an agent to its subordinate."""
+    INFO = "info"
+    """What an agent tells its upstream."""
+    BROADCAST = "broadcast"
+    """To every agent that consumes the channel."""
+    STATE_UPDATE = "state_update"
+    """A change of the environment's state."""
+    RESULT = "result"
+    """The outcome of something asked for."""
+    CUSTOM = "custom"
+    """A type of the user's own domain; see ``MessageTypeRegistry``."""
+
+
+@dataclass(slots=True, init=False)
+class Message:
+    """One message from one agent to another, or to all that listen.
+
+    A broker in memory hands over this very object: do not change it, nor an array in its payload,
+    after publishing it.
+
+    Args:
+        env_id: The environment copy that the message belongs to.
+        sender_id: The agent that sends it.
+        recipient_id: The agent it is for; ``"broadcast"`` for every agent that consumes the channel.
+        timestamp: Simulation time of that copy, finite, in the user's unit (one step by default).
+        message_type: What kind of message it is.
+        payload: Anything, by name.
+
+    Raises:
+        InvalidMessageError: If an id is empty or no string, the timestamp is not a finite number,
+            the type is no ``MessageType``, or the payload is no dict with string keys.
+    """
+
+    env_id: str
+    sender_id: str
+    recipient_id: str
+    timestamp: float
+    message_type: MessageType
+    payload: dict[str, Any]
+
+    def __init__(
+        self,
+        env_id: str,
+        sender_id: str,
+        recipient_id: str,
+        timestamp: float,
+        message_type: MessageType,
+        payload: dict[str, Any],
+    ) -> None:
+        check_id("env_id", env_id)
+        check_id("sender_id", sender_id)
+        check_id("recipient_id", recipient_id)
+        if not isinstance(message_type, MessageType):
+            raise InvalidMessageError(f"message_type must be a MessageType, got {message_type!r}")
+        if not isinstance(payload, dict):
+            raise InvalidMessageError(f"payload must be a dict, got {payload!r}")
+        for key in payload:
+            check_id("a payload key", key)
+        self.env_id = env_id
+        self.sender_id = sender_id
+        self.recipient_id = recipient_id
+        self.timestamp = check_timestamp(timestamp)
+        self.message_type = message_type
+        self.payload = payload
+
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether every agent that consumes the channel receives it, rather than one recipient."""
+        return self.recipient_id == BROADCAST_ID or self.message_type is MessageType.BROADCAST
+
+
+def check_timestamp(timestamp: object) -> float:
+    """Return ``timestamp`` as a float.
+
+    Raises:
+        InvalidMessageError: If it is not a finite real number.
+    """
+    if isinstance(timestamp, bool) or not isinstance(timestamp, Real) or not math.isfinite(timestamp):
+        raise InvalidMessageError(f"timestamp must be a finite number, got {timestamp!r}")
+    return float(timestamp)
+
+
+class MessageTypeRegistry:
+    """The custom message types of the user's domain, with a description of each.
+
+    One registry for the whole process. A message of a custom type is of ``MessageType.CUSTOM`` and
+    names its type in ``payload["custom_type"]``.
+    """
+
+    _descriptions: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def register(cls, type_name: str, description: str = "") -> None:
+        """Register a custom type; registering it again replaces the description.
+
+        Raises:
+            InvalidMessageError: If the name is empty or no string.
+        """
+        cls._descriptions[check_id("type_name", type_name)] = description
+
+    @classmethod
+    def is_registered(cls, type_name: str) -> bool:
+        """Whether the custom type is registered."""
+        return type_name in cls._descriptions
+
+    @classmethod
+    def get_all(cls) -> dict[str, str]:
+        """All custom types with their descriptions, as a new dict."""
+        return dict(cls._descriptions)
