@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 from enum import Enum
-from numbers import Real
 from typing import Any, ClassVar, Final
+
+import numpy as np
 
 from heron.errors import InvalidMessageError
 
@@ -102,15 +103,23 @@ class Message:
         return self.recipient_id == BROADCAST_ID or self.message_type is MessageType.BROADCAST
 
 
-def check_timestamp(timestamp: object) -> float:
+def check_timestamp(timestamp: Any) -> float:
     """Return ``timestamp`` as a float.
 
     Raises:
         InvalidMessageError: If it is not a finite real number.
     """
-    if isinstance(timestamp, bool) or not isinstance(timestamp, Real) or not math.isfinite(timestamp):
+    is_number = isinstance(timestamp, (int, float, np.integer, np.floating))
+    if not is_number or isinstance(timestamp, bool) or not _is_finite(timestamp):
         raise InvalidMessageError(f"timestamp must be a finite number, got {timestamp!r}")
     return float(timestamp)
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer beyond the largest float
+        return False
 
 
 class MessageTypeRegistry:

@@ -1,0 +1,129 @@
+"""Batches of samples of a space as arrays, or as dicts and tuples of arrays."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+
+from heron.errors import ConfigurationError
+
+ArrayTree: TypeAlias = "npt.NDArray[Any] | dict[str, ArrayTree] | tuple[ArrayTree, ...]"
+"""An array, or a dict or tuple of trees, as ``Dict`` and ``Tuple`` spaces nest."""
+
+_LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete)
+
+
+def check_supported(space: Space[Any], owner: str) -> None:
+    """Check that samples of ``space`` fit into arrays of a fixed shape.
+
+    Args:
+        space: Any space.
+        owner: Whose space it is, for the error message.
+
+    Raises:
+        ConfigurationError: If ``space`` is, or holds, anything but ``Box``, ``Discrete``, ``MultiBinary``,
+            ``MultiDiscrete``, ``Dict`` and ``Tuple``.
+    """
+    if isinstance(space, Dict):
+        for key, part in space.spaces.items():
+            check_supported(part, f"{owner}[{key!r}]")
+    elif isinstance(space, Tuple):
+        for place, part in enumerate(space.spaces):
+            check_supported(part, f"{owner}[{place}]")
+    elif not isinstance(space, _LEAVES):
+        raise ConfigurationError(
+            f"{owner} is {space!r}; expected Box, Discrete, MultiBinary, MultiDiscrete, or a Dict or Tuple of them"
+        )
+
+
+def zeros(space: Space[Any], batch_shape: tuple[int, ...]) -> ArrayTree:
+    """A tree of zeros for ``batch_shape`` samples of ``space``.
+
+    >>> zeros(Dict(x=Box(0, 1, (2,))), (16, 3))["x"].shape
+    (16, 3, 2)
+    """
+    if isinstance(space, Dict):
+        return {key: zeros(part, batch_shape) for key, part in space.spaces.items()}
+    if isinstance(space, Tuple):
+        return tuple(zeros(part, batch_shape) for part in space.spaces)
+    return np.zeros((*batch_shape, *(space.shape or ())), dtype=space.dtype)
+
+
+def write(tree: ArrayTree, index: Any, sample: Any) -> None:
+    """Set ``tree[index]`` to one sample (or, for a batch index, to a tree of them)."""
+    if isinstance(tree, dict):
+        for key, part in tree.items():
+            write(part, index, sample[key])
+    elif isinstance(tree, tuple):
+        for part, value in zip(tree, sample, strict=True):
+            write(part, index, value)
+    else:
+        tree[index] = sample
+
+
+def clear(tree: ArrayTree, index: Any) -> None:
+    """Set every array's ``[index]`` to zero."""
+    if isinstance(tree, dict):
+        for part in tree.values():
+            clear(part, index)
+    elif isinstance(tree, tuple):
+        for part in tree:
+            clear(part, index)
+    else:
+        tree[index] = 0
+
+
+def map_arrays(function: Callable[[npt.NDArray[Any]], Any], tree: ArrayTree) -> Any:
+    """A tree of the same shape with ``function`` applied to each array."""
+    if isinstance(tree, dict):
+        return {key: map_arrays(function, part) for key, part in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(map_arrays(function, part) for part in tree)
+    return function(tree)
+
+
+def flat_size(space: Space[Any]) -> int:
+    """Number of values of one sample in ``flatten``."""
+    return gymnasium.spaces.flatdim(space)
+
+
+def flatten(space: Space[Any], tree: ArrayTree, batch_dims: int) -> npt.NDArray[np.float32]:
+    """A batch of samples as vectors, laid out as ``gymnasium.spaces.flatten`` lays out one sample.
+
+    ``Box`` and ``MultiBinary`` values stand as they are, ``Discrete`` and ``MultiDiscrete`` ones as one-hot.
+
+    Args:
+        space: The space of one sample.
+        tree: The samples.
+        batch_dims: How many leading dimensions are the batch's.
+
+    Returns:
+        ``(*batch_shape, flat_size(space)) float32``, for a float32 vector space the very array given.
+
+    >>> flatten(Discrete(3), np.array([2, 0]), batch_dims=1)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    if isinstance(space, Dict):
+        parts = [flatten(part, tree[key], batch_dims) for key, part in space.spaces.items()]  # type: ignore[call-overload]
+        return np.concatenate(parts, axis=-1)
+    if isinstance(space, Tuple):
+        parts = [flatten(part, value, batch_dims) for part, value in zip(space.spaces, tree, strict=True)]
+        return np.concatenate(parts, axis=-1)
+    array = np.asarray(tree)
+    batch_shape = array.shape[:batch_dims]
+    if isinstance(space, Discrete):
+        return _one_hot(array - space.start, int(space.n))
+    if isinstance(space, MultiDiscrete):
+        values = (array - space.start).reshape(*batch_shape, -1)
+        columns = [_one_hot(values[..., i], int(n)) for i, n in enumerate(space.nvec.ravel())]
+        return np.concatenate(columns, axis=-1)
+    return array.reshape(*batch_shape, -1).astype(np.float32, copy=False)
+
+
+def _one_hot(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float32]:
+    one_hot: npt.NDArray[np.bool_] = values[..., None] == np.arange(size)
+    return one_hot.astype(np.float32)

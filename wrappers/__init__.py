@@ -1,0 +1,9 @@
+"""From any environment to a vector env of communicating agents, and on to the libraries that train."""
+
+from heron.wrappers.group_result import GroupResult
+from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.loop_env import LoopEnv
+from heron.wrappers.make_vec import make_vec
+from heron.wrappers.vec_group import VecGroup
+
+__all__ = ["GroupResult", "HierarchicalVectorEnv", "LoopEnv", "VecGroup", "make_vec"]

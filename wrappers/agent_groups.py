@@ -1,0 +1,105 @@
+"""Which agents of an environment share an array."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from pettingzoo import ParallelEnv
+
+from heron.envs.array_tree import check_supported
+from heron.envs.batch_env import AgentGroup
+from heron.errors import ConfigurationError
+
+_NUMBER_AT_END = re.compile(r"[_\-. ]?\d+$")
+_LONGEST_NAME = 40
+
+
+def group_agents(env: ParallelEnv, given: Mapping[str, Sequence[str]] | None = None) -> dict[str, AgentGroup]:
+    """The agents of ``env`` in groups with the same spaces.
+
+    Args:
+        env: Any copy of the environment.
+        given: Group name -> agent ids, to decide it by hand.
+
+    Raises:
+        ConfigurationError: If the environment does not declare its agents, a space is not supported, or
+            ``given`` does not have each agent once, in a group of its equals.
+    """
+    agents = _declared_agents(env)
+    spaces = {agent: (env.observation_space(agent), env.action_space(agent)) for agent in agents}
+    for agent, (observation_space, action_space) in spaces.items():
+        check_supported(observation_space, f"observation_space of {agent!r}")
+        if not isinstance(action_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
+            raise ConfigurationError(
+                f"action_space of {agent!r} is {action_space!r}; expected Box, Discrete, MultiBinary or MultiDiscrete"
+            )
+    members = _same_spaces(spaces) if given is None else _checked_groups(given, spaces)
+    return {name: AgentGroup(name, ids, *spaces[ids[0]]) for name, ids in members.items()}
+
+
+def common_name(agent_ids: Sequence[str]) -> str:
+    """What to call a group of agents: their ids without the numbers.
+
+    >>> common_name(["agent_0", "agent_1"]), common_name(["alice", "bob"])
+    ('agent', 'alice+bob')
+    """
+    stems = dict.fromkeys(_NUMBER_AT_END.sub("", agent) or agent for agent in agent_ids)
+    return "+".join(stems)
+
+
+def _declared_agents(env: ParallelEnv) -> list[str]:
+    agents = getattr(env, "possible_agents", None)
+    if not agents:
+        raise ConfigurationError(
+            f"{env} does not say in possible_agents which agents it may ever have, so no arrays can be laid "
+            "out for them: set possible_agents to the list of all ids that may appear (in a subclass, or in "
+            "your factory before returning the environment)"
+        )
+    if odd := [agent for agent in agents if not isinstance(agent, str)]:
+        raise ConfigurationError(f"agent ids must be strings, but {env} has {odd}")
+    return list(agents)
+
+
+def partition(kinds: Mapping[str, object]) -> list[list[str]]:
+    """The ids in groups of equal kind. Kinds are compared by ``==``, since spaces cannot be hashed.
+
+    >>> partition({"a": 1, "b": 2, "c": 1})
+    [['a', 'c'], ['b']]
+    """
+    found: list[tuple[object, list[str]]] = []
+    for agent, kind in kinds.items():
+        members = next((members for known, members in found if known == kind), None)
+        if members is None:
+            found.append((kind, [agent]))
+        else:
+            members.append(agent)
+    return [members for _, members in found]
+
+
+def _same_spaces(spaces: Mapping[str, tuple[Space[Any], Space[Any]]]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for ids in partition(spaces):
+        name = common_name(ids)
+        if name in groups or len(name) > _LONGEST_NAME:
+            # Agents alike in name but not in spaces: the first one's whole id tells the groups apart.
+            name = f"{ids[0]}+{len(ids) - 1}" if len(ids) > 1 else ids[0]
+        groups[name] = tuple(ids)
+    return groups
+
+
+def _checked_groups(
+    given: Mapping[str, Sequence[str]], spaces: Mapping[str, tuple[Space[Any], Space[Any]]]
+) -> dict[str, tuple[str, ...]]:
+    listed = [agent for ids in given.values() for agent in ids]
+    if sorted(listed) != sorted(spaces):
+        raise ConfigurationError(f"groups must have each agent once, expected {sorted(spaces)}, got {sorted(listed)}")
+    for name, ids in given.items():
+        if not ids:
+            raise ConfigurationError(f"group {name!r} has no agents")
+        for agent in ids:
+            if spaces[agent] != spaces[ids[0]]:
+                raise ConfigurationError(
+                    f"group {name!r}: {agent!r} has spaces {spaces[agent]}, but {ids[0]!r} {spaces[ids[0]]}"
+                )
+    return {name: tuple(ids) for name, ids in given.items()}

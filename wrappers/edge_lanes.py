@@ -1,0 +1,185 @@
+"""The two lanes between a group of coordinators and a group of their subordinates."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box
+
+from heron.agents import Hierarchy
+from heron.envs.batch_env import BoolArray
+from heron.messaging import ChannelManager, MessageBroker, MessageType, Route
+from heron.wrappers.vec_group import INFO_EXTRAS, VecGroup
+
+NEVER = -np.inf
+"""The timestamp of a message that has not come yet."""
+
+
+class EdgeLanes:
+    """All edges from one group to another, in every copy: commands go down, infos go up.
+
+    What has been received is kept here, by edge: it is all that either side may know of the other. N is the
+    number of copies, E that of edges.
+
+    Args:
+        above: The commanding group.
+        below: The group of its subordinates.
+        hierarchy: The tree both belong to.
+        env_ids: The copies' names.
+        broker: Carries the messages.
+        info_sizes: Agent id -> number of values of its flat own observation, of all agents.
+
+    Attributes:
+        parents: ``(E,) int``, the place of each edge's coordinator in its group.
+        children: ``(E,) int``, the place of each edge's subordinate in its group.
+        commands: ``(N, E, *command_shape)``, the latest command received, zero before the first.
+        command_time: ``(N, E) float64``, when it was sent, ``NEVER`` before the first.
+        infos: ``(N, E, info_size + 1) float32``, the latest observation and reward received, zero before.
+        info_time: ``(N, E) float64``, when it was sent, ``NEVER`` before the first.
+    """
+
+    def __init__(
+        self,
+        above: VecGroup,
+        below: VecGroup,
+        hierarchy: Hierarchy,
+        env_ids: Sequence[str],
+        broker: MessageBroker,
+        info_sizes: Mapping[str, int],
+    ) -> None:
+        self.above = above
+        self.below = below
+        edges = [
+            (parent, child)
+            for parent in above.agent_ids
+            for child in hierarchy.subordinates[parent]
+            if child in below.agent_ids
+        ]
+        self.parents = np.array([above.agent_ids.index(parent) for parent, _ in edges])
+        self.children = np.array([below.agent_ids.index(child) for _, child in edges])
+        self._action_columns, self._info_columns = _columns(edges, hierarchy, info_sizes)
+        self._shape = (len(env_ids), len(edges))
+        command_shape, command_dtype = below.command_layout
+        info_size = info_sizes[below.agent_ids[0]]
+        self.commands = np.zeros((*self._shape, *command_shape), command_dtype)
+        self.command_time = np.full(self._shape, NEVER)
+        self.infos = np.zeros((*self._shape, info_size + 1), np.float32)
+        self.info_time = np.full(self._shape, NEVER)
+        down = [
+            Route(ChannelManager.action_channel(parent, child, env_id), parent, child, env_id)
+            for env_id in env_ids
+            for parent, child in edges
+        ]
+        up = [
+            Route(ChannelManager.info_channel(child, parent, env_id), child, parent, env_id)
+            for env_id in env_ids
+            for parent, child in edges
+        ]
+        self._down = broker.open_lane(down, {"action": (command_shape, command_dtype)}, MessageType.ACTION)
+        self._up = broker.open_lane(
+            up, {"observation": ((info_size,), np.float32), "reward": ((), np.float64)}, MessageType.INFO
+        )
+
+    def send_commands(self, actions: npt.NDArray[Any], where: BoolArray, time: npt.NDArray[np.float64]) -> None:
+        """Split actions into commands and send them down.
+
+        Args:
+            actions: ``(N, num_coordinators, ...)``, the coordinators' actions.
+            where: ``(N, E) bool``, the edges to send on.
+            time: ``(N,) float64``, the simulation time of each copy.
+        """
+        commands = actions[:, self.parents[:, None], self._action_columns]
+        rows = commands.reshape(-1, *self.commands.shape[2:])
+        self._down.send({"action": rows}, where.ravel(), self._row_times(time))
+
+    def receive_commands(self) -> BoolArray:
+        """Take in the commands that have come, and return for which edges, ``(N, E) bool``."""
+        batch = self._down.receive()
+        fresh = batch.fresh.reshape(self._shape)
+        times = batch.timestamp.reshape(self._shape)
+        # A link may deliver an older command after a newer one; then the newer one stands.
+        newer = fresh & (times >= self.command_time)
+        self.commands[newer] = batch.arrays["action"].reshape(self.commands.shape)[newer]
+        self.command_time[newer] = times[newer]
+        return newer
+
+    def send_infos(
+        self,
+        observations: npt.NDArray[np.float32],
+        rewards: npt.NDArray[np.float64],
+        where: BoolArray,
+        time: npt.NDArray[np.float64],
+    ) -> None:
+        """Send the subordinates' infos up.
+
+        Args:
+            observations: ``(N, num_subordinates, info_size) float32``.
+            rewards: ``(N, num_subordinates) float64``.
+            where: ``(N, num_subordinates) bool``, the subordinates that send.
+            time: ``(N,) float64``, the simulation time of each copy.
+        """
+        rows: dict[str, npt.NDArray[Any]] = {
+            "observation": observations[:, self.children].reshape(-1, observations.shape[-1]),
+            "reward": rewards[:, self.children].ravel(),
+        }
+        self._up.send(rows, where[:, self.children].ravel(), self._row_times(time))
+
+    def receive_infos(self) -> None:
+        """Take in the infos that have come."""
+        batch = self._up.receive()
+        times = batch.timestamp.reshape(self._shape)
+        newer = batch.fresh.reshape(self._shape) & (times >= self.info_time)
+        self.infos[newer, :-1] = batch.arrays["observation"].reshape(*self._shape, -1)[newer]
+        self.infos[newer, -1] = batch.arrays["reward"].reshape(self._shape)[newer]
+        self.info_time[newer] = times[newer]
+
+    def show_infos(self, out: npt.NDArray[np.float32], time: npt.NDArray[np.float64], step_length: float) -> None:
+        """Write what each coordinator knows of its subordinates into its observation.
+
+        Args:
+            out: ``(N, num_coordinators, own_size) float32``.
+            time: ``(N,) float64``, the simulation time of each copy.
+            step_length: Simulation time of one environment step.
+        """
+        known = self.info_time > NEVER
+        age = np.full(self._shape, -1.0)
+        np.subtract(time[:, None], self.info_time, out=age, where=known)
+        age[known] /= step_length
+        seen = np.concatenate([self.infos, age[..., None]], axis=-1, dtype=np.float32)
+        out[:, self.parents[:, None], self._info_columns] = seen
+
+    def clear(self, mask: BoolArray) -> None:
+        """Forget what was received in the masked copies."""
+        self.commands[mask] = 0
+        self.command_time[mask] = NEVER
+        self.infos[mask] = 0
+        self.info_time[mask] = NEVER
+
+    def _row_times(self, time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.repeat(time, self._shape[1])
+
+
+def _columns(
+    edges: Sequence[tuple[str, str]], hierarchy: Hierarchy, info_sizes: Mapping[str, int]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Where each edge's command stands in its coordinator's action, and its info in the observation.
+
+    Returns:
+        ``(E, command_width)`` and ``(E, info_size + INFO_EXTRAS)``.
+    """
+    action_columns, info_columns = [], []
+    for parent, child in edges:
+        siblings = hierarchy.subordinates[parent]
+        before = siblings[: siblings.index(child)]
+        action_start = sum(_command_width(hierarchy, sibling) for sibling in before)
+        info_start = sum(info_sizes[sibling] + INFO_EXTRAS for sibling in before)
+        action_columns.append(action_start + np.arange(_command_width(hierarchy, child)))
+        info_columns.append(info_start + np.arange(info_sizes[child] + INFO_EXTRAS))
+    return np.array(action_columns), np.array(info_columns)
+
+
+def _command_width(hierarchy: Hierarchy, agent: str) -> int:
+    """How many entries of its coordinator's action command the agent: a choice is one."""
+    space = hierarchy.command_space(agent)
+    return space.shape[0] if isinstance(space, Box) else 1

@@ -1,0 +1,86 @@
+"""What a step meant for each group, from the field agents up to the top."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.envs.batch_env import BoolArray, GroupState
+
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """What a reset or step meant for the agents of one group. N copies, M agents; reused by the next step.
+
+    Attributes:
+        rewards: ``(N, M) float64``, what the group learns from: the intrinsic reward of its commands where
+            there is one, else ``env_rewards``.
+        env_rewards: ``(N, M) float64``, the environment's rewards; a coordinator's is the sum of its
+            subordinates'.
+        terminated: ``(N, M) bool``, true in the step in which an agent's task ended. A coordinator ends
+            with its last subordinate, and is truncated if any of them was.
+        truncated: ``(N, M) bool``, true in the step in which an agent was cut off.
+        active: ``(N, M) bool``, true for agents that take part in the next step.
+    """
+
+    rewards: npt.NDArray[np.float64]
+    env_rewards: npt.NDArray[np.float64]
+    terminated: BoolArray
+    truncated: BoolArray
+    active: BoolArray
+    _cut_below: BoolArray = field(repr=False)
+
+    @classmethod
+    def of_field_agents(cls, state: GroupState, *, intrinsic: bool) -> "GroupResult":
+        """Results of a group that acts on the environment: views of the environment's own arrays.
+
+        Args:
+            state: The group's state in the environment.
+            intrinsic: Whether the rewards come from elsewhere.
+        """
+        rewards = np.zeros_like(state.rewards) if intrinsic else state.rewards
+        flags = (state.terminated, state.truncated, state.active)
+        return cls(rewards, state.rewards, *flags, np.zeros_like(state.active))
+
+    @classmethod
+    def of_coordinators(cls, num_envs: int, num_agents: int, *, intrinsic: bool) -> "GroupResult":
+        """Results of a group of coordinators, before the first reset."""
+        shape = (num_envs, num_agents)
+        env_rewards = np.zeros(shape)
+        rewards = np.zeros(shape) if intrinsic else env_rewards
+        return cls(rewards, env_rewards, *(np.zeros(shape, dtype=bool) for _ in range(4)))
+
+    def sum_up(
+        self,
+        below: Iterable[tuple[Places, Places, "GroupResult"]],
+        mask: BoolArray,
+        was_active: BoolArray | None,
+    ) -> None:
+        """Bring coordinators' results up to date with their subordinates'.
+
+        Args:
+            below: For each group of subordinates the place of the coordinator and of the subordinate of every
+                edge, and the subordinates' results.
+            mask: ``(N,) bool``, the copies that were stepped or reset.
+            was_active: ``(N, M) bool``, who was active before the step; None after a reset.
+        """
+        rewards = np.zeros(self.active.shape)
+        active = np.zeros(self.active.shape, dtype=bool)
+        cut = np.zeros(self.active.shape, dtype=bool)
+        for parents, children, result in below:
+            for parent, child in zip(parents, children, strict=True):
+                rewards[:, parent] += result.env_rewards[:, child]
+                active[:, parent] |= result.active[:, child]
+                cut[:, parent] |= result.truncated[:, child]
+        if was_active is None:
+            was_active = np.zeros_like(active)
+            self._cut_below[mask] = False
+        self._cut_below[mask] |= cut[mask]
+        ended = was_active & ~active
+        self.env_rewards[mask] = rewards[mask]
+        self.active[mask] = active[mask]
+        self.truncated[mask] = (ended & self._cut_below)[mask]
+        self.terminated[mask] = (ended & ~self._cut_below)[mask]

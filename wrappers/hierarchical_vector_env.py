@@ -1,0 +1,495 @@
+"""Many copies of an environment under a hierarchy, all speaking through one broker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.agents import Agent, CoordinatorAgent, FieldAgent, Hierarchy
+from heron.envs.array_tree import ArrayTree, flat_size, flatten, map_arrays
+from heron.envs.batch_env import BatchEnv, BoolArray
+from heron.errors import (
+    BrokerClosedError,
+    ConfigurationError,
+    DecisionRequiredError,
+    InvalidActionError,
+    ResetRequiredError,
+)
+from heron.messaging import InMemoryBroker, MessageBroker
+from heron.wrappers.action_check import checked_actions
+from heron.wrappers.describe import describe
+from heron.wrappers.edge_lanes import EdgeLanes
+from heron.wrappers.env_claims import claim, release
+from heron.wrappers.group_result import GroupResult
+from heron.wrappers.selection import EnvSelection, env_mask, select_envs, spread_seeds
+from heron.wrappers.vec_group import VecGroup, build_groups, join_observation, resolve_group
+
+IntrinsicReward: TypeAlias = Callable[[Any, Any, Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
+"""``(observations, commands, next_observations, rewards) -> rewards``, each ``(num_envs, num_agents, ...)``."""
+
+
+class HierarchicalVectorEnv:
+    """Copies of an environment whose agents speak through one broker.
+
+    Every step has two phases, so that a field agent sees the command of this very step:
+
+    1. ``decide`` sends the coordinators' actions down as commands, where their decision is due;
+    2. ``advance`` steps the environment and sends every agent's info up.
+
+    In between, ``observe`` gives what a group sees now, out of nothing but the messages it has received. No copy
+    is ever reset by itself. Without a hierarchy there are no coordinators, and ``advance`` is all of a step.
+
+    Args:
+        batch_env: The environment copies. The vector env owns them from now on.
+        hierarchy: Who commands whom; nobody by default.
+        broker: Carries all messages; an ``InMemoryBroker`` of its own by default. A broker that is given may
+            be shared, and is left open by ``close``.
+        intrinsic_reward: What subordinates learn from instead of the environment's reward; one function for all
+            groups of field agents with an upstream, or by group or level name.
+        step_length: Simulation time of one environment step, in the user's unit, by which messages are stamped.
+
+    Attributes:
+        groups: Group name -> what its agents see and do, from the top of the hierarchy down.
+        results: Group name -> what the last reset or step said.
+        steps: ``(num_envs,) int64``, environment steps of each copy since its reset.
+        total_steps: Environment steps of all copies since the vector env was made.
+        returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
+
+    Raises:
+        HierarchyError: If the hierarchy does not fit the environment's agents, or lacks a command space.
+        ConfigurationError: If an option does not fit, or another open vector env uses one of the env_ids
+            on the same broker.
+    """
+
+    def __init__(
+        self,
+        batch_env: BatchEnv,
+        hierarchy: Hierarchy | None = None,
+        broker: MessageBroker | None = None,
+        *,
+        intrinsic_reward: IntrinsicReward | Mapping[str, IntrinsicReward] | None = None,
+        step_length: float = 1.0,
+    ) -> None:
+        if not np.isfinite(step_length) or step_length <= 0:
+            raise ConfigurationError(f"step_length must be a positive number, got {step_length!r}")
+        env_agents = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
+        self.batch_env = batch_env
+        self.hierarchy = Hierarchy({agent: [] for agent in env_agents}) if hierarchy is None else hierarchy
+        self.groups = build_groups(batch_env.groups, self.hierarchy)
+        self.step_length = step_length
+        self._intrinsic = _intrinsic_by_group(intrinsic_reward, self.groups)
+        self._owns_broker = broker is None
+        self.broker = InMemoryBroker() if broker is None else broker
+        claim(self.broker, self.env_ids, self)
+        sizes = {agent: flat_size(group.own_space) for group in self.groups.values() for agent in group.agent_ids}
+        self._edges = [
+            EdgeLanes(above, below, self.hierarchy, self.env_ids, self.broker, sizes)
+            for above in self.groups.values()
+            for below in self.groups.values()
+            if any(self.hierarchy.upstream.get(agent) in above.agent_ids for agent in below.agent_ids)
+        ]
+        self._own = {
+            name: np.zeros((self.num_envs, group.num_agents, *(group.own_space.shape or ())), np.float32)
+            for name, group in self.groups.items()
+            if not group.is_field
+        }
+        self.results: Mapping[str, GroupResult] = {
+            name: GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in self._intrinsic)
+            if group.is_field
+            else GroupResult.of_coordinators(self.num_envs, group.num_agents, intrinsic=name in self._intrinsic)
+            for name, group in self.groups.items()
+        }
+        self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
+        self.steps = np.zeros(self.num_envs, dtype=np.int64)
+        self.total_steps = 0
+        self._decided = {
+            name: np.zeros((self.num_envs, group.num_agents), dtype=bool) for name, group in self.groups.items()
+        }
+        self._closed = False
+
+    @property
+    def num_envs(self) -> int:
+        """Number of environment copies."""
+        return self.batch_env.num_envs
+
+    @property
+    def env_ids(self) -> tuple[str, ...]:
+        """Names of the copies, in the order of the arrays' first dimension."""
+        return self.batch_env.env_ids
+
+    @property
+    def coordinator_groups(self) -> list[VecGroup]:
+        """The groups that command others, from the top down."""
+        return [group for group in self.groups.values() if not group.is_field]
+
+    @property
+    def field_groups(self) -> list[VecGroup]:
+        """The groups that act on the environment."""
+        return [group for group in self.groups.values() if group.is_field]
+
+    @property
+    def infos(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
+        """For each copy, agent id -> the environment's info dict of the last reset or step, if not empty."""
+        return self.batch_env.infos
+
+    @property
+    def running(self) -> BoolArray:
+        """``(num_envs,) bool``, the copies in which any agent is active."""
+        return self.batch_env.running
+
+    @property
+    def time(self) -> npt.NDArray[np.float64]:
+        """``(num_envs,) float64``, the simulation time of each copy."""
+        return self.steps.astype(np.float64) * self.step_length
+
+    def reset(
+        self, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> dict[str, ArrayTree]:
+        """Start a new episode in every copy.
+
+        Args:
+            seed: Copy i gets ``seed + i``, or the i-th of a list. None lets each copy's random stream go on.
+            options: Passed on to every copy.
+
+        Returns:
+            Group name -> what it observes.
+
+        Raises:
+            ConfigurationError: If a list of seeds has not one for each copy.
+            EnvStepError: If a copy raised.
+        """
+        return self.reset_envs(range(self.num_envs), seed, options)
+
+    def reset_envs(
+        self,
+        which: EnvSelection,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, ArrayTree]:
+        """Start a new episode in some copies; every other copy and its messages stay exactly as they are.
+
+        Args:
+            which: The copies, by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
+            seed: The k-th of ``which`` gets ``seed + k``, or the k-th of a list. None lets each copy's random
+                stream go on.
+            options: Passed on to these copies.
+
+        Returns:
+            Group name -> what it observes, in all copies.
+
+        Raises:
+            UnknownEnvError: If there is no such copy; nothing was reset then.
+            ConfigurationError: If a copy stands twice, or a list of seeds has not one for each.
+            EnvStepError: If a copy raised.
+        """
+        indices = self.indices(which)
+        mask = env_mask(indices, self.num_envs)
+        seeds: list[int | None] = [None] * self.num_envs
+        for index, value in zip(indices, spread_seeds(seed, len(indices)), strict=True):
+            seeds[index] = value
+        for index in indices:
+            self.broker.clear_environment(self.env_ids[index])
+        self._clear(mask)
+        self.batch_env.reset(mask, seeds, options)
+        for name in self._intrinsic:
+            self.results[name].rewards[mask] = 0.0
+        self._sum_up(mask, None)
+        self._send_infos_up(mask, self._active())
+        return {name: self.observe(name) for name in self.groups}
+
+    def due(self, group: str) -> BoolArray:
+        """``(num_envs, num_agents) bool``, the coordinators that must decide before the next step.
+
+        A coordinator is due at the reset and every ``period`` steps from there, until it has decided. A field
+        agent is never due here: it acts in every ``advance``.
+
+        Raises:
+            ConfigurationError: If there is no such group.
+        """
+        spec = self._group(group)
+        if spec.is_field:
+            return np.zeros((self.num_envs, spec.num_agents), dtype=bool)
+        on_time: BoolArray = (self.steps % spec.period == 0)[:, None]
+        return self.results[group].active & on_time & ~self._decided[group]
+
+    def decide(self, actions: Mapping[str, npt.NDArray[Any]] | None = None, mask: BoolArray | None = None) -> None:
+        """Send coordinators' actions down as commands, and receive below what has come.
+
+        Rows of coordinators that are not due are not used. In a tree of several coordinator levels call it once
+        for each level from the top, so that the lower one can observe its own command first.
+
+        Args:
+            actions: Group name -> ``(num_envs, num_agents, ...)``, one command for each subordinate side by
+                side. Groups left out do not decide now.
+            mask: ``(num_envs,) bool``, the copies concerned; all by default.
+
+        Raises:
+            ConfigurationError: If there is no such coordinator group.
+            ResetRequiredError: Before the first reset.
+            InvalidActionError: If an action that counts does not lie in its space; nothing was sent then.
+        """
+        given = {} if actions is None else actions
+        if unknown := [name for name in given if name not in self._own]:
+            raise ConfigurationError(f"no coordinator group {unknown}, only {list(self._own)}")
+        if not self.running.any() and given:
+            raise ResetRequiredError("no copy has a running episode: call reset() first")
+        due = {name: self.due(name) & self._masked(mask)[:, None] for name in given}
+        checked = {name: self._checked(name, given[name], due[name]) for name in given}
+        for group in self.coordinator_groups:
+            for edge in self._edges_below(group.name):
+                if group.name in checked:
+                    where = due[group.name][:, edge.parents] & self.results[edge.below.name].active[:, edge.children]
+                    edge.send_commands(checked[group.name], where, self.time)
+                self._note_decisions(edge, edge.receive_commands())
+            if group.name in due:
+                self._decided[group.name] |= due[group.name]
+
+    def advance(
+        self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None
+    ) -> Mapping[str, GroupResult]:
+        """Step the environment once with the field agents' actions, and send every agent's info up.
+
+        Args:
+            actions: Field group name -> ``(num_envs, num_agents, ...)``. Rows of agents that are not active
+                are not used.
+            mask: ``(num_envs,) bool``, the copies to step; all by default.
+
+        Returns:
+            ``results``, in which copies outside the mask keep what they had.
+
+        Raises:
+            ResetRequiredError: If a copy to step has no running episode.
+            DecisionRequiredError: If a coordinator in a copy to step is due.
+            InvalidActionError: If a group is missing, or an action that counts does not lie in its space.
+                Nothing was stepped in these three cases.
+            EnvStepError: If a copy raised. It needs a reset then.
+        """
+        stepped = self._masked(mask)
+        self._check_ready(stepped)
+        names = [group.name for group in self.field_groups]
+        if sorted(actions) != sorted(names):
+            raise InvalidActionError(f"expected actions of groups {names}, got {sorted(actions)}")
+        took_part = self._active()
+        checked = {name: self._checked(name, actions[name], took_part[name] & stepped[:, None]) for name in names}
+        before = {name: map_arrays(np.copy, self._own_observation(name)) for name in self._intrinsic}
+        self.batch_env.step(checked, stepped)
+        self.steps[stepped] += 1
+        self.total_steps += int(stepped.sum())
+        for decided in self._decided.values():
+            decided[stepped] = False
+        self._sum_up(stepped, took_part)
+        self._send_infos_up(stepped, took_part)
+        for name, returns in self.returns.items():
+            returns[stepped] += self.results[name].env_rewards[stepped]
+        self._reward_commands(before, stepped, took_part)
+        return self.results
+
+    def observe(self, group: str) -> ArrayTree:
+        """What the agents of a group see now, in every copy.
+
+        A field agent sees its own observation and then its latest command. A coordinator sees for each
+        subordinate its latest info as received, that is its flat observation, its reward and the info's age in
+        steps (-1 before the first), and then its own command. A ``Discrete`` command is seen one-hot, and zeros
+        stand for a command that has not come yet.
+
+        Returns:
+            ``(num_envs, num_agents, ...)`` as ``groups[group].observation_space`` says; valid until the
+            environment is stepped or reset again.
+
+        Raises:
+            ConfigurationError: If there is no such group.
+        """
+        spec = self._group(group)
+        return join_observation(spec, self._own_observation(group), self.commands(group))
+
+    def commands(self, group: str) -> npt.NDArray[Any] | None:
+        """The latest command that each agent of a group has received, zero before the first.
+
+        Returns:
+            ``(num_envs, num_agents, *command_shape)``, a new array; None if the group has no upstream.
+
+        Raises:
+            ConfigurationError: If there is no such group.
+        """
+        spec = self._group(group)
+        if spec.command_space is None:
+            return None
+        shape = (self.num_envs, spec.num_agents, *(spec.command_space.shape or ()))
+        commands = np.zeros(shape, spec.command_space.dtype)
+        for edge in self._edges:
+            if edge.below.name == group:
+                commands[:, edge.children] = edge.commands
+        return commands
+
+    def agents(self, env_id: str) -> dict[str, Agent]:
+        """The hierarchy's agents of one copy as objects, bound to the same broker, channels and clock.
+
+        They speak for themselves: what such an agent consumes does not reach the vector env, and what it sends
+        does. A coordinator that has commanded this way counts as having decided once ``decide()`` has received
+        the commands below.
+
+        Returns:
+            Agent id -> ``CoordinatorAgent`` or ``FieldAgent``, from the top of the hierarchy down.
+
+        Raises:
+            UnknownEnvError: If there is no such copy.
+        """
+        index = self.indices(env_id)[0]
+        agents: dict[str, Agent] = {}
+        for agent_id in self.hierarchy.agents:
+            upstream = self.hierarchy.upstream.get(agent_id)
+            below = self.hierarchy.subordinates.get(agent_id)
+            agent = (
+                FieldAgent(agent_id, env_id, upstream)
+                if below is None
+                else CoordinatorAgent(agent_id, env_id, upstream, below)
+            )
+            agent.set_message_broker(self.broker)
+            agent.clock = lambda: float(self.time[index])
+            agents[agent_id] = agent
+        return agents
+
+    def indices(self, which: EnvSelection) -> list[int]:
+        """Indices of the copies selected by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
+
+        Raises:
+            UnknownEnvError: If there is no such copy.
+            ConfigurationError: If a copy stands twice, or a mask has another shape.
+        """
+        return select_envs(which, self.env_ids)
+
+    def describe(self) -> str:
+        """Who is who: copies, tree, groups, spaces, periods and channels, as text."""
+        return describe(self)
+
+    def close(self) -> None:
+        """Close the environment copies and clear their messages; a broker that was given stays open.
+
+        Closing twice is harmless.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        release(self.broker, self.env_ids)
+        self.batch_env.close()
+        if self._owns_broker:
+            self.broker.close()
+            return
+        with suppress(BrokerClosedError):
+            for env_id in self.env_ids:
+                self.broker.clear_environment(env_id)
+
+    def _group(self, name: str) -> VecGroup:
+        if name not in self.groups:
+            raise ConfigurationError(f"no group {name!r}, only {list(self.groups)}")
+        return self.groups[name]
+
+    def _edges_below(self, name: str) -> list[EdgeLanes]:
+        return [edge for edge in self._edges if edge.above.name == name]
+
+    def _masked(self, mask: BoolArray | None) -> BoolArray:
+        if mask is None:
+            return np.ones(self.num_envs, dtype=bool)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise ConfigurationError(
+                f"mask must have shape {(self.num_envs,)} and dtype bool, got {mask.shape} and {mask.dtype}"
+            )
+        return mask
+
+    def _active(self) -> dict[str, BoolArray]:
+        return {name: result.active.copy() for name, result in self.results.items()}
+
+    def _checked(self, name: str, actions: Any, where: BoolArray) -> npt.NDArray[Any]:
+        group = self.groups[name]
+        return checked_actions(actions, group.action_space, where, group.agent_ids, self.env_ids)
+
+    def _check_ready(self, stepped: BoolArray) -> None:
+        if stopped := [self.env_ids[i] for i in np.flatnonzero(stepped & ~self.running)]:
+            raise ResetRequiredError(f"{stopped} have no running episode: call reset() or reset_envs({stopped}) first")
+        for group in self.coordinator_groups:
+            waiting = self.due(group.name) & stepped[:, None]
+            if waiting.any():
+                env, agent = np.argwhere(waiting)[0]
+                raise DecisionRequiredError(
+                    f"{self.env_ids[env]}: coordinator {group.agent_ids[agent]!r} is due at step "
+                    f"{self.steps[env]}: call decide({{{group.name!r}: actions}}) before advance"
+                )
+
+    def _own_observation(self, name: str) -> ArrayTree:
+        """What the agents of a group observe, without their commands."""
+        if self.groups[name].is_field:
+            return self.batch_env.states[name].observations
+        own = self._own[name]
+        for edge in self._edges_below(name):
+            edge.show_infos(own, self.time, self.step_length)
+        return own
+
+    def _clear(self, mask: BoolArray) -> None:
+        """Forget everything about the masked copies' last episode."""
+        self.steps[mask] = 0
+        for edge in self._edges:
+            edge.clear(mask)
+        for name, decided in self._decided.items():
+            decided[mask] = False
+            self.returns[name][mask] = 0.0
+
+    def _note_decisions(self, edge: EdgeLanes, received: BoolArray) -> None:
+        """A coordinator whose command has come by another way than ``decide`` has decided, too."""
+        due = self.due(edge.above.name)
+        for place, parent in enumerate(edge.parents):
+            self._decided[edge.above.name][:, parent] |= received[:, place] & due[:, parent]
+
+    def _sum_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray] | None) -> None:
+        """Bring the coordinators' results up to date with the levels below; None stands for a reset."""
+        for group in reversed(self.coordinator_groups):
+            was_active = None if took_part is None else took_part[group.name]
+            below = [
+                (edge.parents, edge.children, self.results[edge.below.name]) for edge in self._edges_below(group.name)
+            ]
+            self.results[group.name].sum_up(below, mask, was_active)
+
+    def _send_infos_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
+        """Pass infos from level to level, so that each tells what it has just heard."""
+        for group in reversed(self.coordinator_groups):
+            for edge in self._edges_below(group.name):
+                below = edge.below
+                own = flatten(below.own_space, self._own_observation(below.name), batch_dims=2)
+                where = took_part[below.name] & mask[:, None]
+                edge.send_infos(own, self.results[below.name].env_rewards, where, self.time)
+                edge.receive_infos()
+
+    def _reward_commands(
+        self, before: Mapping[str, ArrayTree], stepped: BoolArray, took_part: Mapping[str, BoolArray]
+    ) -> None:
+        """Set the rewards of the groups whose commands carry an intrinsic one."""
+        for name, function in self._intrinsic.items():
+            result = self.results[name]
+            after = self._own_observation(name)
+            rewards = np.asarray(function(before[name], self.commands(name), after, result.env_rewards))
+            if rewards.shape != result.rewards.shape:
+                raise ConfigurationError(
+                    f"intrinsic_reward of group {name!r} must return rewards of shape {result.rewards.shape} "
+                    f"(copies, agents), got {rewards.shape}"
+                )
+            result.rewards[stepped] = np.where(took_part[name], rewards, 0.0)[stepped]
+
+
+def _intrinsic_by_group(
+    given: IntrinsicReward | Mapping[str, IntrinsicReward] | None, groups: Mapping[str, VecGroup]
+) -> dict[str, IntrinsicReward]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        commanded = [group.name for group in groups.values() if group.is_field and group.command_space]
+        if not commanded:
+            raise ConfigurationError("intrinsic_reward is given, but no field agent receives commands")
+        given = dict.fromkeys(commanded, given)
+    functions = {}
+    for key, function in given.items():
+        for group in resolve_group(key, groups, "intrinsic_reward"):
+            if group.command_space is None:
+                raise ConfigurationError(f"intrinsic_reward: group {group.name!r} receives no commands")
+            functions[group.name] = function
+    return functions

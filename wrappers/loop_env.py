@@ -1,0 +1,255 @@
+"""PettingZoo environments as a ``BatchEnv``, one after the other in a loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pettingzoo import AECEnv, ParallelEnv
+
+from heron.envs.array_tree import clear, write
+from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
+from heron.errors import (
+    ConfigurationError,
+    EnvCreationError,
+    EnvStepError,
+    InvalidObservationError,
+    ResetRequiredError,
+)
+from heron.messaging.message import check_id
+from heron.wrappers.agent_groups import group_agents
+
+EnvFactory = Callable[[], ParallelEnv]
+"""Makes one environment copy; each call must make a new one."""
+
+
+class LoopEnv(BatchEnv):
+    """Copies of a PettingZoo ``ParallelEnv``, stepped one after the other in this process.
+
+    Args:
+        factories: One a copy.
+        env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
+        groups: Group name -> agent ids, to arrange the agents by hand; by default agents with the same spaces
+            form a group, named for what their ids have in common.
+        validate: Check every observation against its space and every reward for being finite. Slow; meant for
+            a new environment.
+
+    Raises:
+        EnvCreationError: If a factory raises or returns something that cannot be used; it says which.
+        ConfigurationError: If ids stand twice, the copies differ in their agents or spaces, a space is not
+            supported, or ``groups`` do not fit the agents.
+    """
+
+    def __init__(
+        self,
+        factories: Sequence[EnvFactory],
+        env_ids: Sequence[str] | None = None,
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        validate: bool = False,
+    ) -> None:
+        self.env_ids = check_env_ids(env_ids, len(factories))
+        self.envs: list[ParallelEnv] = []
+        try:
+            for factory, env_id in zip(factories, self.env_ids, strict=True):
+                self.envs.append(_make(factory, env_id, self.envs))
+            self.groups = group_agents(self.envs[0], groups)
+            self._check_alike()
+        except BaseException:
+            self.close()
+            raise
+        self.states = {name: GroupState.empty(group, self.num_envs) for name, group in self.groups.items()}
+        self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.envs]
+        self.validate = validate
+        self._places = {
+            agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
+        }
+
+    def reset(
+        self,
+        mask: BoolArray | None = None,
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, GroupState]:
+        for index in self._indices(mask):
+            seed = None if seeds is None else seeds[index]
+            self._reset_copy(index, seed, None if options is None else dict(options))
+        return self.states
+
+    def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
+        running = self.running
+        indices = self._indices(mask)
+        if stopped := [self.env_ids[index] for index in indices if not running[index]]:
+            raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
+        # A copy, because an environment may keep what it was given.
+        own = {name: np.array(array) for name, array in actions.items()}
+        for index in indices:
+            self._step_copy(index, own)
+        return self.states
+
+    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        return [_find(self.envs[index], name, self.env_ids[index]) for index in indices]
+
+    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        for index, value in zip(indices, values, strict=True):
+            setattr(self.envs[index].unwrapped, name, value)
+
+    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        return [method(*args, **kwargs) for method in self.get_attr(name, indices)]
+
+    def close(self) -> None:
+        while self.envs:
+            self.envs.pop().close()
+
+    def _indices(self, mask: BoolArray | None) -> list[int]:
+        return list(range(self.num_envs)) if mask is None else np.flatnonzero(mask).tolist()
+
+    def _reset_copy(self, index: int, seed: int | None, options: dict[str, Any] | None) -> None:
+        env, env_id = self.envs[index], self.env_ids[index]
+        self._deactivate(index)
+        try:
+            observations, infos = env.reset(seed=seed, options=options)
+            self._check_known(env.agents, env_id)
+        except Exception as error:
+            raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {_summary(error)}") from error
+        for state in self.states.values():
+            clear(state.observations, index)
+            state.rewards[index] = 0.0
+            state.terminated[index] = state.truncated[index] = False
+        self._write_observations(index, observations)
+        for agent in env.agents:
+            name, place = self._places[agent]
+            self.states[name].active[index, place] = True
+        self.infos[index] = {agent: info for agent, info in infos.items() if info}
+
+    def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
+        env, env_id, places = self.envs[index], self.env_ids[index], self._places
+        given = {}
+        for agent in env.agents:
+            name, place = places[agent]
+            given[agent] = actions[name][index, place]
+        try:
+            observations, rewards, terminations, truncations, infos = env.step(given)
+            self._check_known(env.agents, env_id)
+        except Exception as error:
+            self._deactivate(index)
+            raise EnvStepError(f"{env_id}: step({given}) raised {_summary(error)}") from error
+        self._write_observations(index, observations)
+        still_there = frozenset(env.agents)
+        for name, group in self.groups.items():
+            state = self.states[name]
+            for place, agent in enumerate(group.agent_ids):
+                was_active = state.active[index, place]
+                terminated = bool(terminations.get(agent, False))
+                truncated = bool(truncations.get(agent, False))
+                active = agent in still_there and not (terminated or truncated)
+                # An agent that is gone without a word was cut off, as far as anybody can tell.
+                left = was_active and not (active or terminated or truncated)
+                state.rewards[index, place] = rewards.get(agent, 0.0)
+                state.terminated[index, place] = was_active and terminated
+                state.truncated[index, place] = was_active and (truncated or left)
+                state.active[index, place] = active
+        self.infos[index] = {agent: info for agent, info in infos.items() if info}
+        if self.validate:
+            self._check_rewards(index)
+
+    def _write_observations(self, index: int, observations: Mapping[str, Any]) -> None:
+        for agent, observation in observations.items():
+            if agent not in self._places:
+                continue
+            name, place = self._places[agent]
+            space = self.groups[name].observation_space
+            if self.validate and not space.contains(observation):
+                self._deactivate(index)
+                raise InvalidObservationError(
+                    f"{self.env_ids[index]}: {agent!r} observed {observation!r}, which is not in {space}"
+                )
+            write(self.states[name].observations, (index, place), observation)
+
+    def _check_rewards(self, index: int) -> None:
+        for name, group in self.groups.items():
+            rewards = self.states[name].rewards[index]
+            for agent, reward in zip(group.agent_ids, rewards, strict=True):
+                if not np.isfinite(reward):
+                    self._deactivate(index)
+                    raise InvalidObservationError(
+                        f"{self.env_ids[index]}: {agent!r} got reward {reward}; expected a finite number"
+                    )
+
+    def _deactivate(self, index: int) -> None:
+        """Leave a copy in need of a reset."""
+        for state in self.states.values():
+            state.active[index] = False
+
+    def _check_known(self, agents: Sequence[str], env_id: str) -> None:
+        if unknown := [agent for agent in agents if agent not in self._places]:
+            raise ConfigurationError(f"agents {unknown} of {env_id} are not in possible_agents {sorted(self._places)}")
+
+    def _check_alike(self) -> None:
+        agents = list(self.envs[0].possible_agents)
+        for env, env_id in zip(self.envs, self.env_ids, strict=True):
+            if list(env.possible_agents) != agents:
+                raise ConfigurationError(
+                    f"{env_id} has agents {list(env.possible_agents)}, but {self.env_ids[0]} has {agents}"
+                )
+            for group in self.groups.values():
+                for agent in group.agent_ids:
+                    spaces = (env.observation_space(agent), env.action_space(agent))
+                    if spaces != (group.observation_space, group.action_space):
+                        raise ConfigurationError(
+                            f"{env_id}: {agent!r} has spaces {spaces}, but group {group.name!r} has "
+                            f"{(group.observation_space, group.action_space)}"
+                        )
+
+
+def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ...]:
+    """The names of ``num_envs`` copies, ``env_0`` ... by default.
+
+    Raises:
+        ConfigurationError: If there is no copy, or not one distinct name for each.
+        InvalidMessageError: If a name is empty or no string.
+    """
+    if num_envs < 1:
+        raise ConfigurationError(f"expected at least one environment copy, got {num_envs}")
+    if env_ids is None:
+        return tuple(f"env_{index}" for index in range(num_envs))
+    if isinstance(env_ids, str) or len(env_ids) != num_envs:
+        raise ConfigurationError(f"expected {num_envs} env_ids, one for each copy, got {env_ids!r}")
+    names = tuple(check_id("env_id", env_id) for env_id in env_ids)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
+    return names
+
+
+def _make(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> ParallelEnv:
+    if not callable(factory):
+        raise EnvCreationError(f"{env_id}: expected a function that makes an environment, got {factory!r}")
+    try:
+        env = factory()
+    except Exception as error:
+        raise EnvCreationError(f"{env_id}: the factory raised {_summary(error)}") from error
+    if isinstance(env, AECEnv):
+        raise EnvCreationError(
+            f"{env_id}: the factory made an AEC environment, {env}; expected a ParallelEnv: use the module's "
+            "parallel_env(), or pettingzoo.utils.conversions.aec_to_parallel(env)"
+        )
+    if not isinstance(env, ParallelEnv):
+        raise EnvCreationError(f"{env_id}: the factory made {env!r}; expected a PettingZoo ParallelEnv")
+    if any(env is other for other in others):
+        raise EnvCreationError(
+            f"{env_id}: the factory returned an environment that another copy uses already; "
+            "it must make a new one at each call"
+        )
+    return env
+
+
+def _find(env: Any, name: str, env_id: str) -> Any:
+    """The attribute of the environment, or of what it wraps."""
+    for candidate in (env, env.unwrapped):
+        if hasattr(candidate, name):
+            return getattr(candidate, name)
+    raise AttributeError(f"the environment of {env_id}, {env}, has no attribute {name!r}")
+
+
+def _summary(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,122 @@
+"""From an environment's name to a vector env, in one call."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from heron.agents import Hierarchy
+from heron.envs.batch_env import BatchEnv
+from heron.errors import ConfigurationError
+from heron.messaging import MessageBroker
+from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv, IntrinsicReward
+from heron.wrappers.loop_env import EnvFactory, LoopEnv
+
+
+def make_vec(
+    env: str | EnvFactory | Sequence[EnvFactory] | BatchEnv,
+    num_envs: int | None = None,
+    hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None = None,
+    broker: MessageBroker | None = None,
+    *,
+    env_ids: Sequence[str] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    intrinsic_reward: IntrinsicReward | Mapping[str, IntrinsicReward] | None = None,
+    step_length: float = 1.0,
+    validate: bool = False,
+) -> HierarchicalVectorEnv:
+    """Copies of an environment, under a hierarchy if there is one, that speak through one broker.
+
+    Args:
+        env: What the copies are: an importable module with a ``parallel_env`` function, such as
+            ``"mpe2.simple_spread_v3"``, or ``"module:function"``; a function that makes a PettingZoo
+            ``ParallelEnv``; a list of such functions, one a copy; or a ``BatchEnv``.
+        num_envs: How many copies; 1 by default, or as many as the list or ``BatchEnv`` has.
+        hierarchy: Who commands whom; nobody by default. A function gets the environment's agent ids and
+            returns a ``Hierarchy``, as in ``lambda ids: Hierarchy.star(ids, period=5, command_space=space)``.
+        broker: Carries all messages; may be shared. By default an ``InMemoryBroker`` of its own.
+        env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
+        env_kwargs: Arguments for the environment's function.
+        groups: Group name -> agent ids, to arrange the environment's agents by hand.
+        intrinsic_reward: What subordinates learn from instead of the environment's reward; see
+            ``HierarchicalVectorEnv``.
+        step_length: Simulation time of one environment step.
+        validate: Check every observation against its space, and every reward for being finite.
+
+    Raises:
+        ConfigurationError: If an option does not fit, or the name cannot be imported.
+        EnvCreationError: If a copy could not be made; it says which.
+        HierarchyError: If the hierarchy does not fit the environment's agents.
+
+    >>> venv = make_vec("mpe2.simple_spread_v3", num_envs=4)
+    >>> venv.reset(seed=0)["agent"].shape
+    (4, 3, 18)
+    >>> venv.close()
+    """
+    if isinstance(env, BatchEnv):
+        _refuse_with_batch_env(num_envs, env, env_ids=env_ids, env_kwargs=env_kwargs, groups=groups)
+        batch_env = env
+    else:
+        factories = _factories(env, num_envs, dict(env_kwargs or {}))
+        batch_env = LoopEnv(factories, env_ids, groups=groups, validate=validate)
+    try:
+        if callable(hierarchy):
+            agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
+            hierarchy = hierarchy(agent_ids)
+        return HierarchicalVectorEnv(
+            batch_env, hierarchy, broker, intrinsic_reward=intrinsic_reward, step_length=step_length
+        )
+    except BaseException:
+        if batch_env is not env:
+            batch_env.close()
+        raise
+
+
+def env_factory(name: str) -> EnvFactory:
+    """The function that an environment's name stands for.
+
+    Raises:
+        ConfigurationError: If it cannot be imported, or is no function.
+    """
+    module_name, _, attribute = name.partition(":")
+    attribute = attribute or "parallel_env"
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"environment {name!r}: {error}; is the package installed, and the name spelled as in "
+            "'mpe2.simple_spread_v3'?"
+        ) from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        raise ConfigurationError(
+            f"environment {name!r}: module {module_name!r} has no function {attribute!r}; "
+            "expected a PettingZoo environment module, or 'module:function'"
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+def _factories(
+    env: str | EnvFactory | Sequence[EnvFactory], num_envs: int | None, env_kwargs: dict[str, Any]
+) -> list[EnvFactory]:
+    if num_envs is not None and (not isinstance(num_envs, int) or num_envs < 1):
+        raise ConfigurationError(f"num_envs must be a positive integer, got {num_envs!r}")
+    if isinstance(env, str):
+        env = env_factory(env)
+    if callable(env):
+        return [partial(env, **env_kwargs)] * (num_envs or 1)
+    if not isinstance(env, Sequence):
+        raise ConfigurationError(
+            f"expected an environment's name, a function that makes one, a list of such, or a BatchEnv, got {env!r}"
+        )
+    if num_envs not in (None, len(env)):
+        raise ConfigurationError(f"num_envs is {num_envs}, but the list has {len(env)} factories")
+    return [partial(factory, **env_kwargs) if env_kwargs else factory for factory in env]
+
+
+def _refuse_with_batch_env(num_envs: int | None, env: BatchEnv, **options: object) -> None:
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ConfigurationError(f"{given} cannot be changed on a BatchEnv that exists already")
+    if num_envs not in (None, env.num_envs):
+        raise ConfigurationError(f"num_envs is {num_envs}, but the BatchEnv has {env.num_envs} copies")
