@@ -76,6 +76,12 @@ def clear(tree: ArrayTree, index: Any) -> None:
         tree[index] = 0
 
 
+def row(tree: ArrayTree, index: int) -> ArrayTree:
+    """The tree of every array's ``[index]``, as copies."""
+    found: ArrayTree = map_arrays(lambda array: array[index].copy(), tree)
+    return found
+
+
 def map_arrays(function: Callable[[npt.NDArray[Any]], Any], tree: ArrayTree) -> Any:
     """A tree of the same shape with ``function`` applied to each array."""
     if isinstance(tree, dict):

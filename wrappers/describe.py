@@ -1,7 +1,10 @@
 """A vector env in words: who is who, who commands whom, and who drives which slot."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium.spaces import Box, Dict, Space
 
 from heron.messaging import ChannelManager
 
@@ -24,11 +27,11 @@ def describe(venv: "HierarchicalVectorEnv", drivers: Mapping[str, str] | None = 
         lines += [
             "",
             f"Group {group.name!r} ({group.level}, {every}): {_listed(group.agent_ids)}",
-            f"  observes  {group.observation_space}",
-            f"  acts      {group.action_space}",
+            f"  observes  {_shown(group.observation_space)}",
+            f"  acts      {_shown(group.action_space)}",
         ]
         if group.command_space is not None:
-            lines.append(f"  receives  {group.command_space}")
+            lines.append(f"  receives  {_shown(group.command_space)}")
         if drivers is not None:
             lines.append(f"  driven by {drivers[group.name]}")
     if venv.hierarchy.edges:
@@ -41,6 +44,15 @@ def describe(venv: "HierarchicalVectorEnv", drivers: Mapping[str, str] | None = 
             f"  {ChannelManager.info_channel(below, above, env_id)}",
         ]
     return "\n".join(lines)
+
+
+def _shown(space: Space[Any]) -> str:
+    """A space in one line, however long its bounds are."""
+    if isinstance(space, Dict):
+        return "Dict(" + ", ".join(f"{key}: {_shown(part)}" for key, part in space.spaces.items()) + ")"
+    if isinstance(space, Box):
+        return f"Box of shape {space.shape}, {space.dtype}, from {np.min(space.low):g} to {np.max(space.high):g}"
+    return str(space)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -102,17 +102,16 @@ def _factories(
 ) -> list[EnvFactory]:
     if num_envs is not None and (not isinstance(num_envs, int) or num_envs < 1):
         raise ConfigurationError(f"num_envs must be a positive integer, got {num_envs!r}")
-    if isinstance(env, str):
-        env = env_factory(env)
-    if callable(env):
-        return [partial(env, **env_kwargs)] * (num_envs or 1)
-    if not isinstance(env, Sequence):
+    factory = env_factory(env) if isinstance(env, str) else env
+    if not isinstance(factory, Sequence) and callable(factory):
+        return [partial(factory, **env_kwargs)] * (num_envs or 1)
+    if not isinstance(factory, Sequence):
         raise ConfigurationError(
             f"expected an environment's name, a function that makes one, a list of such, or a BatchEnv, got {env!r}"
         )
-    if num_envs not in (None, len(env)):
-        raise ConfigurationError(f"num_envs is {num_envs}, but the list has {len(env)} factories")
-    return [partial(factory, **env_kwargs) if env_kwargs else factory for factory in env]
+    if num_envs not in (None, len(factory)):
+        raise ConfigurationError(f"num_envs is {num_envs}, but the list has {len(factory)} factories")
+    return [partial(one, **env_kwargs) if env_kwargs else one for one in factory]
 
 
 def _refuse_with_batch_env(num_envs: int | None, env: BatchEnv, **options: object) -> None:

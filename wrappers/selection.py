@@ -8,7 +8,7 @@ import numpy as np
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, UnknownEnvError
 
-EnvSelection: TypeAlias = "int | str | Sequence[int | str] | range | BoolArray"
+EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray
 """Copies by index, by env_id, by a list of either, or by a ``(num_envs,) bool`` mask."""
 
 

@@ -1,0 +1,242 @@
+"""The vector env as the one group sees it that learns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.envs.array_tree import ArrayTree, map_arrays
+from heron.envs.batch_env import BoolArray
+from heron.errors import ConfigurationError
+from heron.wrappers.describe import describe
+from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.policies import PolicyLike, policies_by_group
+from heron.wrappers.selection import EnvSelection
+from heron.wrappers.vec_group import VecGroup, resolve_group
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One finished episode of one copy.
+
+    Attributes:
+        env_id: The copy.
+        length: Its environment steps.
+        returns: Group name -> ``(num_agents,) float64``, each agent's sum of the environment's rewards.
+    """
+
+    env_id: str
+    length: int
+    returns: Mapping[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerStep:
+    """What one decision of every learning agent has led to. S slots, new arrays.
+
+    Attributes:
+        observations: ``(S, ...)``, what each slot sees now; its last observation where it has ended.
+        rewards: ``(S,) float64``, summed (or discounted) over the environment steps of the decision.
+        lengths: ``(S,) int64``, environment steps of the decision in which the agent took part.
+        terminated: ``(S,) bool``, agents whose task ended.
+        truncated: ``(S,) bool``, agents that were cut off.
+        finished: ``(num_envs,) bool``, copies that need a reset.
+    """
+
+    observations: ArrayTree
+    rewards: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int64]
+    terminated: BoolArray
+    truncated: BoolArray
+    finished: BoolArray
+
+
+class LearnerEnv:
+    """One slot for each copy and learning agent, while given policies decide for everybody else.
+
+    Slot ``env_index * num_agents + agent_index`` is that agent of that copy. A step is one decision: one
+    environment step for field agents, and for coordinators as many as there are until they are due again or
+    their copy's episode ends. Nothing is reset by itself.
+
+    Args:
+        venv: The vector env. Several learners may take turns on one, each resetting all of it at its turn.
+        learn: The group that learns, or a level of one group. May be left out if there is only one group.
+        policies: Group or level name -> what decides for it: a model, a function, or a constant action. Every
+            other group needs one.
+        discount: By how much a reward counts less for each environment step since the decision.
+        on_episode: Called with each finished episode.
+
+    Raises:
+        ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does not
+            fit, or ``discount`` is not in (0, 1].
+    """
+
+    def __init__(
+        self,
+        venv: HierarchicalVectorEnv,
+        learn: str | None = None,
+        policies: Mapping[str, PolicyLike] | None = None,
+        *,
+        discount: float = 1.0,
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> None:
+        if not 0 < discount <= 1:
+            raise ConfigurationError(f"discount must lie in (0, 1], got {discount!r}")
+        self.venv = venv
+        self.group = _learning_group(venv, learn)
+        self.policies = policies_by_group(policies or {}, venv.groups, self.group.name)
+        self.discount = discount
+        self.on_episode = on_episode
+
+    @property
+    def num_slots(self) -> int:
+        """Number of slots, copies times learning agents."""
+        return self.venv.num_envs * self.group.num_agents
+
+    def env_index(self, slot: int) -> int:
+        """The copy of a slot."""
+        return slot // self.group.num_agents
+
+    def agent_id(self, slot: int) -> str:
+        """The agent of a slot."""
+        return self.group.agent_ids[slot % self.group.num_agents]
+
+    def reset(
+        self,
+        which: EnvSelection | None = None,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ArrayTree:
+        """Start a new episode in some copies, or in all.
+
+        Args:
+            which: The copies, as for ``HierarchicalVectorEnv.reset_envs``; all by default.
+            seed: As there.
+            options: As there.
+
+        Returns:
+            ``(S, ...)``, what every slot sees now, a new array.
+        """
+        self.venv.reset_envs(range(self.venv.num_envs) if which is None else which, seed, options)
+        self._decide(self.venv.running)
+        return self._observations()
+
+    def step(self, actions: npt.NDArray[Any]) -> LearnerStep:
+        """Let every learning agent take one decision, in all copies that have a running episode.
+
+        Args:
+            actions: ``(S, ...)``, rows of agents that are not active are not used.
+
+        Raises:
+            ConfigurationError: If there are not S actions.
+            InvalidActionError: If an action does not lie in its space; nothing was stepped then.
+            EnvStepError: If a copy raised.
+        """
+        venv, group = self.venv, self.group
+        shape = (venv.num_envs, group.num_agents)
+        array = np.asarray(actions)
+        if array.ndim < 1 or len(array) != self.num_slots:
+            raise ConfigurationError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
+        own = array.reshape(*shape, *array.shape[1:])
+        rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        terminated, truncated = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        undecided = venv.running
+        finished = ~undecided
+        if not group.is_field:
+            self._decide(undecided, own)
+        while undecided.any():
+            took_part = venv.results[group.name].active & undecided[:, None]
+            results = venv.advance(self._field_actions(undecided, own), undecided)
+            result = results[group.name]
+            gain = self.discount**lengths
+            rewards[took_part] += (gain * result.rewards)[took_part]
+            lengths[took_part] += 1
+            terminated |= took_part & result.terminated
+            truncated |= took_part & result.truncated
+            self._report_episodes(undecided & ~venv.running)
+            undecided &= venv.running & (venv.steps % group.period != 0)
+            self._decide(undecided)
+        self._decide(venv.running & ~finished)
+        return LearnerStep(
+            self._observations(),
+            rewards.ravel(),
+            lengths.ravel(),
+            terminated.ravel(),
+            truncated.ravel(),
+            ~venv.running,
+        )
+
+    def describe(self) -> str:
+        """Who is who, and who decides for whom, as text."""
+        noun = "copies" if self.venv.num_envs > 1 else "copy"
+        shared = f"the learner: {self.num_slots} slots ({self.venv.num_envs} {noun} x {self.group.num_agents} agents)"
+        if self.num_slots > 1:
+            shared += ", all with the same parameters"
+        return describe(self.venv, {self.group.name: shared} | {name: repr(p) for name, p in self.policies.items()})
+
+    def _observations(self) -> ArrayTree:
+        return _slots(self.venv.observe(self.group.name), np.ones((self.venv.num_envs, self.group.num_agents), bool))
+
+    def _decide(self, mask: BoolArray, own: npt.NDArray[Any] | None = None) -> None:
+        """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""
+        mask = mask.copy()
+        for group in self.venv.coordinator_groups:
+            due = self.venv.due(group.name) & mask[:, None]
+            if not due.any():
+                continue
+            if group.name != self.group.name:
+                self.venv.decide({group.name: self._ask(group, due)}, mask)
+            elif own is not None:
+                self.venv.decide({group.name: own}, mask)
+            else:
+                mask &= ~due.any(axis=1)
+        if self.venv.hierarchy.edges:
+            self.venv.decide()  # A link may deliver commands long after they were sent.
+
+    def _field_actions(self, mask: BoolArray, own: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        return {
+            group.name: own
+            if group.name == self.group.name
+            else self._ask(group, self.venv.results[group.name].active & mask[:, None])
+            for group in self.venv.field_groups
+        }
+
+    def _ask(self, group: VecGroup, where: BoolArray) -> npt.NDArray[Any]:
+        """The policy's actions for the agents in ``where``, and zeros for the others."""
+        shape = group.action_space.shape or ()
+        actions = np.zeros((*where.shape, *shape), group.action_space.dtype)
+        if where.any():
+            chosen = np.asarray(self.policies[group.name](_slots(self.venv.observe(group.name), where)))
+            if chosen.shape != (where.sum(), *shape):
+                raise ConfigurationError(
+                    f"policy of group {group.name!r} must return actions of shape {(int(where.sum()), *shape)}, "
+                    f"got {chosen.shape}"
+                )
+            actions[where] = chosen
+        return actions
+
+    def _report_episodes(self, ended: BoolArray) -> None:
+        if self.on_episode is not None:
+            for index in np.flatnonzero(ended):
+                returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}
+                self.on_episode(Episode(self.venv.env_ids[index], int(self.venv.steps[index]), returns))
+
+
+def _slots(tree: ArrayTree, where: BoolArray) -> ArrayTree:
+    """The rows of the agents in ``where``, as new arrays."""
+    rows: ArrayTree = map_arrays(lambda array: array[where], tree)
+    return rows
+
+
+def _learning_group(venv: HierarchicalVectorEnv, learn: str | None) -> VecGroup:
+    if learn is None:
+        if len(venv.groups) != 1:
+            raise ConfigurationError(f"learn: say which group learns, one of {list(venv.groups)}")
+        return next(iter(venv.groups.values()))
+    found = resolve_group(learn, venv.groups, "learn")
+    if len(found) != 1:
+        names = [group.name for group in found]
+        raise ConfigurationError(f"learn: level {learn!r} has groups with different spaces, name one of {names}")
+    return found[0]

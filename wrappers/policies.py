@@ -1,0 +1,175 @@
+"""What decides for a group of agents: SB3 models, functions and constants."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+
+from heron.envs.array_tree import ArrayTree
+from heron.errors import ConfigurationError
+from heron.wrappers.vec_group import VecGroup, resolve_group
+
+
+class Policy(Protocol):
+    """Decides for a batch of agents at once."""
+
+    def __call__(self, observations: Any) -> npt.NDArray[Any]:
+        """Actions ``(batch, *action_shape)`` for observations ``(batch, ...)``, a tree for ``Dict`` spaces."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that predicts as SB3's models do."""
+
+    observation_space: Space[Any]
+    action_space: Space[Any]
+
+    def predict(self, observation: Any, *, deterministic: bool) -> tuple[npt.NDArray[Any], Any]:
+        """Actions for a batch of observations, and a state that is not used."""
+        ...
+
+
+PolicyLike: TypeAlias = "Policy | Model | npt.ArrayLike"
+"""A model, a function of a batch of observations, or the one action that is always taken."""
+
+
+class ModelPolicy:
+    """A model's predictions.
+
+    Args:
+        model: An SB3 model, or anything that predicts as they do.
+        deterministic: Whether to take the model's best action rather than sample one.
+    """
+
+    def __init__(self, model: Model, *, deterministic: bool = False) -> None:
+        self.model = model
+        self.deterministic = deterministic
+
+    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
+        actions, _ = self.model.predict(observations, deterministic=self.deterministic)
+        return actions
+
+    def __repr__(self) -> str:
+        return f"{type(self.model).__name__} model" + (" (deterministic)" if self.deterministic else "")
+
+
+class ConstantPolicy:
+    """One action, always."""
+
+    def __init__(self, action: npt.NDArray[Any]) -> None:
+        self.action = action
+
+    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
+        batch = batch_size(observations)
+        return np.broadcast_to(self.action, (batch, *self.action.shape))
+
+    def __repr__(self) -> str:
+        return f"constant {self.action}"
+
+
+class RandomPolicy:
+    """Uniformly random actions.
+
+    Args:
+        action_space: The space of one agent: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or a bounded
+            ``Box``.
+        seed: Of the random stream.
+
+    Raises:
+        ConfigurationError: If a ``Box`` is not bounded.
+    """
+
+    def __init__(self, action_space: Space[Any], seed: int | None = None) -> None:
+        if isinstance(action_space, Box) and not action_space.is_bounded():
+            raise ConfigurationError(f"a random policy needs a bounded Box, got {action_space}")
+        self.action_space = action_space
+        self._random = np.random.default_rng(seed)
+
+    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
+        space = self.action_space
+        shape = (batch_size(observations), *(space.shape or ()))
+        match space:
+            case Box():
+                return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
+            case Discrete():
+                return self._random.integers(space.start, space.start + space.n, shape)
+            case MultiDiscrete():
+                return self._random.integers(space.start, space.start + space.nvec, shape)
+        return self._random.integers(0, 2, shape, dtype=np.int8)
+
+    def __repr__(self) -> str:
+        return "random actions"
+
+
+def batch_size(observations: ArrayTree) -> int:
+    """The length of the first dimension."""
+    while not isinstance(observations, np.ndarray):
+        observations = next(iter(observations.values() if isinstance(observations, dict) else observations))
+    return len(observations)
+
+
+def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
+    """``value`` as a policy for ``group``.
+
+    Raises:
+        ConfigurationError: If a model's spaces are not the group's, or a constant is no action of it.
+    """
+    if isinstance(value, ModelPolicy):
+        _check_spaces(value.model, group)
+        return value
+    if isinstance(value, Model):
+        _check_spaces(value, group)
+        return ModelPolicy(value)
+    if callable(value):
+        return value
+    space = group.action_space
+    action = np.asarray(value)
+    if action.shape == (space.shape or ()) and np.can_cast(action.dtype, np.dtype(space.dtype), "same_kind"):
+        action = action.astype(space.dtype)
+        if space.contains(action if action.shape else action[()]):
+            return ConstantPolicy(action)
+    raise ConfigurationError(
+        f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got {value!r}"
+    )
+
+
+def policies_by_group(
+    given: Mapping[str, PolicyLike], groups: Mapping[str, VecGroup], learner: str | None
+) -> dict[str, Policy]:
+    """One policy for each group but the learner, from policies by group or level.
+
+    Raises:
+        ConfigurationError: If a key names no group or level, a group has two policies or none, the learner has
+            one, or a policy does not fit its group.
+    """
+    policies: dict[str, Policy] = {}
+    for key, value in given.items():
+        for group in resolve_group(key, groups, "policies"):
+            if group.name == learner:
+                raise ConfigurationError(f"policies: {key!r} covers group {learner!r}, which is the one that learns")
+            if group.name in policies:
+                raise ConfigurationError(f"policies: group {group.name!r} is given two")
+            policies[group.name] = as_policy(value, group)
+    if missing := [name for name in groups if name != learner and name not in policies]:
+        raise ConfigurationError(
+            f"policies: groups {missing} need one each, a model, a function or a constant action, "
+            f"as in policies={{{missing[0]!r}: ...}}"
+        )
+    return policies
+
+
+def _check_spaces(model: Any, group: VecGroup) -> None:
+    for what in ("observation_space", "action_space"):
+        expected, has = getattr(group, what), getattr(model, what, None)
+        if has is not None and has != expected and not _same_choices(has, expected):
+            raise ConfigurationError(
+                f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}"
+            )
+
+
+def _same_choices(model_space: Any, space: Any) -> bool:
+    """Whether a model's choices, which SB3 counts from 0, are as many as the group's."""
+    return isinstance(space, Discrete) and isinstance(model_space, Discrete) and model_space.n == space.n

@@ -1,0 +1,207 @@
+"""The vector env as Stable-Baselines3 expects it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Discrete, MultiDiscrete, Space
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from heron.envs.array_tree import row
+from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.learner_env import Episode, LearnerEnv
+from heron.wrappers.policies import PolicyLike
+from heron.wrappers.selection import EnvSelection
+
+
+class Sb3VecEnv(VecEnv):
+    """An SB3 ``VecEnv`` in which one group of agents learns, with one slot for each copy and agent.
+
+    Slot ``env_index * num_agents + agent_index`` is that agent of that copy; all slots share the learner's
+    parameters. A copy is reset by itself when all of its agents have ended. An agent that ends earlier is done
+    once, with its last observation as ``terminal_observation``; until its copy is reset its slot then goes on
+    with that observation, reward 0 and ``infos[slot]["inert"]`` true.
+
+    ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
+    which its reward is summed.
+
+    Args:
+        venv: The vector env. Several views may take turns on one: a learner whose turn begins must reset its
+            view, as ``model.set_env(view, force_reset=True)`` does.
+        learn: The group that learns, or a level of one group. May be left out if there is only one group.
+        policies: Group or level name -> what decides for it: an SB3 model, a function of a batch of
+            observations, or a constant action. Every other group needs one.
+        discount: By how much a reward counts less for each environment step since a coordinator's decision.
+        on_episode: Called with each finished ``Episode``.
+
+    Raises:
+        ConfigurationError: If ``learn`` does not name one group, or a policy is missing, superfluous or does
+            not fit.
+    """
+
+    def __init__(
+        self,
+        venv: HierarchicalVectorEnv,
+        learn: str | None = None,
+        policies: Mapping[str, PolicyLike] | None = None,
+        *,
+        discount: float = 1.0,
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> None:
+        self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
+        group = self.learner.group
+        self._actions: npt.NDArray[Any] = np.zeros(0)
+        self._first_choice = _first_choice(group.action_space)
+        super().__init__(self.learner.num_slots, group.observation_space, _from_zero(group.action_space))
+
+    @property
+    def venv(self) -> HierarchicalVectorEnv:
+        """The vector env under this view."""
+        return self.learner.venv
+
+    def reset(self) -> VecEnvObs:
+        # Seeds and options are per slot, but a copy can follow only one of each: that of its first slot.
+        seeds = self._seeds[:: self.learner.group.num_agents]
+        options = self._options[:: self.learner.group.num_agents]
+        if all(one == options[0] for one in options):
+            observations = self.learner.reset(None, seeds, options[0])
+        else:
+            for copy in range(self.venv.num_envs):
+                observations = self.learner.reset(copy, [seeds[copy]], options[copy])
+        self._note_reset_infos(range(self.venv.num_envs))
+        self._reset_seeds()
+        self._reset_options()
+        return observations  # type: ignore[return-value]
+
+    def reset_envs(
+        self,
+        which: EnvSelection,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> VecEnvObs:
+        """Start a new episode in some copies, and touch no other.
+
+        Args:
+            which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
+            seed: As there.
+            options: As there.
+
+        Returns:
+            ``(num_slots, ...)``, what every slot sees now.
+        """
+        observations = self.learner.reset(which, seed, options)
+        self._note_reset_infos(self.venv.indices(which))
+        return observations  # type: ignore[return-value]
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        self._actions = np.asarray(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        was_active = self._active()
+        step = self.learner.step(self._actions + self._first_choice)
+        dones = step.terminated | step.truncated
+        observations = step.observations
+        infos = self._infos(was_active, step.lengths)
+        for slot in np.flatnonzero(dones):
+            infos[slot]["terminal_observation"] = row(step.observations, int(slot))
+            infos[slot]["TimeLimit.truncated"] = bool(step.truncated[slot] and not step.terminated[slot])
+        if step.finished.any():
+            observations = self.learner.reset(step.finished)
+            self._note_reset_infos(np.flatnonzero(step.finished).tolist())
+        return observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset: copy i gets ``seed + i``, whatever the number of its agents."""
+        first = int(np.random.default_rng().integers(2**31)) if seed is None else seed
+        self._seeds = [first + self.learner.env_index(slot) for slot in range(self.num_envs)]
+        return self._seeds
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        copies, places = self._copies(indices)
+        try:
+            values = self.venv.batch_env.get_attr(attr_name, copies)
+        except AttributeError:
+            if attr_name != "render_mode":
+                raise
+            values = [None] * len(copies)
+        return [values[place] for place in places]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        copies, _ = self._copies(indices)
+        self.venv.batch_env.set_attr(attr_name, [value] * len(copies), copies)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the environment once in each copy of these slots; each slot gets its copy's answer."""
+        copies, places = self._copies(indices)
+        values = self.venv.batch_env.call(method_name, copies, *method_args, **method_kwargs)
+        return [values[place] for place in places]
+
+    def env_is_wrapped(
+        self,
+        wrapper_class: type[gymnasium.Wrapper],  # noqa: ARG002
+        indices: VecEnvIndices = None,
+    ) -> list[bool]:
+        """False for every slot: no Gymnasium wrapper is around a single agent."""
+        return [False for _ in self._get_indices(indices)]
+
+    def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
+        """One image a copy."""
+        copies = list(range(self.venv.num_envs))
+        return self.venv.batch_env.call("render", copies)
+
+    def describe(self) -> str:
+        """Who is who, and who decides for whom, as text."""
+        return self.learner.describe()
+
+    def close(self) -> None:
+        self.venv.close()
+
+    def _active(self) -> npt.NDArray[np.bool_]:
+        """``(num_slots,) bool``, the slots whose agents take part in the next step."""
+        return self.venv.results[self.learner.group.name].active.ravel().copy()
+
+    def _infos(self, was_active: npt.NDArray[np.bool_], lengths: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+        """One new dict a slot: what the environment said of its agent, and what the view has to add."""
+        infos = self._env_infos()
+        for slot in np.flatnonzero(~was_active):
+            infos[slot]["inert"] = True
+        if not self.learner.group.is_field:
+            for info, length in zip(infos, lengths.tolist(), strict=True):
+                info["decision_length"] = length
+        return infos
+
+    def _env_infos(self) -> list[dict[str, Any]]:
+        agents = self.learner.group.agent_ids
+        return [dict(copy.get(agent, ())) for copy in self.venv.infos for agent in agents]
+
+    def _note_reset_infos(self, copies: Sequence[int]) -> None:
+        infos = self._env_infos()
+        num_agents = self.learner.group.num_agents
+        for copy in copies:
+            of_copy = slice(copy * num_agents, (copy + 1) * num_agents)
+            self.reset_infos[of_copy] = infos[of_copy]
+
+    def _copies(self, indices: VecEnvIndices) -> tuple[list[int], list[int]]:
+        """The distinct copies of some slots, and for each slot the place of its copy among them."""
+        of_slots = [self.learner.env_index(slot) for slot in self._get_indices(indices)]
+        copies = list(dict.fromkeys(of_slots))
+        return copies, [copies.index(copy) for copy in of_slots]
+
+
+def _from_zero(space: Space[Any]) -> Space[Any]:
+    """The same choices counted from 0, as SB3 counts them."""
+    if isinstance(space, Discrete):
+        return Discrete(space.n)
+    if isinstance(space, MultiDiscrete):
+        return MultiDiscrete(space.nvec)
+    return space
+
+
+def _first_choice(space: Space[Any]) -> Any:
+    """What to add to SB3's choice to get the space's."""
+    return space.start if isinstance(space, (Discrete, MultiDiscrete)) else np.zeros((), space.dtype)[()]
