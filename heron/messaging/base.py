@@ -132,7 +132,8 @@ class MessageBroker(ABC):
             message_type: The type of every message of the lane.
 
         Raises:
-            InvalidMessageError: If there is no route, a route stands twice, or the schema is empty.
+            InvalidMessageError: If there is no route, two share channel, recipient and environment copy, or
+                the schema is empty.
             BrokerClosedError: If the broker was closed.
         """
         return MessageLane(self, routes, schema, message_type)

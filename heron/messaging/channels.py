@@ -110,7 +110,7 @@ class ChannelManager:
         >>> ChannelManager.custom_channel("market", "env_0", "trader_1")
         'env_env_0__market__trader_1'
         """
-        if channel_type in _STANDARD_TYPES:
+        if check_id("channel_type", channel_type) in _STANDARD_TYPES:
             raise InvalidMessageError(
                 f"channel_type {channel_type!r} is a standard type: use ChannelManager's own method for it"
             )
@@ -204,7 +204,7 @@ def _parse(name: str) -> ParsedChannel | None:
         case ["action" | "info" as kind, route]:
             sender, _, recipient = route.partition(_TO)
             return ParsedChannel(unquote(env_id), kind, unquote(sender), unquote(recipient))
-        case [kind, agent]:
+        case [kind, agent] if kind != _STATE_UPDATES:
             return ParsedChannel(unquote(env_id), unquote(kind), agent_id=unquote(agent))
     return None
 

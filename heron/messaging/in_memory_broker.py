@@ -47,7 +47,8 @@ class _Mailbox:
     """What waits on one channel for the agents of one environment copy.
 
     Broadcasts stay until the environment is cleared, because an agent that has not consumed yet may still do
-    so. ``seen`` holds how many broadcasts, counted from the first ever, each agent has received.
+    so. ``seen`` holds, for each agent that ever consumed, how many broadcasts lie behind it, counted from the
+    first ever.
     """
 
     direct: dict[str, list[Numbered]] = field(default_factory=dict)
@@ -140,12 +141,8 @@ class InMemoryBroker(MessageBroker):
 
     subscribers: dict[str, list[Callback]]
 
-    def __init__(
-        self, max_queue: int | None = None, overflow: Literal["drop_oldest", "error"] = "drop_oldest"
-    ) -> None:
-        if max_queue is not None and (
-            not isinstance(max_queue, int) or isinstance(max_queue, bool) or max_queue < 1
-        ):
+    def __init__(self, max_queue: int | None = None, overflow: Literal["drop_oldest", "error"] = "drop_oldest") -> None:
+        if max_queue is not None and (not isinstance(max_queue, int) or isinstance(max_queue, bool) or max_queue < 1):
             raise ConfigurationError(f"max_queue must be a positive integer or None, got {max_queue!r}")
         if overflow not in ("drop_oldest", "error"):
             raise ConfigurationError(f"overflow must be 'drop_oldest' or 'error', got {overflow!r}")
@@ -170,17 +167,12 @@ class InMemoryBroker(MessageBroker):
         return ChannelsView(self)
 
     def create_channel(self, channel_name: str) -> None:
-        check_id("channel", channel_name)
+        env_id = _env_named_by(check_id("channel", channel_name))
         with self.lock:
             self._check_open()
-            if channel_name in self._mailboxes:
-                return
-            self._mailboxes[channel_name] = {}
-            try:
-                env_id = ChannelManager.parse(channel_name).env_id
-            except InvalidMessageError:
-                return
-            self._mailbox(channel_name, env_id)
+            self._mailboxes.setdefault(channel_name, {})
+            if env_id is not None:
+                self._mailbox(channel_name, env_id)
 
     def publish(self, channel: str, message: Message) -> None:
         check_id("channel", channel)
@@ -209,8 +201,8 @@ class InMemoryBroker(MessageBroker):
             unseen = mailbox.unseen(recipient_id) if mailbox.broadcasts else []
             if clear:
                 mailbox.direct.pop(recipient_id, None)
-                if unseen:
-                    mailbox.seen[recipient_id] = mailbox.forgotten + len(mailbox.broadcasts)
+                # Also of one who got nothing: a full queue forgets only what all who ever came have received.
+                mailbox.seen[recipient_id] = mailbox.forgotten + len(mailbox.broadcasts)
             return _in_order(direct + unseen) if unseen else [message for _, message in direct]
 
     def subscribe(self, channel: str, callback: Callback) -> Subscription:
@@ -307,11 +299,19 @@ class _CallbackSubscription(Subscription):
     def unsubscribe(self) -> None:
         with self._broker.lock:
             callbacks = self._broker.subscribers.get(self._channel, [])
-            # By identity: two equal callbacks (bound methods of equal objects) are still two subscriptions.
+            # By identity: two callbacks that are equal are still two subscriptions.
             place = next((i for i, known in enumerate(callbacks) if known is self._callback), None)
             if place is not None:
                 del callbacks[place]
             self._callback = None
+
+
+def _env_named_by(channel: str) -> str | None:
+    """The environment copy in a name of ``ChannelManager``, None for any other name."""
+    try:
+        return ChannelManager.parse(channel).env_id
+    except InvalidMessageError:
+        return None
 
 
 def _in_order(numbered: list[Numbered]) -> list[Message]:

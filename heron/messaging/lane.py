@@ -61,28 +61,34 @@ class Lane(ABC):
     was consumed from it by the route's recipient.
 
     Args:
-        routes: One route a row; no two alike.
+        routes: One route a row. No two have channel, recipient and environment copy in common, since one row
+            would then consume what was sent to the other.
         schema: Payload name -> (shape, dtype) of one row.
         message_type: The type of every message of the lane.
 
     Raises:
-        InvalidMessageError: If there is no route, a route stands twice, or the schema is empty.
+        InvalidMessageError: If there is no route, two share channel, recipient and environment copy, or the
+            schema is empty.
     """
 
     def __init__(self, routes: Iterable[Route], schema: Schema, message_type: MessageType) -> None:
         self.routes: Sequence[Route] = tuple(routes)
         self.schema = {
-            check_id("a schema key", name): (tuple(shape), np.dtype(dtype))
-            for name, (shape, dtype) in schema.items()
+            check_id("a schema key", name): (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in schema.items()
         }
         self.message_type = message_type
         if not self.routes:
             raise InvalidMessageError("a lane needs at least one route, got none")
         if not self.schema:
             raise InvalidMessageError("a lane needs at least one payload name in its schema, got none")
-        if len(set(self.routes)) != len(self.routes):
-            twice = next(route for route in self.routes if self.routes.count(route) > 1)
-            raise InvalidMessageError(f"a lane has each route once, got {twice} twice")
+        queues: set[tuple[str, str, str]] = set()
+        for route in self.routes:
+            queue = (route.channel, route.recipient_id, route.env_id)
+            if queue in queues:
+                raise InvalidMessageError(
+                    f"no two routes of a lane share channel, recipient and environment copy, got {route} too"
+                )
+            queues.add(queue)
 
     @property
     def num_routes(self) -> int:
@@ -104,7 +110,8 @@ class Lane(ABC):
             timestamp: Simulation time, one for all or ``(num_routes,)``.
 
         Raises:
-            InvalidMessageError: If a name, shape or dtype does not fit the schema; nothing is sent then.
+            InvalidMessageError: If a name, shape or dtype does not fit, or a timestamp is not finite; nothing
+                is sent then.
         """
 
     @abstractmethod
@@ -114,8 +121,8 @@ class Lane(ABC):
         The newest is the one with the latest timestamp; of equals, the one that came last.
 
         Raises:
-            InvalidMessageError: If somebody published a message on a route that does not fit the schema. That
-                message is consumed; every other row is returned by the next ``receive``.
+            InvalidMessageError: If the newest message of a route, published by hand, does not fit the schema.
+                It is consumed; every other row is returned by the next ``receive``.
         """
 
     def check_rows(
@@ -135,10 +142,21 @@ class Lane(ABC):
             return np.ones(self.num_routes, dtype=bool)
         if where.shape != (self.num_routes,) or where.dtype != np.bool_:
             raise InvalidMessageError(
-                f"where must have shape {(self.num_routes,)} and dtype bool, "
-                f"got {where.shape} and {where.dtype}"
+                f"where must have shape {(self.num_routes,)} and dtype bool, got {where.shape} and {where.dtype}"
             )
         return where
+
+    def check_times(self, timestamp: float | npt.NDArray[np.float64], rows: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Check the timestamps of the rows to send, and return all as ``(num_routes,) float64``."""
+        times = np.asarray(timestamp, dtype=np.float64)
+        if times.shape not in {(), (self.num_routes,)}:
+            raise InvalidMessageError(
+                f"timestamp must be one number or have shape {(self.num_routes,)}, got {times.shape}"
+            )
+        times = np.broadcast_to(times, (self.num_routes,))
+        for row in rows:
+            check_timestamp(times[row])
+        return times
 
 
 class MessageLane(Lane):
@@ -163,15 +181,11 @@ class MessageLane(Lane):
         timestamp: float | npt.NDArray[np.float64] = 0.0,
     ) -> None:
         rows = np.flatnonzero(self.check_rows(arrays, where)).tolist()
-        times = np.broadcast_to(np.asarray(timestamp, dtype=np.float64), (self.num_routes,))
-        for row in rows:
-            check_timestamp(times[row])
+        times = self.check_times(timestamp, rows)
         for row in rows:
             route = self.routes[row]
             payload = {name: np.array(arrays[name][row], dtype) for name, (_, dtype) in self.schema.items()}
-            message = Message(
-                route.env_id, route.sender_id, route.recipient_id, times[row], self.message_type, payload
-            )
+            message = Message(route.env_id, route.sender_id, route.recipient_id, times[row], self.message_type, payload)
             self._broker.publish(route.channel, message)
 
     def receive(self) -> LaneBatch:
@@ -194,10 +208,13 @@ class MessageLane(Lane):
 
     def _keep(self, row: int, message: Message) -> None:
         """Write a message's payload into its row, all of it or nothing."""
+        received = self._received
+        if received.fresh[row] and message.timestamp < received.timestamp[row]:
+            return  # a receive that raised kept a newer one
         values = {}
         for name, (shape, dtype) in self.schema.items():
-            value = np.asarray(message.payload.get(name))
-            if value.shape != shape or not np.can_cast(value.dtype, dtype, "same_kind"):
+            value = _as_array(message.payload.get(name))
+            if value is None or value.shape != shape or not np.can_cast(value.dtype, dtype, "same_kind"):
                 raise InvalidMessageError(
                     f"channel {self.routes[row].channel!r} of {message.env_id!r}: message from "
                     f"{message.sender_id!r} must carry {name!r} of shape {shape} and dtype {dtype}, "
@@ -205,6 +222,16 @@ class MessageLane(Lane):
                 )
             values[name] = value
         for name, value in values.items():
-            self._received.arrays[name][row] = value
-        self._received.timestamp[row] = message.timestamp
-        self._received.fresh[row] = True
+            received.arrays[name][row] = value
+        received.timestamp[row] = message.timestamp
+        received.fresh[row] = True
+
+
+def _as_array(value: object) -> npt.NDArray[Any] | None:
+    """``value`` as an array, None where there is none or it is ragged."""
+    if value is None:
+        return None
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return None
