@@ -1,0 +1,45 @@
+"""What every message broker promises, as checks that run on any of them.
+
+All of it at once, or one by one under pytest::
+
+    check_broker(MyBroker)
+
+    @pytest.mark.parametrize("check", BROKER_CHECKS, ids=lambda check: check.__name__)
+    def test_my_broker(check):
+        check(MyBroker)
+
+Each check makes one broker, uses nothing but the methods of ``MessageBroker``, closes the broker, and raises
+an ``AssertionError`` that says which promise is broken.
+"""
+
+from heron.testing.broker import delivery, lanes, lifecycle, subscribers, threads
+from heron.testing.broker.promise import BrokerCheck, MakeBroker, Settle, do_nothing
+
+__all__ = ["BROKER_CHECKS", "BrokerCheck", "check_broker"]
+
+BROKER_CHECKS: tuple[BrokerCheck, ...] = (
+    *delivery.CHECKS,
+    *threads.CHECKS,
+    *subscribers.CHECKS,
+    *lifecycle.CHECKS,
+    *lanes.CHECKS,
+)
+"""Every check, in the order from the simplest promise to the most involved."""
+
+
+def check_broker(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
+    """Check that a broker keeps every promise of ``MessageBroker``.
+
+    Args:
+        make_broker: Returns a new, empty broker that shares no messages with those made before.
+        settle: Returns once the callbacks of all messages published so far have run. A broker that calls its
+            subscribers from ``publish`` needs none; one that calls them from another thread or process does.
+
+    Raises:
+        AssertionError: If a promise is broken; the message says which, the traceback names the check.
+
+    >>> from heron.messaging import InMemoryBroker
+    >>> check_broker(InMemoryBroker)
+    """
+    for check in BROKER_CHECKS:
+        check(make_broker, settle)

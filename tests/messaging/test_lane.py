@@ -1,0 +1,235 @@
+import numpy as np
+import pytest
+
+from heron.errors import BrokerClosedError, InvalidMessageError
+from heron.messaging import ChannelManager, InMemoryBroker, Lane, Message, MessageType, Route
+
+from .naive import NaiveBroker
+
+ROUTES = [
+    Route(ChannelManager.action_channel("top", f"low_{i}", "env_0"), "top", f"low_{i}", "env_0") for i in range(3)
+]
+SCHEMA = {"action": ((2,), np.float32), "mode": ((), np.int64)}
+
+
+@pytest.fixture(params=[InMemoryBroker, NaiveBroker])
+def broker(request):
+    return request.param()
+
+
+@pytest.fixture
+def lane(broker):
+    return broker.open_lane(ROUTES, SCHEMA, MessageType.ACTION)
+
+
+def rows(value=1.0):
+    return {"action": np.full((3, 2), value, np.float32), "mode": np.arange(3)}
+
+
+class TestRoute:
+    @pytest.mark.parametrize("place", range(4))
+    @pytest.mark.parametrize("bad", ["", None, 3])
+    def test_names_what_is_no_id(self, place, bad):
+        parts = ["c", "a", "b", "env_0"]
+        parts[place] = bad
+        name = ["channel", "sender_id", "recipient_id", "env_id"][place]
+
+        with pytest.raises(InvalidMessageError, match=f"^{name} must be a non-empty string, got"):
+            Route(*parts)
+
+    def test_is_a_value(self):
+        assert Route("c", "a", "b", "e") == Route("c", "a", "b", "e")
+        assert len({Route("c", "a", "b", "e"), Route("c", "a", "b", "e")}) == 1
+
+
+class TestOpening:
+    def test_keeps_routes_schema_and_type(self, lane):
+        assert isinstance(lane, Lane)
+        assert lane.num_routes == 3
+        assert list(lane.routes) == ROUTES
+        assert lane.schema == {"action": ((2,), np.dtype("float32")), "mode": ((), np.dtype("int64"))}
+        assert lane.message_type is MessageType.ACTION
+
+    def test_takes_any_iterable_of_routes(self, broker):
+        assert broker.open_lane(iter(ROUTES), SCHEMA, MessageType.ACTION).num_routes == 3
+
+    def test_keeps_what_waits_on_its_channels(self, broker):
+        payload = {"action": [1.0, 2.0], "mode": 3}
+        broker.publish(ROUTES[1].channel, Message("env_0", "top", "low_1", 1, MessageType.ACTION, payload))
+        batch = broker.open_lane(ROUTES, SCHEMA, MessageType.ACTION).receive()
+
+        assert batch.fresh.tolist() == [False, True, False]
+        assert batch.arrays["action"][1].tolist() == [1.0, 2.0]
+
+    def test_says_which_route_is_one_too_many(self, broker):
+        with pytest.raises(InvalidMessageError, match=r"share channel, recipient and environment copy.*low_2"):
+            broker.open_lane([*ROUTES, ROUTES[2]], SCHEMA, MessageType.ACTION)
+
+    @pytest.mark.parametrize("bad", ["", 3])
+    def test_refuses_a_schema_key_that_is_no_name(self, broker, bad):
+        with pytest.raises(InvalidMessageError, match="a schema key must be a non-empty string"):
+            broker.open_lane(ROUTES, {bad: ((), float)}, MessageType.ACTION)
+
+
+class TestSending:
+    def test_casts_within_a_kind_and_stays_a_copy(self, lane, broker):
+        sent = {"action": np.ones((3, 2), np.float64), "mode": np.arange(3, dtype=np.int32)}
+        lane.send(sent)
+        sent["action"][:] = 9
+
+        (message,) = broker.consume(ROUTES[0].channel, "low_0", "env_0")
+        assert message.payload["action"].dtype == np.float32
+        assert message.payload["mode"].dtype == np.int64
+        assert message.payload["action"].tolist() == [1.0, 1.0]
+
+    def test_goes_in_order_of_rows_and_takes_time_zero_by_default(self, broker):
+        routes = [Route("shared", "top", f"low_{i}", "env_0") for i in range(3)]
+        seen = []
+        broker.subscribe("shared", seen.append)
+        broker.open_lane(routes, SCHEMA, MessageType.ACTION).send(rows())
+
+        assert [(message.recipient_id, message.timestamp) for message in seen] == [
+            ("low_0", 0.0),
+            ("low_1", 0.0),
+            ("low_2", 0.0),
+        ]
+
+    def test_checks_only_the_timestamps_of_rows_that_are_sent(self, lane):
+        times = np.array([1.0, np.nan, 2.0])
+        lane.send(rows(), np.array([True, False, True]), times)
+        assert lane.receive().timestamp[[0, 2]].tolist() == [1.0, 2.0]
+        with pytest.raises(InvalidMessageError, match="timestamp must be a finite number, got"):
+            lane.send(rows(), timestamp=times)
+        assert not lane.receive().fresh.any()
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({"action": np.ones((3, 2))}, r"expected arrays \['action', 'mode'\], got \['action'\]"),
+            (rows() | {"x": np.ones(3)}, r"got \['action', 'mode', 'x'\]"),
+            (rows() | {"action": np.ones((3, 3))}, r"'action' must have shape \(3, 2\) .*float32, got \(3, 3\)"),
+            (rows() | {"mode": np.ones(3)}, r"'mode' must have shape \(3,\) and dtype int64, got .*float64"),
+        ],
+    )
+    def test_says_what_does_not_fit(self, lane, arrays, message):
+        with pytest.raises(InvalidMessageError, match=message):
+            lane.send(arrays)
+        assert not lane.receive().fresh.any()
+
+    @pytest.mark.parametrize("where", [np.ones(2, bool), np.ones(3), np.ones((3, 1), bool)])
+    def test_says_what_is_no_mask(self, lane, where):
+        with pytest.raises(InvalidMessageError, match=r"where must have shape \(3,\) and dtype bool, got"):
+            lane.send(rows(), where)
+
+    @pytest.mark.parametrize("timestamp", [np.zeros(2), np.zeros((3, 1)), np.zeros(1)])
+    def test_says_which_timestamps_do_not_fit(self, lane, timestamp):
+        with pytest.raises(InvalidMessageError, match=r"timestamp must be one number or have shape \(3,\), got"):
+            lane.send(rows(), timestamp=timestamp)
+
+
+class TestReceiving:
+    def test_reuses_its_arrays(self, lane):
+        first = lane.receive()
+        lane.send(rows(5.0))
+        second = lane.receive()
+
+        assert second.arrays["action"] is first.arrays["action"]
+        assert second.fresh is first.fresh
+        assert second.timestamp is first.timestamp
+
+    def test_gives_arrays_of_the_documented_shape_and_dtype(self, lane):
+        batch = lane.receive()
+
+        assert batch.arrays["action"].shape == (3, 2)
+        assert batch.arrays["action"].dtype == np.float32
+        assert batch.arrays["mode"].shape == (3,)
+        assert batch.arrays["mode"].dtype == np.int64
+        assert (batch.timestamp.shape, batch.timestamp.dtype) == ((3,), np.float64)
+        assert (batch.fresh.shape, batch.fresh.dtype) == ((3,), np.bool_)
+
+    def test_empties_every_route(self, lane, broker):
+        lane.send(rows(1.0))
+        lane.send(rows(2.0))
+        lane.receive()
+
+        for route in ROUTES:
+            assert broker.consume(route.channel, route.recipient_id, "env_0") == []
+
+    def test_leaves_other_envs_and_recipients_alone(self, lane, broker):
+        message = Message("env_1", "top", "low_0", 1, MessageType.ACTION, {})
+        other = Message("env_0", "top", "another", 1, MessageType.ACTION, {})
+        broker.publish(ROUTES[0].channel, message)
+        broker.publish(ROUTES[0].channel, other)
+
+        assert not lane.receive().fresh.any()
+        assert broker.consume(ROUTES[0].channel, "low_0", "env_1") == [message]
+        assert broker.consume(ROUTES[0].channel, "another", "env_0") == [other]
+
+    def test_takes_a_broadcast_once_a_row(self, broker):
+        routes = [Route("news", "top", f"low_{i}", "env_0") for i in range(3)]
+        lane = broker.open_lane(routes, SCHEMA, MessageType.ACTION)
+        payload = {"action": [1.0, 2.0], "mode": 0, "more": "is ignored"}
+        broker.publish("news", Message("env_0", "top", "broadcast", 1, MessageType.INFO, payload))
+
+        assert lane.receive().fresh.all()
+        assert not lane.receive().fresh.any()
+
+    def test_error_names_channel_env_sender_and_what_was_expected(self, lane, broker):
+        payload = {"action": [1.0, 2.0, 3.0], "mode": 1}
+        broker.publish(ROUTES[2].channel, Message("env_0", "top", "low_2", 1, MessageType.ACTION, payload))
+
+        with pytest.raises(InvalidMessageError) as caught:
+            lane.receive()
+
+        for part in (ROUTES[2].channel, "'env_0'", "'top'", "'action'", "(2,)", "float32", "[1.0, 2.0, 3.0]"):
+            assert part in str(caught.value)
+
+    def test_writes_a_row_that_does_not_fit_not_even_in_part(self, lane, broker):
+        lane.send(rows(7.0))
+        batch = lane.receive()
+        payload = {"action": [1.0, 2.0], "mode": 0.5}
+        broker.publish(ROUTES[0].channel, Message("env_0", "top", "low_0", 1, MessageType.ACTION, payload))
+        with pytest.raises(InvalidMessageError):
+            lane.receive()
+
+        assert batch.arrays["action"][0].tolist() == [7.0, 7.0]
+        assert not lane.receive().fresh.any()
+
+    def test_consumes_every_route_before_it_raises(self, lane, broker):
+        for row in (0, 1):
+            recipient = ROUTES[row].recipient_id
+            misfit = Message("env_0", "top", recipient, 1, MessageType.ACTION, {})
+            broker.publish(ROUTES[row].channel, misfit)
+        lane.send(rows(), np.array([False, False, True]))
+        with pytest.raises(InvalidMessageError):
+            lane.receive()
+
+        for route in ROUTES:
+            assert broker.consume(route.channel, route.recipient_id, "env_0") == []
+        assert lane.receive().fresh.tolist() == [False, False, True]
+
+    def test_looks_only_at_the_newest_message(self, lane, broker):
+        broker.publish(ROUTES[0].channel, Message("env_0", "top", "low_0", 1, MessageType.ACTION, {}))
+        lane.send(rows(), timestamp=2)
+
+        assert lane.receive().fresh.all()
+
+    def test_keeps_what_a_receive_that_raised_has_taken_through_another_that_raises(self, lane, broker):
+        misfit = Message("env_0", "top", "low_2", 9, MessageType.ACTION, {})
+        lane.send(rows(1.0), np.array([True, False, False]), 5.0)
+        for row in (False, True):
+            broker.publish(ROUTES[2].channel, misfit)
+            lane.send(rows(2.0), np.array([False, row, False]), 6.0)
+            with pytest.raises(InvalidMessageError):
+                lane.receive()
+        batch = lane.receive()
+
+        assert batch.fresh.tolist() == [True, True, False]
+        assert batch.timestamp[:2].tolist() == [5.0, 6.0]
+
+    def test_of_a_closed_broker_raises(self, lane, broker):
+        broker.close()
+        with pytest.raises(BrokerClosedError):
+            lane.receive()
+        with pytest.raises(BrokerClosedError):
+            lane.send(rows())
