@@ -1,6 +1,6 @@
 """The vector env as the one group sees it that learns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ class Episode:
     env_id: str
     length: int
     returns: Mapping[str, npt.NDArray[np.float64]]
+
+    def team_return(self, groups: Iterable[str]) -> float:
+        """The sum of the returns of all agents of some groups."""
+        return float(sum(self.returns[name].sum() for name in groups))
 
 
 @dataclass(frozen=True, slots=True)

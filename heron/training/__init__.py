@@ -1,0 +1,27 @@
+"""Training a hierarchy with Stable-Baselines3, evaluating it, and keeping it in a folder.
+
+Needs the extra ``train``: ``pip install 'heron-rl[train]'``.
+"""
+
+from heron.training.config import HierarchyConfig, LearnerConfig, TrainConfig
+from heron.training.evaluation import Evaluation, evaluate, random_policies
+from heron.training.plots import plot_curves
+from heron.training.run import Run, load_run, save_run
+from heron.training.trainer import HierarchyTrainer, Turn
+from heron.training.turn import Metrics
+
+__all__ = [
+    "Evaluation",
+    "HierarchyConfig",
+    "HierarchyTrainer",
+    "LearnerConfig",
+    "Metrics",
+    "Run",
+    "TrainConfig",
+    "Turn",
+    "evaluate",
+    "load_run",
+    "plot_curves",
+    "random_policies",
+    "save_run",
+]

@@ -1,0 +1,89 @@
+"""Pictures of a training run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from heron.training.turn import Metrics
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's palette, which most colour-blind people can tell apart."""
+GREY = "#666666"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line with a band, such as an evaluation's mean and interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def plot_curves(
+    path: Path, runs: Mapping[str, Sequence[Metrics]], levels: Mapping[str, Level] | None = None, title: str = ""
+) -> None:
+    """Draw team returns against environment steps, as a PNG.
+
+    Each run is shown as the mean over each rollout's episodes (faint) and smoothed (bold); where several groups
+    took turns, a thin line marks where one handed over to the next.
+
+    Args:
+        path: The file to write.
+        runs: Label -> the run's metrics.
+        levels: Label -> what to compare with.
+        title: Above the picture.
+    """
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for colour, (label, rows) in zip(COLOURS, runs.items(), strict=False):
+        _draw_run(axes, label, rows, colour)
+    for (label, level), style in zip((levels or {}).items(), ("--", ":", "-.", "-"), strict=False):
+        axes.axhline(level.mean, color=GREY, linestyle=style, label=label)
+        axes.axhspan(level.low, level.high, color=GREY, alpha=0.15, linewidth=0)
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("team return per episode")
+    axes.set_title(title)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="best")
+    figure.savefig(path, dpi=120)
+
+
+def smooth(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
+    """Running mean over ``width`` values around each, fewer at the ends.
+
+    >>> smooth(np.array([0.0, 3.0, 6.0, 9.0]), 3).tolist()
+    [1.5, 3.0, 6.0, 7.5]
+    """
+    window = np.ones(min(width, len(values)))
+    sums: npt.NDArray[np.float64] = np.convolve(values, window, mode="same")
+    counts = np.convolve(np.ones(len(values)), window, mode="same")
+    return sums / counts
+
+
+def _draw_run(axes: Axes, label: str, rows: Sequence[Metrics], colour: str) -> None:
+    with_episodes = [row for row in rows if row.episodes]
+    if not with_episodes:
+        return
+    steps = np.array([row.env_steps for row in with_episodes])
+    returns = np.array([row.team_return for row in with_episodes])
+    axes.plot(steps, returns, color=colour, alpha=0.25, linewidth=1)
+    axes.plot(steps, smooth(returns, max(len(returns) // 15, 1)), color=colour, linewidth=2, label=label)
+    for before, after in pairwise(rows):
+        if (before.round, before.group) != (after.round, after.group):
+            axes.axvline(before.env_steps, color=colour, linewidth=0.8, linestyle=":")
+            axes.annotate(
+                f" {after.group} learns",
+                (before.env_steps, 0.02),
+                xycoords=("data", "axes fraction"),
+                color=colour,
+                fontsize=8,
+            )

@@ -1,0 +1,206 @@
+"""Training a hierarchy: one group learns at a time, and the turn goes round."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sb3_contrib
+import stable_baselines3
+from gymnasium.spaces import Box, Dict
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger, make_output_format
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+
+from heron.envs.array_tree import ArrayTree
+from heron.errors import ConfigurationError
+from heron.training.config import LearnerConfig
+from heron.training.turn import Progress, TurnCallback
+from heron.wrappers import HierarchicalVectorEnv, VecGroup
+from heron.wrappers.policies import ModelPolicy, Policy, RandomPolicy
+from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.vec_group import resolve_group
+
+FIELD_STEPS, FIELD_BATCHES = 128, 12
+"""Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
+COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
+"""The same for coordinators, each of whose decisions lasts several environment steps."""
+
+
+class TurnPolicy:
+    """Acts for a group while others learn: at random until the group has learned, then by its model."""
+
+    def __init__(self, group: VecGroup, seed: int) -> None:
+        self.model: BaseAlgorithm | None = None
+        space = group.action_space
+        bounded = not isinstance(space, Box) or space.is_bounded()
+        self._random: Policy | None = RandomPolicy(space, seed) if bounded else None
+
+    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
+        untrained = self.model is None or self.model.num_timesteps == 0
+        if self._random is not None and untrained:
+            return self._random(observations)
+        if self.model is None:
+            raise ConfigurationError("an unbounded action space has no random policy: give the group a model first")
+        return ModelPolicy(self.model)(observations)
+
+    def __repr__(self) -> str:
+        return "its own model, at random until that has learned"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One group's share of a round.
+
+    Attributes:
+        round: Counted from 1.
+        group: The group that learns.
+        steps: Environment steps to learn for, rounded up to whole rollouts.
+    """
+
+    round: int
+    group: str
+    steps: int
+
+
+class HierarchyTrainer:
+    """Trains the groups of a vector env in turns, each with its own SB3 model.
+
+    In each round the field agents learn first and then the coordinators, from the bottom up, always against
+    the newest policies of all others. A group that has not learned yet acts uniformly at random, so that field
+    agents meet all kinds of commands. Models, optimizers and step counts last from turn to turn.
+
+    Args:
+        venv: The vector env. The trainer resets its copies, and does not close it.
+        learners: Group or level name -> how it learns; other groups learn by default.
+        seed: The root of all randomness: environments, models and random policies.
+        folder: Where TensorBoard logs and ``metrics.csv`` go; nowhere by default.
+
+    Attributes:
+        models: Group name -> its SB3 model.
+
+    Raises:
+        ConfigurationError: If a learner names no group, algorithm or policy, or its options do not fit.
+    """
+
+    def __init__(
+        self,
+        venv: HierarchicalVectorEnv,
+        learners: Mapping[str, LearnerConfig] | None = None,
+        *,
+        seed: int = 0,
+        folder: Path | None = None,
+    ) -> None:
+        self.venv = venv
+        self.seed = seed
+        self.configs = _configs_by_group(learners or {}, venv.groups)
+        self._turn_policies = {
+            name: TurnPolicy(group, seed + place) for place, (name, group) in enumerate(venv.groups.items())
+        }
+        self.progress = Progress([group.name for group in venv.field_groups], folder)
+        self._views: dict[str, VecEnv] = {}
+        self.models: dict[str, BaseAlgorithm] = {}
+        for name, config in self.configs.items():
+            self._views[name] = self._make_view(name, config)
+            self.models[name] = _make_model(venv.groups[name], config, self._views[name], seed)
+            self._turn_policies[name].model = self.models[name]
+            if folder is not None:
+                log = make_output_format("tensorboard", str(folder / "tensorboard" / name))
+                self.models[name].set_logger(Logger(str(folder), [log]))
+
+    def turns(self, steps: int, rounds: int = 1) -> list[Turn]:
+        """Whose turn it is for how long, for ``steps`` environment steps in all."""
+        order = [group.name for group in (*self.venv.field_groups, *reversed(self.venv.coordinator_groups))]
+        shares = np.array([self.configs[name].share for name in order], dtype=float)
+        if not shares.sum():
+            raise ConfigurationError("no group has a share of the steps: at least one share must be positive")
+        parts = np.round(shares / shares.sum() * steps / rounds).astype(int)
+        return [
+            Turn(round_, name, int(part))
+            for round_ in range(1, rounds + 1)
+            for name, part in zip(order, parts, strict=True)
+            if part
+        ]
+
+    def train(self, steps: int, rounds: int = 1, on_progress: Callable[[Turn, int], None] | None = None) -> None:
+        """Let every group learn in its turns.
+
+        Args:
+            steps: Environment steps in all, over all copies and rounds.
+            rounds: How often the turn goes round.
+            on_progress: Called after each decision with the turn and its environment steps so far.
+
+        Raises:
+            ConfigurationError: If no group has a share.
+            EnvStepError: If a copy raised.
+        """
+        for turn in self.turns(steps, rounds):
+            self.take_turn(turn, on_progress)
+
+    def take_turn(self, turn: Turn, on_progress: Callable[[Turn, int], None] | None = None) -> None:
+        """Let one group learn for its turn."""
+        group, model = self.venv.groups[turn.group], self.models[turn.group]
+        callback = TurnCallback(self.progress, turn, self.venv, on_progress)
+        # The copies are in whatever state the last learner left them, so this one starts anew.
+        model.set_env(self._views[turn.group], force_reset=True)
+        self._views[turn.group].seed(self.seed + self.venv.total_steps)
+        decisions = -(-turn.steps // group.period) * group.num_agents
+        model.learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
+
+    def policies(self, *, deterministic: bool = True) -> dict[str, Policy]:
+        """Group name -> what its model has learned so far."""
+        return {name: ModelPolicy(model, deterministic=deterministic) for name, model in self.models.items()}
+
+    def _make_view(self, name: str, config: LearnerConfig) -> VecEnv:
+        others = {other: policy for other, policy in self._turn_policies.items() if other != name}
+        view: VecEnv = VecMonitor(Sb3VecEnv(self.venv, name, others, on_episode=self.progress.note_episode))
+        if config.normalize_rewards:
+            gamma = config.options.get("gamma", 0.99)
+            return VecNormalize(view, norm_obs=False, norm_reward=True, gamma=gamma)
+        return view
+
+
+def _configs_by_group(given: Mapping[str, LearnerConfig], groups: Mapping[str, VecGroup]) -> dict[str, LearnerConfig]:
+    configs = dict.fromkeys(groups, LearnerConfig())
+    # Levels first, so that a group's own entry stands over its level's.
+    for key in sorted(given, key=lambda key: key in groups):
+        for group in resolve_group(key, groups, "learners"):
+            configs[group.name] = given[key]
+    return configs
+
+
+def _make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
+    algorithm = _algorithm(config.algorithm)
+    policy = config.policy or ("MultiInputPolicy" if isinstance(group.observation_space, Dict) else "MlpPolicy")
+    options: dict[str, Any] = {"device": "cpu", "seed": seed}
+    if issubclass(algorithm, OnPolicyAlgorithm):
+        options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
+    options |= config.options
+    if algorithm is stable_baselines3.PPO and "batch_size" not in options:
+        batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
+        options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
+    try:
+        return algorithm(policy, view, **options)
+    except (TypeError, ValueError, AssertionError, KeyError) as error:
+        raise ConfigurationError(
+            f"learner of group {group.name!r}: {config.algorithm}({policy!r}, ...) does not accept its options "
+            f"{dict(config.options)} on {group.action_space}: {error}"
+        ) from error
+
+
+def _even_batch(samples: int, batches: int) -> int:
+    """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it."""
+    return next(size for size in range(max(samples // batches, 2), samples + 1) if samples % size == 0)
+
+
+def _algorithm(name: str) -> type[BaseAlgorithm]:
+    for library in (stable_baselines3, sb3_contrib):
+        found = getattr(library, name, None)
+        if isinstance(found, type) and issubclass(found, BaseAlgorithm):
+            return found
+    raise ConfigurationError(
+        f"no algorithm {name!r} in stable_baselines3 or sb3_contrib; expected a name such as 'PPO'"
+    )

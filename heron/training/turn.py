@@ -1,0 +1,127 @@
+"""What happens while a group learns: progress for people, and a table of metrics for later."""
+
+import csv
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from heron.wrappers import HierarchicalVectorEnv
+from heron.wrappers.learner_env import Episode
+
+if TYPE_CHECKING:
+    from heron.training.trainer import Turn
+
+METRICS_FILE = "metrics.csv"
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One row of ``metrics.csv``: what happened since the last row.
+
+    Attributes:
+        seconds: Time since training began, in s.
+        env_steps: Environment steps so far, over all copies and groups.
+        round: Round of the turn.
+        group: The group that learns.
+        timesteps: Decisions of all its slots so far, as SB3 counts them.
+        episodes: Episodes finished since the last row.
+        team_return: Mean over those of the sum of the environment's rewards over all field agents; NaN if none.
+        learner_return: Mean of what the learner's last episodes were worth to it; NaN if there was none yet.
+    """
+
+    seconds: float
+    env_steps: int
+    round: int
+    group: str
+    timesteps: int
+    episodes: int
+    team_return: float
+    learner_return: float
+
+
+class Progress:
+    """Collects episodes and writes metrics.
+
+    Args:
+        field_groups: Whose returns make up the team's.
+        folder: Where ``metrics.csv`` goes; nowhere if None.
+    """
+
+    def __init__(self, field_groups: Sequence[str], folder: Path | None) -> None:
+        self._field_groups = tuple(field_groups)
+        self.rows: list[Metrics] = []
+        self._returns: list[float] = []
+        self._start = time.perf_counter()
+        self._path = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path = folder / METRICS_FILE
+            with self._path.open("w", newline="") as file:
+                csv.writer(file).writerow([one.name for one in fields(Metrics)])
+
+    def note_episode(self, episode: Episode) -> None:
+        """Remember a finished episode for the next row."""
+        self._returns.append(episode.team_return(self._field_groups))
+
+    def write(self, env_steps: int, turn: "Turn", timesteps: int, learner_return: float) -> None:
+        """Add a row about all episodes since the last one."""
+        row = Metrics(
+            round(time.perf_counter() - self._start, 3),
+            env_steps,
+            turn.round,
+            turn.group,
+            timesteps,
+            len(self._returns),
+            float(np.mean(self._returns)) if self._returns else float("nan"),
+            learner_return,
+        )
+        self._returns.clear()
+        self.rows.append(row)
+        if self._path is not None:
+            with self._path.open("a", newline="") as file:
+                csv.writer(file).writerow(asdict(row).values())
+
+
+class TurnCallback(BaseCallback):
+    """Reports a turn's progress after each decision, and its metrics after each rollout of some length."""
+
+    MIN_STEPS = 500
+    """Environment steps between two rows, for learners with very short rollouts."""
+
+    def __init__(
+        self,
+        progress: Progress,
+        turn: "Turn",
+        venv: HierarchicalVectorEnv,
+        on_progress: "Callable[[Turn, int], None] | None",
+    ) -> None:
+        super().__init__()
+        self._progress = progress
+        self._turn = turn
+        self._venv = venv
+        self._on_progress = on_progress
+        self._first_step = self._last_row = venv.total_steps
+
+    def _on_step(self) -> bool:
+        if self._on_progress is not None:
+            self._on_progress(self._turn, self._venv.total_steps - self._first_step)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self._venv.total_steps - self._last_row >= self.MIN_STEPS:
+            self._write()
+
+    def _on_training_end(self) -> None:
+        if self._venv.total_steps > self._last_row:
+            self._write()
+
+    def _write(self) -> None:
+        self._last_row = self._venv.total_steps
+        episodes = self.model.ep_info_buffer or ()
+        learner_return = float(np.mean([episode["r"] for episode in episodes])) if episodes else float("nan")
+        self._progress.write(self._venv.total_steps, self._turn, self.model.num_timesteps, learner_return)

@@ -1,0 +1,74 @@
+"""Ready-made intrinsic rewards: what a command is worth to the one who receives it."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.errors import ConfigurationError
+
+
+class GoalReward:
+    """Reward for coming to a commanded goal, which is a value for some entries of the observation.
+
+    ``"progress"`` is how much closer the step came to the goal, ``|x - goal| - |x' - goal|``. It is potential-based
+    (Ng, Harada and Russell, "Policy invariance under reward transformations", ICML 1999), so over a
+    command it adds up to the way covered, whatever the path, and a new goal brings no jump. ``"distance"`` is
+    ``-|x' - goal|``. Distances are Euclidean, in the observation's unit.
+
+    Args:
+        position: First and last-plus-one entry of the observation that the goal is for, as in a slice.
+        measure: ``"progress"`` or ``"distance"``.
+
+    Raises:
+        ConfigurationError: If ``position`` is no pair of increasing non-negative integers, or ``measure`` is
+            unknown.
+
+    >>> reward = GoalReward((0, 2))
+    >>> start, end, goal = np.array([[[0.0, 0.0]]]), np.array([[[3.0, 0.0]]]), np.array([[[3.0, 4.0]]])
+    >>> reward(start, goal, end, np.zeros((1, 1))).item()
+    1.0
+    """
+
+    def __init__(self, position: tuple[int, int], measure: Literal["progress", "distance"] = "progress") -> None:
+        start, stop = _checked_position(position)
+        if measure not in ("progress", "distance"):
+            raise ConfigurationError(f"measure must be 'progress' or 'distance', got {measure!r}")
+        self.entries = slice(start, stop)
+        self.measure = measure
+
+    def __call__(
+        self,
+        observations: npt.NDArray[Any],
+        commands: npt.NDArray[Any],
+        next_observations: npt.NDArray[Any],
+        rewards: npt.NDArray[np.float64],  # noqa: ARG002
+    ) -> npt.NDArray[np.float64]:
+        """Rewards ``(num_envs, num_agents)`` for observations and goals ``(num_envs, num_agents, size)``.
+
+        Raises:
+            ConfigurationError: If the goal has another size than ``position``.
+        """
+        width = self.entries.stop - self.entries.start
+        if commands.shape[-1] != width or next_observations.shape[-1] < self.entries.stop:
+            raise ConfigurationError(
+                f"a goal for entries {self.entries.start} to {self.entries.stop} has {width} values and needs as "
+                f"long an observation, got commands of {commands.shape[-1]} and observations of "
+                f"{next_observations.shape[-1]} values"
+            )
+        after = self._distance(next_observations, commands)
+        return -after if self.measure == "distance" else self._distance(observations, commands) - after
+
+    def _distance(self, observations: npt.NDArray[Any], goals: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        offset = observations[..., self.entries].astype(np.float64) - goals
+        return np.asarray(np.linalg.norm(offset, axis=-1))
+
+
+def _checked_position(position: Any) -> tuple[int, int]:
+    try:
+        start, stop = position
+    except (TypeError, ValueError):
+        start, stop = None, None
+    if not isinstance(start, int) or not isinstance(stop, int) or not 0 <= start < stop:
+        raise ConfigurationError(f"position must be a pair (first, last + 1) of entries, got {position!r}")
+    return start, stop
