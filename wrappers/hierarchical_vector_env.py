@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -107,6 +108,7 @@ class HierarchicalVectorEnv:
         self._decided = {
             name: np.zeros((self.num_envs, group.num_agents), dtype=bool) for name, group in self.groups.items()
         }
+        self._ended = {group.name: np.zeros_like(self._decided[group.name]) for group in self.coordinator_groups}
         self._closed = False
 
     @property
@@ -158,7 +160,7 @@ class HierarchicalVectorEnv:
 
         Raises:
             ConfigurationError: If a list of seeds has not one for each copy.
-            EnvStepError: If a copy raised.
+            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
         return self.reset_envs(range(self.num_envs), seed, options)
 
@@ -182,7 +184,7 @@ class HierarchicalVectorEnv:
         Raises:
             UnknownEnvError: If there is no such copy; nothing was reset then.
             ConfigurationError: If a copy stands twice, or a list of seeds has not one for each.
-            EnvStepError: If a copy raised.
+            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
         indices = self.indices(which)
         mask = env_mask(indices, self.num_envs)
@@ -192,11 +194,13 @@ class HierarchicalVectorEnv:
         for index in indices:
             self.broker.clear_environment(self.env_ids[index])
         self._clear(mask)
-        self.batch_env.reset(mask, seeds, options)
-        for name in self._intrinsic:
-            self.results[name].rewards[mask] = 0.0
-        self._sum_up(mask, None)
-        self._send_infos_up(mask, self._active())
+        try:
+            self.batch_env.reset(mask, seeds, options)
+        finally:  # beside a copy that raised, the others have begun their episodes
+            for name in self._intrinsic:
+                self.results[name].rewards[mask] = 0.0
+            self._sum_up(mask, None)
+            self._send_infos_up(mask, self._active())
         return {name: self.observe(name) for name in self.groups}
 
     def due(self, group: str) -> BoolArray:
@@ -235,14 +239,15 @@ class HierarchicalVectorEnv:
             raise ConfigurationError(f"no coordinator group {unknown}, only {list(self._own)}")
         if not self.running.any() and given:
             raise ResetRequiredError("no copy has a running episode: call reset() first")
-        due = {name: self.due(name) & self._masked(mask)[:, None] for name in given}
+        concerned = self._masked(mask)
+        due = {name: self.due(name) & concerned[:, None] for name in given}
         checked = {name: self._checked(name, given[name], due[name]) for name in given}
         for group in self.coordinator_groups:
             for edge in self._edges_below(group.name):
                 if group.name in checked:
                     where = due[group.name][:, edge.parents] & self.results[edge.below.name].active[:, edge.children]
                     edge.send_commands(checked[group.name], where, self.time)
-                self._note_decisions(edge, edge.receive_commands())
+                self._note_decisions(edge, edge.receive_commands(concerned))
             if group.name in due:
                 self._decided[group.name] |= due[group.name]
 
@@ -264,7 +269,8 @@ class HierarchicalVectorEnv:
             DecisionRequiredError: If a coordinator in a copy to step is due.
             InvalidActionError: If a group is missing, or an action that counts does not lie in its space.
                 Nothing was stepped in these three cases.
-            EnvStepError: If a copy raised. It needs a reset then.
+            EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
+                stepped.
         """
         stepped = self._masked(mask)
         self._check_ready(stepped)
@@ -274,16 +280,12 @@ class HierarchicalVectorEnv:
         took_part = self._active()
         checked = {name: self._checked(name, actions[name], took_part[name] & stepped[:, None]) for name in names}
         before = {name: map_arrays(np.copy, self._own_observation(name)) for name in self._intrinsic}
-        self.batch_env.step(checked, stepped)
-        self.steps[stepped] += 1
-        self.total_steps += int(stepped.sum())
-        for decided in self._decided.values():
-            decided[stepped] = False
-        self._sum_up(stepped, took_part)
-        self._send_infos_up(stepped, took_part)
-        for name, returns in self.returns.items():
-            returns[stepped] += self.results[name].env_rewards[stepped]
-        self._reward_commands(before, stepped, took_part)
+        self._note_ends(stepped)
+        try:
+            self.batch_env.step(checked, stepped)
+        finally:  # beside a copy that raised, the others have been stepped
+            self._follow_step(stepped, took_part)
+            self._reward_commands(before, stepped, took_part)
         return self.results
 
     def observe(self, group: str) -> ArrayTree:
@@ -292,7 +294,7 @@ class HierarchicalVectorEnv:
         A field agent sees its own observation and then its latest command. A coordinator sees for each
         subordinate its latest info as received, that is its flat observation, its reward and the info's age in
         steps (-1 before the first), and then its own command. A ``Discrete`` command is seen one-hot, and zeros
-        stand for a command that has not come yet.
+        stand for a command that has not come yet. One that has ended keeps what it saw last.
 
         Returns:
             ``(num_envs, num_agents, ...)`` as ``groups[group].observation_space`` says; valid until the
@@ -381,6 +383,14 @@ class HierarchicalVectorEnv:
             for env_id in self.env_ids:
                 self.broker.clear_environment(env_id)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _group(self, name: str) -> VecGroup:
         if name not in self.groups:
             raise ConfigurationError(f"no group {name!r}, only {list(self.groups)}")
@@ -422,8 +432,9 @@ class HierarchicalVectorEnv:
         if self.groups[name].is_field:
             return self.batch_env.states[name].observations
         own = self._own[name]
+        looking = self.results[name].active | ~self._ended[name]
         for edge in self._edges_below(name):
-            edge.show_infos(own, self.time, self.step_length)
+            edge.show_infos(own, looking, self.time, self.step_length)
         return own
 
     def _clear(self, mask: BoolArray) -> None:
@@ -434,6 +445,29 @@ class HierarchicalVectorEnv:
         for name, decided in self._decided.items():
             decided[mask] = False
             self.returns[name][mask] = 0.0
+        for ended in self._ended.values():
+            ended[mask] = False
+
+    def _note_ends(self, stepped: BoolArray) -> None:
+        """Keep what coordinators saw that ended in the last step, before time goes on without them."""
+        for group in self.coordinator_groups:
+            result = self.results[group.name]
+            ended = (result.terminated | result.truncated) & stepped[:, None]
+            if ended.any():
+                self._own_observation(group.name)
+                self._ended[group.name] |= ended
+
+    def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
+        """Bring everything above the environment up to date with its step."""
+        self.steps[stepped] += 1
+        self.total_steps += int(stepped.sum())
+        for decided in self._decided.values():
+            decided[stepped] = False
+        self._sum_up(stepped, took_part)
+        # One that has just come tells what it sees, too, as all do at the reset.
+        self._send_infos_up(stepped, {name: took_part[name] | active for name, active in self._active().items()})
+        for name, returns in self.returns.items():
+            returns[stepped] += self.results[name].env_rewards[stepped]
 
     def _note_decisions(self, edge: EdgeLanes, received: BoolArray) -> None:
         """A coordinator whose command has come by another way than ``decide`` has decided, too."""
@@ -450,15 +484,15 @@ class HierarchicalVectorEnv:
             ]
             self.results[group.name].sum_up(below, mask, was_active)
 
-    def _send_infos_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
+    def _send_infos_up(self, mask: BoolArray, senders: Mapping[str, BoolArray]) -> None:
         """Pass infos from level to level, so that each tells what it has just heard."""
         for group in reversed(self.coordinator_groups):
             for edge in self._edges_below(group.name):
                 below = edge.below
                 own = flatten(below.own_space, self._own_observation(below.name), batch_dims=2)
-                where = took_part[below.name] & mask[:, None]
+                where = senders[below.name] & mask[:, None]
                 edge.send_infos(own, self.results[below.name].env_rewards, where, self.time)
-                edge.receive_infos()
+                edge.receive_infos(mask)
 
     def _reward_commands(
         self, before: Mapping[str, ArrayTree], stepped: BoolArray, took_part: Mapping[str, BoolArray]

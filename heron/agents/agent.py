@@ -26,7 +26,7 @@ class Agent:
     """One decision maker of one environment copy, speaking through a broker.
 
     Messages are stamped with ``clock()``, or with the ``timestamp`` given to a call. Arrays are copied when
-    they are sent, so the sender may go on using them.
+    they are sent, also those in dicts, lists and tuples, so the sender may go on using them.
 
     Args:
         agent_id: The agent's own id.
@@ -150,4 +150,13 @@ class Agent:
 
 def _snapshot(value: Any) -> Any:
     """``value`` as it is now: environments reuse their arrays."""
-    return value.copy() if isinstance(value, np.ndarray) else value
+    match value:
+        case np.ndarray():
+            return value.copy()
+        case dict():
+            return {key: _snapshot(part) for key, part in value.items()}
+        case list():
+            return [_snapshot(part) for part in value]
+        case tuple() if type(value) is tuple:
+            return tuple(_snapshot(part) for part in value)
+    return value

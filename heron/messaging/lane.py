@@ -115,10 +115,14 @@ class Lane(ABC):
         """
 
     @abstractmethod
-    def receive(self) -> LaneBatch:
-        """Consume what waits on every route, and keep the newest message of each.
+    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+        """Consume what waits on each route in ``where``, and keep the newest message of each.
 
         The newest is the one with the latest timestamp; of equals, the one that came last.
+
+        Args:
+            where: ``(num_routes,) bool``, the rows to receive; all of them by default. What waits on the others
+                goes on waiting.
 
         Raises:
             InvalidMessageError: If the newest message of a route, published by hand, does not fit the schema.
@@ -138,6 +142,10 @@ class Lane(ABC):
                     f"array {name!r} must have shape {(self.num_routes, *shape)} and dtype {dtype}, "
                     f"got {array.shape} and {array.dtype}"
                 )
+        return self.check_where(where)
+
+    def check_where(self, where: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+        """Check a selection of rows, all of them by default."""
         if where is None:
             return np.ones(self.num_routes, dtype=bool)
         if where.shape != (self.num_routes,) or where.dtype != np.bool_:
@@ -188,13 +196,15 @@ class MessageLane(Lane):
             message = Message(route.env_id, route.sender_id, route.recipient_id, times[row], self.message_type, payload)
             self._broker.publish(route.channel, message)
 
-    def receive(self) -> LaneBatch:
+    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+        rows = np.flatnonzero(self.check_where(where)).tolist()
         received = self._received
         if not self._undelivered:
             received.fresh[:] = False
         self._undelivered = True
         misfit: InvalidMessageError | None = None
-        for row, route in enumerate(self.routes):
+        for row in rows:
+            route = self.routes[row]
             messages = self._broker.consume(route.channel, route.recipient_id, route.env_id)
             if messages:
                 try:

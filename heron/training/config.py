@@ -137,19 +137,6 @@ class TrainConfig:
             raise ConfigurationError("env is missing: name the environment, as in env = 'mpe2.simple_spread_v3'")
         return _record(TrainConfig, given, "the config")
 
-    @classmethod
-    def from_toml(cls, path: Path, **overrides: Any) -> "TrainConfig":
-        """A config from a TOML file; ``overrides`` stand in for its top-level values.
-
-        Raises:
-            ConfigurationError: If the file cannot be read, or does not describe a run.
-        """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigurationError(f"cannot read the config file {path}: {error}") from error
-        return cls.from_mapping(values | overrides)
-
     def to_mapping(self) -> dict[str, Any]:
         """The config as nested dicts, as ``from_mapping`` takes them."""
         return asdict(self)
@@ -173,6 +160,18 @@ class TrainConfig:
             env_kwargs=self.env_kwargs,
             intrinsic_reward=None if goal is None else _goal_reward(goal),
         )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says, for ``TrainConfig.from_mapping``.
+
+    Raises:
+        ConfigurationError: If the file cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"cannot read the config file {path}: {error}") from error
 
 
 def _goal_reward(goal: Mapping[str, Any]) -> GoalReward:

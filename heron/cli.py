@@ -1,0 +1,20 @@
+"""The ``heron`` command."""
+
+import sys
+
+from heron.errors import HeronError
+
+MISSING_EXTRA = "heron: the command line needs the extra 'train': pip install 'heron-rl[train]' (no module {name!r})"
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        from heron.commands import app  # noqa: PLC0415 -- so that a missing extra can be explained
+    except ModuleNotFoundError as error:
+        sys.exit(MISSING_EXTRA.format(name=error.name))
+    try:
+        app()
+    except HeronError as error:
+        print(f"heron: {error}", file=sys.stderr)  # noqa: T201 -- this is the command line
+        sys.exit(2)

@@ -1,0 +1,252 @@
+"""What the ``heron`` command can do."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import heron
+from heron.console import console, evaluate_and_show, evaluation_table, train_and_save
+from heron.errors import ConfigurationError
+from heron.training import LearnerConfig, TrainConfig, load_run, random_policies
+from heron.training.config import read_toml
+from heron.wrappers import HierarchicalVectorEnv
+from heron.wrappers.policies import PolicyLike
+
+EVALUATION_FILE = "evaluation.json"
+EVALUATION_SEED = 10_000
+
+app = typer.Typer(
+    name="heron",
+    help="Train hierarchies of communicating agents on Gymnasium and PettingZoo environments.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
+
+EnvName = Annotated[
+    str, typer.Argument(metavar="ENV", help="Importable environment, such as mpe2.simple_spread_v3 or module:function.")
+]
+EnvOption = Annotated[
+    list[str] | None,
+    typer.Option("--env-arg", "-a", metavar="KEY=VALUE", help="Argument for the environment; may be repeated."),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file for what is too long for flags; flags stand over it.")
+]
+Copies = Annotated[int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="The one root of all randomness.")]
+Period = Annotated[
+    int | None, typer.Option(min=1, help="Put one coordinator above all agents, deciding every PERIOD steps.")
+]
+Command = Annotated[
+    str | None,
+    typer.Option(metavar="SPEC", help="What it commands: SIZE numbers in [LOW, HIGH] as SIZE,LOW,HIGH, or N choices."),
+]
+Goal = Annotated[
+    str | None,
+    typer.Option(metavar="FIRST,LAST", help="Commands are goals for these observation entries (LAST excluded)."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        console.print(f"heron {heron.__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\n"
+    "heron train mpe2.simple_spread_v3 --steps 50000\n\n"
+    "heron train mpe2.simple_spread_v3 --period 5 --command 2,-1,1 --goal 2,4 --out runs/spread\n\n"
+    "heron train pettingzoo.sisl.pursuit_v5 -a max_cycles=100 -n 8 --steps 20000\n\n"
+    "heron train mpe2.simple_spread_v3 --config spread.toml --seed 3"
+)
+def train(
+    env: EnvName,
+    config: Config = None,
+    env_arg: EnvOption = None,
+    num_envs: Copies = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Environment steps in all, over all copies.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How often the turn goes round the groups.")] = None,
+    period: Period = None,
+    command: Command = None,
+    goal: Goal = None,
+    algorithm: Annotated[str | None, typer.Option(help="SB3 or sb3-contrib class that all groups learn by.")] = None,
+    seed: Seed = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes to evaluate on afterwards.")] = 100,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; runs/ENV by default.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the folder already.")] = False,
+) -> None:
+    """Train agents, or a coordinator and its agents, and keep them in a folder.
+
+    Writes run.json, policies/, metrics.csv, curves.png, evaluation.json and tensorboard/ there.
+    """
+    flags = {"num_envs": num_envs, "steps": steps, "rounds": rounds, "seed": seed}
+    settings = read_config(env, config, env_arg, flags, hierarchy_flags(period, command, goal))
+    if algorithm is not None:
+        with settings.make_venv(num_envs=1) as venv:
+            settings = replace(settings, learners=dict.fromkeys(venv.groups, LearnerConfig(algorithm)))
+    folder = out or Path("runs") / env.replace(":", "-")
+    if (folder / "run.json").exists() and not force:
+        raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
+    trainer = train_and_save(settings, folder)
+    title = f"{env} after {trainer.venv.total_steps:,} environment steps"
+    contenders: dict[str, Mapping[str, PolicyLike]] = {
+        "random": random_policies(trainer.venv, settings.seed),
+        "trained": trainer.policies(),
+    }
+    compare(trainer.venv, contenders, folder, title, episodes, EVALUATION_SEED)
+    trainer.venv.close()
+    console.print(f"Everything is in [bold]{folder}[/bold]; see {folder / 'curves.png'}")
+
+
+@app.command(
+    name="evaluate",
+    epilog="[bold]Examples[/bold]\n\nheron evaluate runs/demo/hierarchy\n\n"
+    "heron evaluate runs/demo/hierarchy --episodes 500 --stochastic",
+)
+def evaluate_run(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that heron train has written.")],
+    episodes: Annotated[int, typer.Option(min=1, help="How many episodes.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = EVALUATION_SEED,
+    num_envs: Copies = None,
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Sample actions instead of taking the best.")
+    ] = False,
+) -> None:
+    """Evaluate a trained run beside random actions: mean team return, 95% interval, episodes."""
+    loaded = load_run(run)
+    with loaded.make_venv(num_envs) as venv:
+        contenders: dict[str, Mapping[str, PolicyLike]] = {
+            "random": random_policies(venv),
+            "trained": loaded.policies(deterministic=not stochastic),
+        }
+        compare(venv, contenders, run, str(run), episodes, seed)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nheron describe mpe2.simple_tag_v3\n\n"
+    "heron describe mpe2.simple_spread_v3 --period 5 --command 2,-1,1"
+)
+def describe(
+    env: EnvName,
+    config: Config = None,
+    env_arg: EnvOption = None,
+    num_envs: Copies = None,
+    period: Period = None,
+    command: Command = None,
+    goal: Goal = None,
+) -> None:
+    """Show who is who: copies, hierarchy, groups, spaces, periods and channels."""
+    settings = read_config(env, config, env_arg, {"num_envs": num_envs}, hierarchy_flags(period, command, goal))
+    with settings.make_venv() as venv:
+        console.print(venv.describe(), highlight=False, markup=False, soft_wrap=True)
+
+
+def read_config(
+    env: str,
+    path: Path | None,
+    env_args: list[str] | None,
+    flags: dict[str, Any],
+    hierarchy: dict[str, Any],
+) -> TrainConfig:
+    """The config that a command line describes: the file's, with whatever flags were given on top.
+
+    Raises:
+        ConfigurationError: If the file or a flag cannot work.
+    """
+    values = {} if path is None else read_toml(path)
+    values["env"] = env
+    values |= {name: value for name, value in flags.items() if value is not None}
+    values["env_kwargs"] = dict(values.get("env_kwargs", {})) | dict(map(parse_env_arg, env_args or ()))
+    if hierarchy:
+        values["hierarchy"] = dict(values.get("hierarchy", {})) | hierarchy
+    return TrainConfig.from_mapping(values)
+
+
+def hierarchy_flags(period: int | None, command: str | None, goal: str | None) -> dict[str, Any]:
+    """What the flags say about the hierarchy."""
+    given: dict[str, Any] = {}
+    if period is not None:
+        given["period"] = period
+    if command is not None:
+        given["command"] = parse_command(command)
+    if goal is not None:
+        given["goal"] = {"position": parse_goal(goal)}
+    return given
+
+
+def parse_env_arg(text: str) -> tuple[str, Any]:
+    """``KEY=VALUE`` with the value read as JSON, or else as a plain string.
+
+    Raises:
+        ConfigurationError: If there is no ``=``.
+
+    >>> parse_env_arg("max_cycles=25"), parse_env_arg("mode=fast")
+    (('max_cycles', 25), ('mode', 'fast'))
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigurationError(f"--env-arg must be KEY=VALUE, got {text!r}")
+    try:
+        return key, json.loads(value.lower() if value in {"True", "False", "None"} else value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def parse_command(text: str) -> dict[str, Any]:
+    """``SIZE,LOW,HIGH`` or ``N``, as ``HierarchyConfig.command`` has it.
+
+    Raises:
+        ConfigurationError: If it is neither.
+
+    >>> parse_command("2,-1,1"), parse_command("4")
+    ({'size': 2, 'low': -1.0, 'high': 1.0}, {'choices': 4})
+    """
+    try:
+        match text.split(","):
+            case [choices]:
+                return {"choices": int(choices)}
+            case [size, low, high]:
+                return {"size": int(size), "low": float(low), "high": float(high)}
+    except ValueError:
+        pass
+    raise ConfigurationError(f"--command must be SIZE,LOW,HIGH, as in 2,-1,1, or a number of choices, got {text!r}")
+
+
+def parse_goal(text: str) -> tuple[int, int]:
+    """``FIRST,LAST``, two entries of an observation.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    try:
+        first, last = text.split(",")
+        return int(first), int(last)
+    except ValueError:
+        raise ConfigurationError(f"--goal must be FIRST,LAST, as in 2,4, got {text!r}") from None
+
+
+def compare(
+    venv: HierarchicalVectorEnv,
+    contenders: Mapping[str, Mapping[str, PolicyLike]],
+    folder: Path,
+    title: str,
+    episodes: int,
+    seed: int,
+) -> None:
+    """Evaluate contenders on the same episodes, show the table and write ``evaluation.json``."""
+    results = {
+        label: evaluate_and_show(label, venv, policies, episodes, seed) for label, policies in contenders.items()
+    }
+    text = json.dumps({label: result.to_mapping() for label, result in results.items()}, indent=2)
+    (folder / EVALUATION_FILE).write_text(text + "\n", encoding="utf-8")
+    console.print(evaluation_table(results, title))
