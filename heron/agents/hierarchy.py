@@ -190,7 +190,7 @@ class Hierarchy:
     def _checked_command_spaces(self, given: Space[Any] | Mapping[str, Space[Any]] | None) -> dict[str, Space[Any]]:
         if given is None:
             return {}
-        if not isinstance(given, Mapping):
+        if isinstance(given, Space) or not isinstance(given, Mapping):  # a Dict space is a Mapping, too
             given = dict.fromkeys(self.upstream, given)
         if unknown := [agent for agent in given if agent not in self.upstream and agent not in self.roots]:
             raise HierarchyError(f"command_space is given for {unknown}, which are not in the hierarchy")
