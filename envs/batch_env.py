@@ -107,7 +107,8 @@ class BatchEnv(ABC):
             ``states``.
 
         Raises:
-            EnvStepError: If a copy raised. It needs another reset then.
+            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
+            InvalidObservationError: Likewise, if an observation does not fit its space.
         """
 
     @abstractmethod
@@ -124,7 +125,9 @@ class BatchEnv(ABC):
 
         Raises:
             ResetRequiredError: If a masked copy is not running; none was stepped then.
-            EnvStepError: If a copy raised. It needs a reset then.
+            EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
+                stepped.
+            InvalidObservationError: Likewise, if an observation does not fit its space.
         """
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """PettingZoo environments as a ``BatchEnv``, one after the other in a loop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
 from heron.errors import (
     ConfigurationError,
     EnvCreationError,
+    EnvError,
     EnvStepError,
     InvalidObservationError,
     ResetRequiredError,
@@ -71,9 +73,11 @@ class LoopEnv(BatchEnv):
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Mapping[str, GroupState]:
-        for index in self._indices(mask):
+        def reset_copy(index: int) -> None:
             seed = None if seeds is None else seeds[index]
             self._reset_copy(index, seed, None if options is None else dict(options))
+
+        _do_all(reset_copy, self._indices(mask))
         return self.states
 
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
@@ -83,8 +87,7 @@ class LoopEnv(BatchEnv):
             raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
         # A copy, because an environment may keep what it was given.
         own = {name: np.array(array) for name, array in actions.items()}
-        for index in indices:
-            self._step_copy(index, own)
+        _do_all(lambda index: self._step_copy(index, own), indices)
         return self.states
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
@@ -106,23 +109,31 @@ class LoopEnv(BatchEnv):
 
     def _reset_copy(self, index: int, seed: int | None, options: dict[str, Any] | None) -> None:
         env, env_id = self.envs[index], self.env_ids[index]
-        self._deactivate(index)
+        for state in self.states.values():
+            clear(state.observations, index)
+            state.rewards[index] = 0.0
+            state.terminated[index] = state.truncated[index] = state.active[index] = False
+        self.infos[index] = {}
         try:
             observations, infos = env.reset(seed=seed, options=options)
             self._check_known(env.agents, env_id)
         except Exception as error:
             raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {_summary(error)}") from error
-        for state in self.states.values():
-            clear(state.observations, index)
-            state.rewards[index] = 0.0
-            state.terminated[index] = state.truncated[index] = False
-        self._write_observations(index, observations)
+        self._write_observations(index, observations, frozenset(env.agents))
         for agent in env.agents:
             name, place = self._places[agent]
             self.states[name].active[index, place] = True
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
 
     def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
+        was_active = {name: state.active[index].copy() for name, state in self.states.items()}
+        try:
+            self._try_step_copy(index, actions)
+        except EnvError:
+            self._cut_off(index, was_active)
+            raise
+
+    def _try_step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         env, env_id, places = self.envs[index], self.env_ids[index], self._places
         given = {}
         for agent in env.agents:
@@ -132,10 +143,9 @@ class LoopEnv(BatchEnv):
             observations, rewards, terminations, truncations, infos = env.step(given)
             self._check_known(env.agents, env_id)
         except Exception as error:
-            self._deactivate(index)
             raise EnvStepError(f"{env_id}: step({given}) raised {_summary(error)}") from error
-        self._write_observations(index, observations)
         still_there = frozenset(env.agents)
+        self._write_observations(index, observations, still_there.union(given))
         for name, group in self.groups.items():
             state = self.states[name]
             for place, agent in enumerate(group.agent_ids):
@@ -145,7 +155,7 @@ class LoopEnv(BatchEnv):
                 active = agent in still_there and not (terminated or truncated)
                 # An agent that is gone without a word was cut off, as far as anybody can tell.
                 left = was_active and not (active or terminated or truncated)
-                state.rewards[index, place] = rewards.get(agent, 0.0)
+                state.rewards[index, place] = rewards.get(agent, 0.0) if was_active else 0.0
                 state.terminated[index, place] = was_active and terminated
                 state.truncated[index, place] = was_active and (truncated or left)
                 state.active[index, place] = active
@@ -153,33 +163,40 @@ class LoopEnv(BatchEnv):
         if self.validate:
             self._check_rewards(index)
 
-    def _write_observations(self, index: int, observations: Mapping[str, Any]) -> None:
+    def _write_observations(self, index: int, observations: Mapping[str, Any], agents: AbstractSet[str]) -> None:
+        """Write what ``agents`` observe; what an environment says of others, who are gone, does not count."""
         for agent, observation in observations.items():
-            if agent not in self._places:
+            if agent not in agents:
                 continue
             name, place = self._places[agent]
             space = self.groups[name].observation_space
-            if self.validate and not space.contains(observation):
-                self._deactivate(index)
+            fits = not self.validate or space.contains(observation)
+            try:
+                if fits:
+                    write(self.states[name].observations, (index, place), observation)
+            except (IndexError, KeyError, TypeError, ValueError):
+                fits = False
+            if not fits:
                 raise InvalidObservationError(
                     f"{self.env_ids[index]}: {agent!r} observed {observation!r}, which is not in {space}"
                 )
-            write(self.states[name].observations, (index, place), observation)
 
     def _check_rewards(self, index: int) -> None:
         for name, group in self.groups.items():
             rewards = self.states[name].rewards[index]
             for agent, reward in zip(group.agent_ids, rewards, strict=True):
                 if not np.isfinite(reward):
-                    self._deactivate(index)
                     raise InvalidObservationError(
                         f"{self.env_ids[index]}: {agent!r} got reward {reward}; expected a finite number"
                     )
 
-    def _deactivate(self, index: int) -> None:
-        """Leave a copy in need of a reset."""
-        for state in self.states.values():
-            state.active[index] = False
+    def _cut_off(self, index: int, was_active: Mapping[str, BoolArray]) -> None:
+        """Leave a copy in need of a reset, because it failed in a step."""
+        for name, state in self.states.items():
+            state.rewards[index] = 0.0
+            state.terminated[index] = state.active[index] = False
+            state.truncated[index] = was_active[name]
+        self.infos[index] = {}
 
     def _check_known(self, agents: Sequence[str], env_id: str) -> None:
         if unknown := [agent for agent in agents if agent not in self._places]:
@@ -188,10 +205,9 @@ class LoopEnv(BatchEnv):
     def _check_alike(self) -> None:
         agents = list(self.envs[0].possible_agents)
         for env, env_id in zip(self.envs, self.env_ids, strict=True):
-            if list(env.possible_agents) != agents:
-                raise ConfigurationError(
-                    f"{env_id} has agents {list(env.possible_agents)}, but {self.env_ids[0]} has {agents}"
-                )
+            own = list(getattr(env, "possible_agents", ()))
+            if own != agents:
+                raise ConfigurationError(f"{env_id} has agents {own}, but {self.env_ids[0]} has {agents}")
             for group in self.groups.values():
                 for agent in group.agent_ids:
                     spaces = (env.observation_space(agent), env.action_space(agent))
@@ -219,6 +235,20 @@ def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ..
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
     return names
+
+
+def _do_all(act: Callable[[int], None], indices: Iterable[int]) -> None:
+    """Do it for each copy, also beside one that fails; raise the first error then."""
+    errors = []
+    for index in indices:
+        try:
+            act(index)
+        except EnvError as error:
+            errors.append(error)
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(f"beside it, {other}")
+        raise errors[0]
 
 
 def _make(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> ParallelEnv:
