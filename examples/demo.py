@@ -16,7 +16,7 @@ from heron.training.plots import Level
 ENV = "mpe2.simple_spread_v3"
 FOLDER = Path("runs/demo")
 COPIES = 16
-STEPS = 120_000
+STEPS = 100_000
 EPISODES = 100
 EVALUATION_SEED = 10_000
 
@@ -35,14 +35,16 @@ HIERARCHY = TrainConfig(
     ),
     learners={
         "field": LearnerConfig(share=0.3, options=FAST_PPO.options),
+        # A coordinator decides seldom, so it learns off-policy, which makes more of each decision.
         "coordinator": LearnerConfig(
+            algorithm="SAC",
             share=0.7,
             options={
-                "learning_rate": 2e-3,
+                "learning_rate": 1e-3,
                 "gamma": 0.8,
-                "n_steps": 25,
-                "batch_size": 50,
-                "policy_kwargs": {"log_std_init": -1.0},
+                "learning_starts": 400,
+                "gradient_steps": 8,
+                "policy_kwargs": {"net_arch": [64, 64]},
             },
         ),
     },
