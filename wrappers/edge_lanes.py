@@ -91,11 +91,15 @@ class EdgeLanes:
         """
         commands = actions[:, self.parents[:, None], self._action_columns]
         rows = commands.reshape(-1, *self.commands.shape[2:])
-        self._down.send({"action": rows}, where.ravel(), self._row_times(time))
+        self._down.send({"action": rows}, where.ravel(), self._rows(time))
 
-    def receive_commands(self) -> BoolArray:
-        """Take in the commands that have come, and return for which edges, ``(N, E) bool``."""
-        batch = self._down.receive()
+    def receive_commands(self, mask: BoolArray) -> BoolArray:
+        """Take in the commands that have come in the masked copies.
+
+        Returns:
+            ``(N, E) bool``, the edges on which one has come.
+        """
+        batch = self._down.receive(self._rows(mask))
         fresh = batch.fresh.reshape(self._shape)
         times = batch.timestamp.reshape(self._shape)
         # A link may deliver an older command after a newer one; then the newer one stands.
@@ -123,22 +127,29 @@ class EdgeLanes:
             "observation": observations[:, self.children].reshape(-1, observations.shape[-1]),
             "reward": rewards[:, self.children].ravel(),
         }
-        self._up.send(rows, where[:, self.children].ravel(), self._row_times(time))
+        self._up.send(rows, where[:, self.children].ravel(), self._rows(time))
 
-    def receive_infos(self) -> None:
-        """Take in the infos that have come."""
-        batch = self._up.receive()
+    def receive_infos(self, mask: BoolArray) -> None:
+        """Take in the infos that have come in the masked copies."""
+        batch = self._up.receive(self._rows(mask))
         times = batch.timestamp.reshape(self._shape)
         newer = batch.fresh.reshape(self._shape) & (times >= self.info_time)
         self.infos[newer, :-1] = batch.arrays["observation"].reshape(*self._shape, -1)[newer]
         self.infos[newer, -1] = batch.arrays["reward"].reshape(self._shape)[newer]
         self.info_time[newer] = times[newer]
 
-    def show_infos(self, out: npt.NDArray[np.float32], time: npt.NDArray[np.float64], step_length: float) -> None:
+    def show_infos(
+        self,
+        out: npt.NDArray[np.float32],
+        looking: BoolArray,
+        time: npt.NDArray[np.float64],
+        step_length: float,
+    ) -> None:
         """Write what each coordinator knows of its subordinates into its observation.
 
         Args:
             out: ``(N, num_coordinators, own_size) float32``.
+            looking: ``(N, num_coordinators) bool``, the coordinators whose observation is written.
             time: ``(N,) float64``, the simulation time of each copy.
             step_length: Simulation time of one environment step.
         """
@@ -147,7 +158,8 @@ class EdgeLanes:
         np.subtract(time[:, None], self.info_time, out=age, where=known)
         age[known] /= step_length
         seen = np.concatenate([self.infos, age[..., None]], axis=-1, dtype=np.float32)
-        out[:, self.parents[:, None], self._info_columns] = seen
+        columns = (slice(None), self.parents[:, None], self._info_columns)
+        out[columns] = np.where(looking[:, self.parents, None], seen, out[columns])
 
     def clear(self, mask: BoolArray) -> None:
         """Forget what was received in the masked copies."""
@@ -156,8 +168,9 @@ class EdgeLanes:
         self.infos[mask] = 0
         self.info_time[mask] = NEVER
 
-    def _row_times(self, time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.repeat(time, self._shape[1])
+    def _rows(self, of_copies: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What holds for each copy, for each row of the lanes."""
+        return np.repeat(of_copies, self._shape[1])
 
 
 def _columns(

@@ -13,7 +13,7 @@ from heron.errors import ConfigurationError
 from heron.wrappers.describe import describe
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.policies import PolicyLike, policies_by_group
-from heron.wrappers.selection import EnvSelection
+from heron.wrappers.selection import EnvSelection, env_mask
 from heron.wrappers.vec_group import VecGroup, resolve_group
 
 
@@ -123,8 +123,9 @@ class LearnerEnv:
         Returns:
             ``(S, ...)``, what every slot sees now, a new array.
         """
-        self.venv.reset_envs(range(self.venv.num_envs) if which is None else which, seed, options)
-        self._decide(self.venv.running)
+        indices = self.venv.indices(range(self.venv.num_envs) if which is None else which)
+        self.venv.reset_envs(indices, seed, options)
+        self._decide(env_mask(indices, self.venv.num_envs) & self.venv.running)
         return self._observations()
 
     def step(self, actions: npt.NDArray[Any]) -> LearnerStep:
@@ -185,7 +186,7 @@ class LearnerEnv:
 
     def _decide(self, mask: BoolArray, own: npt.NDArray[Any] | None = None) -> None:
         """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""
-        mask = mask.copy()
+        concerned, mask = mask, mask.copy()
         for group in self.venv.coordinator_groups:
             due = self.venv.due(group.name) & mask[:, None]
             if not due.any():
@@ -197,7 +198,7 @@ class LearnerEnv:
             else:
                 mask &= ~due.any(axis=1)
         if self.venv.hierarchy.edges:
-            self.venv.decide()  # A link may deliver commands long after they were sent.
+            self.venv.decide(mask=concerned)  # A link may deliver commands long after they were sent.
 
     def _field_actions(self, mask: BoolArray, own: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         return {
@@ -213,10 +214,11 @@ class LearnerEnv:
         actions = np.zeros((*where.shape, *shape), group.action_space.dtype)
         if where.any():
             chosen = np.asarray(self.policies[group.name](_slots(self.venv.observe(group.name), where)))
-            if chosen.shape != (where.sum(), *shape):
+            fits = chosen.shape == (where.sum(), *shape)
+            if not fits or not np.can_cast(chosen.dtype, actions.dtype, "same_kind"):
                 raise ConfigurationError(
-                    f"policy of group {group.name!r} must return actions of shape {(int(where.sum()), *shape)}, "
-                    f"got {chosen.shape}"
+                    f"policy of group {group.name!r} must return actions of shape {(int(where.sum()), *shape)} and "
+                    f"dtype {actions.dtype}, got {chosen.shape} and {chosen.dtype}"
                 )
             actions[where] = chosen
         return actions
