@@ -35,15 +35,17 @@ def checked_actions(
         )
     if not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
         raise InvalidActionError(f"actions of {list(agent_ids)} must have dtype {space.dtype}, got {array.dtype}")
-    array = array.astype(space.dtype, copy=False)
-    inside = _inside(array, space)
+    # Whole numbers are compared as they came, for a narrower dtype would wrap them round; others are rounded first.
+    with np.errstate(over="ignore"):
+        cast = array.astype(space.dtype, copy=False)
+    inside = _inside(cast if cast.dtype.kind == "f" else array, space)
     good = inside.reshape(*where.shape, -1).all(axis=-1) | ~where
     if not good.all():
         env, agent = np.argwhere(~good)[0]
         raise InvalidActionError(
             f"{env_ids[env]}: action of {agent_ids[agent]!r} must lie in {space}, got {array[env, agent]}"
         )
-    return array
+    return cast
 
 
 def _inside(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:

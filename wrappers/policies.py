@@ -42,15 +42,17 @@ class ModelPolicy:
     Args:
         model: An SB3 model, or anything that predicts as they do.
         deterministic: Whether to take the model's best action rather than sample one.
+        action_space: The space to choose from; the model's own by default.
     """
 
-    def __init__(self, model: Model, *, deterministic: bool = False) -> None:
+    def __init__(self, model: Model, *, deterministic: bool = False, action_space: Space[Any] | None = None) -> None:
         self.model = model
+        self.action_space = model.action_space if action_space is None else action_space
         self.deterministic = deterministic
 
     def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
         actions, _ = self.model.predict(observations, deterministic=self.deterministic)
-        return actions
+        return actions_from_sb3(actions, self.action_space)
 
     def __repr__(self) -> str:
         return f"{type(self.model).__name__} model" + (" (deterministic)" if self.deterministic else "")
@@ -104,6 +106,33 @@ class RandomPolicy:
         return "random actions"
 
 
+def counted_from_zero(space: Space[Any]) -> Space[Any]:
+    """The same choices as SB3 counts them. A space without choices is returned as it is."""
+    match space:
+        case Discrete():
+            return Discrete(space.n)
+        case MultiDiscrete():
+            return MultiDiscrete(space.nvec)
+    return space
+
+
+def actions_from_sb3(actions: npt.NDArray[Any], space: Space[Any]) -> npt.NDArray[Any]:
+    """An SB3 model's actions in ``space``.
+
+    Choices are counted from the space's ``start``. Scaling back from [-1, 1], SAC and its like miss a bound of
+    a ``Box`` by a rounding error now and then; such an action is put on the bound, and any other left alone.
+    """
+    if actions.shape[1:] != space.shape or actions.dtype.kind not in "iuf":
+        return actions  # left for the check that says what is wrong with them
+    match space:
+        case Discrete() | MultiDiscrete():
+            return actions + space.start
+        case Box():
+            on_bound = np.clip(actions, space.low, space.high)
+            return np.where(np.isclose(actions, on_bound, rtol=1e-5, atol=1e-6), on_bound, actions)
+    return actions
+
+
 def batch_size(observations: ArrayTree) -> int:
     """The length of the first dimension."""
     while not isinstance(observations, np.ndarray):
@@ -117,12 +146,11 @@ def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
     Raises:
         ConfigurationError: If a model's spaces are not the group's, or a constant is no action of it.
     """
+    if isinstance(value, Model):
+        value = ModelPolicy(value)
     if isinstance(value, ModelPolicy):
         _check_spaces(value.model, group)
-        return value
-    if isinstance(value, Model):
-        _check_spaces(value, group)
-        return ModelPolicy(value)
+        return ModelPolicy(value.model, deterministic=value.deterministic, action_space=group.action_space)
     if callable(value):
         return value
     space = group.action_space
@@ -164,12 +192,7 @@ def policies_by_group(
 def _check_spaces(model: Any, group: VecGroup) -> None:
     for what in ("observation_space", "action_space"):
         expected, has = getattr(group, what), getattr(model, what, None)
-        if has is not None and has != expected and not _same_choices(has, expected):
+        if has is not None and has not in (expected, counted_from_zero(expected)):
             raise ConfigurationError(
                 f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}"
             )
-
-
-def _same_choices(model_space: Any, space: Any) -> bool:
-    """Whether a model's choices, which SB3 counts from 0, are as many as the group's."""
-    return isinstance(space, Discrete) and isinstance(model_space, Discrete) and model_space.n == space.n

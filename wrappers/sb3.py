@@ -6,14 +6,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Discrete, MultiDiscrete, Space
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from heron.envs.array_tree import row
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.learner_env import Episode, LearnerEnv
-from heron.wrappers.policies import PolicyLike
+from heron.wrappers.policies import PolicyLike, actions_from_sb3, counted_from_zero
 from heron.wrappers.selection import EnvSelection
 
 
@@ -54,8 +53,7 @@ class Sb3VecEnv(VecEnv):
         self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
         group = self.learner.group
         self._actions: npt.NDArray[Any] = np.zeros(0)
-        self._first_choice = _first_choice(group.action_space)
-        super().__init__(self.learner.num_slots, group.observation_space, _from_zero(group.action_space))
+        super().__init__(self.learner.num_slots, group.observation_space, counted_from_zero(group.action_space))
 
     @property
     def venv(self) -> HierarchicalVectorEnv:
@@ -67,10 +65,10 @@ class Sb3VecEnv(VecEnv):
         seeds = self._seeds[:: self.learner.group.num_agents]
         options = self._options[:: self.learner.group.num_agents]
         if all(one == options[0] for one in options):
-            observations = self.learner.reset(None, seeds, options[0])
+            observations = self.learner.reset(None, seeds, options[0] or None)
         else:
             for copy in range(self.venv.num_envs):
-                observations = self.learner.reset(copy, [seeds[copy]], options[copy])
+                observations = self.learner.reset(copy, [seeds[copy]], options[copy] or None)
         self._note_reset_infos(range(self.venv.num_envs))
         self._reset_seeds()
         self._reset_options()
@@ -97,11 +95,11 @@ class Sb3VecEnv(VecEnv):
         return observations  # type: ignore[return-value]
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        self._actions = np.asarray(actions)
+        self._actions = actions_from_sb3(np.asarray(actions), self.learner.group.action_space)
 
     def step_wait(self) -> VecEnvStepReturn:
         was_active = self._active()
-        step = self.learner.step(self._actions + self._first_choice)
+        step = self.learner.step(self._actions)
         dones = step.terminated | step.truncated
         observations = step.observations
         infos = self._infos(was_active, step.lengths)
@@ -191,17 +189,3 @@ class Sb3VecEnv(VecEnv):
         of_slots = [self.learner.env_index(slot) for slot in self._get_indices(indices)]
         copies = list(dict.fromkeys(of_slots))
         return copies, [copies.index(copy) for copy in of_slots]
-
-
-def _from_zero(space: Space[Any]) -> Space[Any]:
-    """The same choices counted from 0, as SB3 counts them."""
-    if isinstance(space, Discrete):
-        return Discrete(space.n)
-    if isinstance(space, MultiDiscrete):
-        return MultiDiscrete(space.nvec)
-    return space
-
-
-def _first_choice(space: Space[Any]) -> Any:
-    """What to add to SB3's choice to get the space's."""
-    return space.start if isinstance(space, (Discrete, MultiDiscrete)) else np.zeros((), space.dtype)[()]
