@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, Text
+from mpe2 import simple_spread_v3
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
@@ -19,7 +20,7 @@ from heron.wrappers import LoopEnv
 from heron.wrappers.make_vec import env_factory
 from heron.wrappers.policies import RandomPolicy
 
-from ..small_envs import Life, Menagerie, Scripted
+from .small_envs import Life, Menagerie, Scripted
 
 # The inner modules, because the outer ones of PettingZoo 1.27 warn that another way to make environments is coming.
 REAL = {
@@ -169,7 +170,7 @@ class TestLives:
         rewards = np.array([one["rewards"] for one in self.run(env)])
 
         steps = np.arange(1, 6)
-        took_part = np.array([steps <= 5, steps <= 2, steps <= 1, steps <= 3, (2 < steps) & (steps <= 4), steps <= 1])
+        took_part = np.array([steps <= 5, steps <= 2, steps <= 1, steps <= 3, (steps > 2) & (steps <= 4), steps <= 1])
         silent_is_told_of = talkative * np.array([0, 2, 0, 0, 0]) * 10**5
         expected = took_part.T * steps[:, None] * 10 ** np.arange(6)
         expected[:, 5] += silent_is_told_of
@@ -329,14 +330,12 @@ class TestBadEnvironments:
             LoopEnv([Scripted, factory])
 
     def test_aec_environment_is_told_how_to_become_parallel(self):
-        from mpe2 import simple_spread_v3
-
         with pytest.raises(EnvCreationError, match=r"aec_to_parallel"):
             LoopEnv([simple_spread_v3.env])
 
     def test_factory_that_makes_the_same_one_again(self):
         env = Scripted()
-        with pytest.raises(EnvCreationError, match="^env_1: .*must make a new one at each call"):
+        with pytest.raises(EnvCreationError, match=r"^env_1: .*must make a new one at each call"):
             LoopEnv([lambda: env] * 2)
 
     @pytest.mark.parametrize("agents", [None, []])
@@ -418,7 +417,7 @@ class TestValidation:
 
     def test_also_at_the_reset(self):
         env = LoopEnv([lambda: self.Outside(0)], validate=True)
-        with pytest.raises(InvalidObservationError, match="^env_0: 'agent_1'"):
+        with pytest.raises(InvalidObservationError, match=r"^env_0: 'agent_1'"):
             env.reset()
         assert not env.running.any()
 
@@ -463,7 +462,7 @@ class TestEnvironmentsAttributes:
         assert env.call("double", [0, 2], 4, plus=1) == [9, 9]
 
     def test_missing_one_names_the_copy(self, env):
-        with pytest.raises(AttributeError, match="the environment of env_1, .* has no attribute 'colour'"):
+        with pytest.raises(AttributeError, match=r"the environment of env_1, .* has no attribute 'colour'"):
             env.get_attr("colour", [1])
 
     def test_close_closes_each_once(self, env):

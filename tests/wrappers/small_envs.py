@@ -1,6 +1,7 @@
 """Small deterministic environments whose outcome can be computed by hand."""
 
-from typing import Any, NamedTuple
+from copy import deepcopy
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
@@ -24,7 +25,7 @@ class Scripted(ParallelEnv):
     with ``10**k`` times the number of the step that it took part in.
     """
 
-    metadata = {"name": "scripted_v0", "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"name": "scripted_v0", "render_modes": []}
 
     def __init__(
         self,
@@ -113,8 +114,8 @@ class Scripted(ParallelEnv):
 class Menagerie(ParallelEnv):
     """One agent for each kind of observation, which it draws from its space."""
 
-    metadata = {"name": "menagerie_v0"}
-    kinds: dict[str, tuple[Any, Any]] = {
+    metadata: ClassVar[dict[str, Any]] = {"name": "menagerie_v0"}
+    kinds: ClassVar[dict[str, tuple[Any, Any]]] = {
         "vector": (Box(-1, 1, (3,), np.float64), Box(-2, 2, (2,), np.float32)),
         "image": (Box(0, 255, (4, 5, 3), np.uint8), Discrete(4)),
         "choice": (Discrete(5, start=-2), Discrete(3, start=1)),
@@ -136,8 +137,6 @@ class Menagerie(ParallelEnv):
         return self.kinds[agent][1]
 
     def reset(self, seed=None, options=None):
-        from copy import deepcopy
-
         self._spaces = {agent: deepcopy(space) for agent, (space, _) in self.kinds.items()}
         for place, space in enumerate(self._spaces.values()):
             space.seed(None if seed is None else seed + place)

@@ -1,0 +1,189 @@
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+
+from heron.errors import ConfigurationError
+from heron.wrappers.policies import (
+    ConstantPolicy,
+    ModelPolicy,
+    RandomPolicy,
+    actions_from_sb3,
+    as_policy,
+    batch_size,
+    policies_by_group,
+)
+from heron.wrappers.vec_group import VecGroup
+
+SEEN = Box(-1, 1, (3,), np.float32)
+
+
+def group(action_space, name="agent", level="field"):
+    return VecGroup(name, level, ("a", "b"), SEEN, action_space, 1, SEEN, None)
+
+
+class Predicts:
+    """What SB3's models have in common: it predicts the same action for every row, and notes how it was asked."""
+
+    def __init__(self, action, action_space, observation_space=SEEN):
+        self.action, self.action_space, self.observation_space = action, action_space, observation_space
+        self.asked = []
+
+    def predict(self, observation, *, deterministic):
+        self.asked.append(deterministic)
+        return np.array([self.action] * len(observation)), None
+
+
+def test_batch_size():
+    assert batch_size({"x": (np.zeros((5, 2)), np.zeros(5))}) == 5
+
+
+class TestModels:
+    def test_sample_unless_told_otherwise(self):
+        model = Predicts(1, Discrete(4))
+        assert as_policy(model, group(Discrete(4)))(np.zeros((2, 3))).tolist() == [1, 1]
+        as_policy(ModelPolicy(model, deterministic=True), group(Discrete(4)))(np.zeros((2, 3)))
+        assert model.asked == [False, True]
+
+    @pytest.mark.parametrize(
+        ("space", "model_space", "predicted", "expected"),
+        [
+            (Discrete(3, start=1), Discrete(3), 0, 1),
+            (Discrete(3, start=-2), Discrete(3), 2, 0),
+            (MultiDiscrete([2, 3], start=[5, -1]), MultiDiscrete([2, 3]), [1, 0], [6, -1]),
+            (Discrete(3), Discrete(3), 2, 2),
+            (MultiBinary(2), MultiBinary(2), [1, 0], [1, 0]),
+        ],
+    )
+    def test_choices_count_from_the_spaces_own_start(self, space, model_space, predicted, expected):
+        policy = as_policy(Predicts(predicted, model_space), group(space))
+        assert policy(np.zeros((2, 3))).tolist() == [expected] * 2
+
+    @pytest.mark.parametrize(
+        ("what", "spaces"),
+        [
+            ("action_space", (SEEN, Discrete(5))),
+            ("action_space", (SEEN, Box(0, 1, (1,)))),
+            ("observation_space", (Box(-1, 1, (4,), np.float32), Discrete(4))),
+        ],
+    )
+    def test_of_other_spaces_are_refused(self, what, spaces):
+        model = Predicts(0, spaces[1], spaces[0])
+        for value in (model, ModelPolicy(model)):
+            with pytest.raises(ConfigurationError, match=f"policy of group 'agent': the model's {what} is"):
+                as_policy(value, group(Discrete(4)))
+
+
+class TestRoundingAtABound:
+    SPACE = Box(np.float32([-0.1, -1.7]), np.float32([0.3, 0.6]), dtype=np.float32)
+
+    def test_scaled_back_actions_are_put_on_the_bound(self):
+        low, high = self.SPACE.low, self.SPACE.high
+        missed = np.stack([np.nextafter(high, np.float32(9)), np.nextafter(low, np.float32(-9))])
+        assert actions_from_sb3(missed, self.SPACE).tolist() == [high.tolist(), low.tolist()]
+
+    def test_actions_inside_or_far_outside_are_left_alone(self):
+        actions = np.float32([[0.1, 0.2], [0.31, 0.2], [np.nan, 0.2]])
+        np.testing.assert_array_equal(actions_from_sb3(actions, self.SPACE), actions)
+
+    def test_wrong_shapes_are_left_alone(self):
+        for actions in (np.zeros((2, 3)), np.zeros(2), np.array([["a", "b"]])):
+            assert actions_from_sb3(actions, self.SPACE) is actions
+
+
+class TestConstants:
+    @pytest.mark.parametrize(
+        ("space", "value"),
+        [
+            (Discrete(4), 3),
+            (Discrete(4, start=2), 5),
+            (Discrete(4), np.int32(1)),
+            (Box(-1, 1, (2,), np.float32), [0.5, -1]),
+            (Box(-1, 1, (2,), np.float32), np.zeros(2)),
+            (MultiDiscrete([2, 3]), (1, 2)),
+            (MultiBinary(3), [1, 0, 1]),
+        ],
+    )
+    def test_are_taken_always(self, space, value):
+        policy = as_policy(value, group(space))
+        assert isinstance(policy, ConstantPolicy)
+        actions = policy(np.zeros((5, 3)))
+        assert actions.dtype == space.dtype
+        assert actions.tolist() == [np.asarray(value).tolist()] * 5
+
+    @pytest.mark.parametrize(
+        ("space", "value"),
+        [
+            (Discrete(4), 4),
+            (Discrete(4), -1),
+            (Discrete(4), 1.0),
+            (Discrete(4), [1]),
+            (Discrete(4), None),
+            (Discrete(4), "1"),
+            (Box(-1, 1, (2,), np.float32), [0.5, 2]),
+            (Box(-1, 1, (2,), np.float32), [0.5, np.nan]),
+            (Box(-1, 1, (2,), np.float32), 0.5),
+        ],
+    )
+    def test_outside_the_space_are_refused(self, space, value):
+        with pytest.raises(ConfigurationError, match="expected a model, a function or an action in"):
+            as_policy(value, group(space))
+
+
+class TestRandom:
+    @pytest.mark.parametrize(
+        "space",
+        [
+            Discrete(3),
+            Discrete(3, start=-5),
+            MultiDiscrete([2, 4], start=[3, -1]),
+            MultiBinary(3),
+            Box(np.float32([-1, 2]), np.float32([0, 5])),
+        ],
+    )
+    def test_covers_the_space_and_nothing_else(self, space):
+        actions = RandomPolicy(space, 0)(np.zeros((300, 3)))
+        assert all(space.contains(action) for action in actions.astype(space.dtype))
+        low = {Box: lambda: space.low}.get(type(space), lambda: actions.min(axis=0))()
+        assert np.all(actions.min(axis=0) <= low + 0.1)
+        if isinstance(space, Discrete):
+            assert sorted(set(actions.tolist())) == list(range(space.start, space.start + 3))
+        if isinstance(space, MultiDiscrete):
+            assert actions.min(axis=0).tolist() == [3, -1]
+            assert actions.max(axis=0).tolist() == [4, 2]
+
+    def test_same_seed_same_actions(self):
+        first, second, other = (RandomPolicy(Discrete(99), seed)(np.zeros((20, 1))).tolist() for seed in (1, 1, 2))
+        assert first == second != other
+
+    def test_needs_bounds(self):
+        with pytest.raises(ConfigurationError, match="a random policy needs a bounded Box"):
+            RandomPolicy(Box(0, np.inf, (1,)))
+
+
+class TestByGroup:
+    GROUPS: ClassVar[dict[str, VecGroup]] = {
+        "top": group(Discrete(2), "top", "coordinator_1"),
+        "red": group(Discrete(3), "red"),
+        "blue": group(Discrete(4), "blue"),
+    }
+
+    def find(self, learner="top", **given):
+        return policies_by_group(given, self.GROUPS, learner)
+
+    def test_a_level_stands_for_all_its_groups(self):
+        found = self.find(field=2)
+        assert sorted(found) == ["blue", "red"]
+
+    def test_errors(self):
+        for given, message in (
+            ({"red": 0}, r"groups \['blue'\] need one each.*policies={'blue': ...}"),
+            ({"field": 0, "red": 0}, "group 'red' is given two"),
+            ({"field": 0, "top": 0}, "'top' covers group 'top', which is the one that learns"),
+            ({"field": 0, "coordinator_1": 0}, "which is the one that learns"),
+            ({"nobody": 0}, "policies: no group or level 'nobody'"),
+            ({"field": 3}, "policy of group 'red'"),
+        ):
+            with pytest.raises(ConfigurationError, match=message):
+                self.find(**given)
