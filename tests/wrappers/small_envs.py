@@ -22,7 +22,8 @@ class Scripted(ParallelEnv):
     """Agents that come and go as written, under a horizon that cuts off whoever is left.
 
     Agent number k observes [step, k, a random number of the episode's stream, its last action] and is rewarded
-    with ``10**k`` times the number of the step that it took part in.
+    with ``10**k`` times the number of the step that it took part in. A talkative one goes on about agents that are
+    gone, or have not come yet.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"name": "scripted_v0", "render_modes": []}
@@ -91,6 +92,9 @@ class Scripted(ParallelEnv):
         told += [agent for agent in self.agents if agent not in told]
         if self.talkative:
             told = self.possible_agents
+            gone = [agent for agent, life in self.lives.items() if life.leaves is not None and self.steps > life.leaves]
+            terminations |= dict.fromkeys(gone, True)
+            truncations |= dict.fromkeys(gone, True)
         rewards = {agent: float(10 ** self.possible_agents.index(agent) * self.steps) for agent in told}
         infos = {agent: {"step": self.steps} for agent in told}
         return self._observe(told, actions), rewards, terminations, truncations, infos

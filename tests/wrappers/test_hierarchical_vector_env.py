@@ -532,6 +532,21 @@ class TestWhatWasReceived:
         assert broker.under_way == []
         assert venv.commands("agent")[0, 0].tolist() == [0.5, 0.5]
 
+    def test_an_older_info_that_comes_after_a_newer_one_does_not_count(self):
+        is_info = lambda message: message.message_type is MessageType.INFO  # noqa: E731
+        broker = SevenMethods(
+            delay=lambda m: 2 * (is_info(m) and m.timestamp == 1), loses=lambda m: is_info(m) and m.timestamp == 3
+        )
+        venv = scripted(1, star(period=9), broker, horizon=9)
+        venv.reset()
+        step(venv)
+        seen = []
+        for _ in range(2):
+            venv.advance(still(venv))
+            seen.append(venv.observe("coordinator")[0, 0, [0, 4, 5]].tolist())
+        assert broker.under_way == []
+        assert seen == [[2, 2, 0], [2, 2, 1]]
+
     def test_nothing_of_the_last_episode_is_known_after_a_reset(self):
         broker = SevenMethods(delay=lambda m: 1)
         venv = scripted(2, star(), broker)

@@ -135,9 +135,9 @@ def test_arrays_say_what_the_plain_environment_says(name):
 class TestLives:
     """Deaths, late joins and silent leaving, computed by hand."""
 
-    @pytest.fixture
-    def env(self):
-        env = LoopEnv([FACTORIES["scripted"]])
+    @pytest.fixture(params=["scripted", "talkative"])
+    def env(self, request):
+        env = LoopEnv([FACTORIES[request.param]])
         env.reset(seeds=[0])
         return env
 

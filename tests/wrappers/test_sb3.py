@@ -109,6 +109,19 @@ class TestEnds:
         assert [info["step"] for info in infos] == [2] * 4
         assert view.reset_infos == [{"start": A}, {"start": B}] * 2
 
+    def test_reset_infos_are_those_of_each_copys_last_reset(self):
+        class Counts(Scripted):
+            def reset(self, seed=None, options=None):
+                observations, _ = super().reset(seed, options)
+                return observations, {agent: {"episode": len(self.reset_calls)} for agent in observations}
+
+        view = Sb3VecEnv(make_vec([lambda: Counts(BOTH, 2), lambda: Counts(BOTH, 5)]))
+        view.reset()
+        plays(view, 4)
+        assert [info["episode"] for info in view.reset_infos] == [3, 3, 1, 1]
+        view.reset_envs("env_1")
+        assert [info["episode"] for info in view.reset_infos] == [3, 3, 2, 2]
+
     def test_terminal_observation_is_what_the_environment_said_to_the_bit(self):
         view = Sb3VecEnv(copies((BOTH, 2)))
         view.seed(9)
@@ -497,6 +510,16 @@ class TestLearnerEnv:
         assert step.truncated.tolist() == [False] * 4
         assert step.finished.tolist() == [True, False]
         assert learner.reset([0])[:, 0].tolist() == [0, 0, 2, 2]
+
+    @pytest.mark.parametrize("how", ["terminated", "truncated"])
+    def test_ends_of_copies_that_are_over_are_not_told_again(self, how):
+        over = {A: Life(leaves=1, how=how), B: Life(leaves=1, how=how)}
+        learner = LearnerEnv(copies((over, 9), (BOTH, 9)))
+        learner.reset()
+        step = learner.step(np.zeros(4, int))
+        assert getattr(step, how).tolist() == [True, True, False, False]
+        step = learner.step(np.zeros(4, int))
+        assert getattr(step, how).tolist() == [False] * 4
 
     def test_a_reset_of_some_copies_does_not_take_in_what_waits_in_others(self):
         learner = LearnerEnv(copies((BOTH, 9), (BOTH, 9), hierarchy=star(5)), FIELD, {TOP: np.zeros(4)})
