@@ -1,6 +1,7 @@
 """Training a hierarchy: one group learns at a time, and the turn goes round."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
 COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
 """The same for coordinators, each of whose decisions lasts several environment steps."""
+UNFIT_ALGORITHMS = {
+    "MaskablePPO": "needs action masks, which the vector env does not pass on",
+    "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
+}
+TENSORBOARD_FOLDER = "tensorboard"
 
 
 class TurnPolicy:
@@ -35,7 +41,7 @@ class TurnPolicy:
 
     def __init__(self, group: VecGroup, seed: int) -> None:
         self.model: BaseAlgorithm | None = None
-        space = group.action_space
+        self._space = space = group.action_space
         bounded = not isinstance(space, Box) or space.is_bounded()
         self._random: Policy | None = RandomPolicy(space, seed) if bounded else None
 
@@ -45,7 +51,7 @@ class TurnPolicy:
             return self._random(observations)
         if self.model is None:
             raise ConfigurationError("an unbounded action space has no random policy: give the group a model first")
-        return ModelPolicy(self.model)(observations)
+        return ModelPolicy(self.model, action_space=self._space)(observations)
 
     def __repr__(self) -> str:
         return "its own model, at random until that has learned"
@@ -58,7 +64,7 @@ class Turn:
     Attributes:
         round: Counted from 1.
         group: The group that learns.
-        steps: Environment steps to learn for, rounded up to whole rollouts.
+        steps: Environment steps to learn for.
     """
 
     round: int
@@ -73,11 +79,14 @@ class HierarchyTrainer:
     the newest policies of all others. A group that has not learned yet acts uniformly at random, so that field
     agents meet all kinds of commands. Models, optimizers and step counts last from turn to turn.
 
+    Learners take whole rollouts. What a group takes beyond its turn is taken off its next one, so that the
+    environment steps in all exceed those asked for by no more than one rollout a group.
+
     Args:
         venv: The vector env. The trainer resets its copies, and does not close it.
         learners: Group or level name -> how it learns; other groups learn by default.
         seed: The root of all randomness: environments, models and random policies.
-        folder: Where TensorBoard logs and ``metrics.csv`` go; nowhere by default.
+        folder: Where TensorBoard logs and ``metrics.csv`` go, as by ``log_to``; nowhere by default.
 
     Attributes:
         models: Group name -> its SB3 model.
@@ -96,34 +105,44 @@ class HierarchyTrainer:
     ) -> None:
         self.venv = venv
         self.seed = seed
-        self.configs = _configs_by_group(learners or {}, venv.groups)
+        self.configs = learner_configs(learners or {}, venv.groups)
         self._turn_policies = {
             name: TurnPolicy(group, seed + place) for place, (name, group) in enumerate(venv.groups.items())
         }
-        self.progress = Progress([group.name for group in venv.field_groups], folder)
+        self.progress = Progress([group.name for group in venv.field_groups])
+        self._steps_ahead = dict.fromkeys(venv.groups, 0)
         self._views: dict[str, VecEnv] = {}
         self.models: dict[str, BaseAlgorithm] = {}
         for name, config in self.configs.items():
             self._views[name] = self._make_view(name, config)
             self.models[name] = _make_model(venv.groups[name], config, self._views[name], seed)
             self._turn_policies[name].model = self.models[name]
-            if folder is not None:
-                log = make_output_format("tensorboard", str(folder / "tensorboard" / name))
-                self.models[name].set_logger(Logger(str(folder), [log]))
+        if folder is not None:
+            self.log_to(folder)
+
+    def log_to(self, folder: Path) -> None:
+        """Write TensorBoard logs and ``metrics.csv`` from now on into ``folder``, which is made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress.log_to(folder)
+        for name, model in self.models.items():
+            log = make_output_format("tensorboard", str(folder / TENSORBOARD_FOLDER / name))
+            model.set_logger(Logger(str(folder), [log]))
 
     def turns(self, steps: int, rounds: int = 1) -> list[Turn]:
-        """Whose turn it is for how long, for ``steps`` environment steps in all."""
+        """Whose turn it is for how long, for ``steps`` environment steps in all.
+
+        Raises:
+            ConfigurationError: If no group has a share.
+        """
         order = [group.name for group in (*self.venv.field_groups, *reversed(self.venv.coordinator_groups))]
         shares = np.array([self.configs[name].share for name in order], dtype=float)
         if not shares.sum():
             raise ConfigurationError("no group has a share of the steps: at least one share must be positive")
-        parts = np.round(shares / shares.sum() * steps / rounds).astype(int)
-        return [
-            Turn(round_, name, int(part))
-            for round_ in range(1, rounds + 1)
-            for name, part in zip(order, parts, strict=True)
-            if part
-        ]
+        # Rounding where turns end rather than how long they are keeps their sum.
+        ends = np.round(np.cumsum(np.tile(shares, rounds)) / (shares.sum() * rounds) * steps).astype(int)
+        parts = np.diff(ends, prepend=0).tolist()
+        owners = [(round_, name) for round_ in range(1, rounds + 1) for name in order]
+        return [Turn(round_, name, part) for (round_, name), part in zip(owners, parts, strict=True) if part]
 
     def train(self, steps: int, rounds: int = 1, on_progress: Callable[[Turn, int], None] | None = None) -> None:
         """Let every group learn in its turns.
@@ -142,13 +161,18 @@ class HierarchyTrainer:
 
     def take_turn(self, turn: Turn, on_progress: Callable[[Turn, int], None] | None = None) -> None:
         """Let one group learn for its turn."""
-        group, model = self.venv.groups[turn.group], self.models[turn.group]
+        group, model, first_step = self.venv.groups[turn.group], self.models[turn.group], self.venv.total_steps
+        steps = turn.steps - self._steps_ahead[turn.group]
         callback = TurnCallback(self.progress, turn, self.venv, on_progress)
-        # The copies are in whatever state the last learner left them, so this one starts anew.
+        # The copies are in whatever state the last learner left them, so this one starts anew, and from a seed of
+        # its own: torch's stream is everybody's, and would depend on what else this process has done.
         model.set_env(self._views[turn.group], force_reset=True)
-        self._views[turn.group].seed(self.seed + self.venv.total_steps)
-        decisions = -(-turn.steps // group.period) * group.num_agents
-        model.learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
+        model.set_random_seed((self.seed + first_step) % 2**32)
+        # SB3 counts decisions, and one that is cut short by its episode's end lasts less than a period.
+        while (left := steps - (self.venv.total_steps - first_step)) > 0:
+            decisions = -(-left // group.period) * group.num_agents
+            model.learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
+        self._steps_ahead[turn.group] = self.venv.total_steps - first_step - steps
 
     def policies(self, *, deterministic: bool = True) -> dict[str, Policy]:
         """Group name -> what its model has learned so far."""
@@ -163,7 +187,12 @@ class HierarchyTrainer:
         return view
 
 
-def _configs_by_group(given: Mapping[str, LearnerConfig], groups: Mapping[str, VecGroup]) -> dict[str, LearnerConfig]:
+def learner_configs(given: Mapping[str, LearnerConfig], groups: Mapping[str, VecGroup]) -> dict[str, LearnerConfig]:
+    """How each group learns, from configs by group or level; groups left out learn by default.
+
+    Raises:
+        ConfigurationError: If a key names no group or level.
+    """
     configs = dict.fromkeys(groups, LearnerConfig())
     # Levels first, so that a group's own entry stands over its level's.
     for key in sorted(given, key=lambda key: key in groups):
@@ -173,16 +202,16 @@ def _configs_by_group(given: Mapping[str, LearnerConfig], groups: Mapping[str, V
 
 
 def _make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
-    algorithm = _algorithm(config.algorithm)
+    algorithm = _algorithm(config.algorithm, group.name)
     policy = config.policy or ("MultiInputPolicy" if isinstance(group.observation_space, Dict) else "MlpPolicy")
     options: dict[str, Any] = {"device": "cpu", "seed": seed}
     if issubclass(algorithm, OnPolicyAlgorithm):
         options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
-    options |= config.options
-    if algorithm is stable_baselines3.PPO and "batch_size" not in options:
-        batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
-        options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
+    options |= deepcopy(dict(config.options))  # SB3 writes into policy_kwargs
     try:
+        if algorithm is stable_baselines3.PPO and "batch_size" not in options:
+            batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
+            options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
         return algorithm(policy, view, **options)
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         raise ConfigurationError(
@@ -192,15 +221,23 @@ def _make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int)
 
 
 def _even_batch(samples: int, batches: int) -> int:
-    """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it."""
-    return next(size for size in range(max(samples // batches, 2), samples + 1) if samples % size == 0)
+    """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it.
+
+    >>> _even_batch(128, 4), _even_batch(30, 4), _even_batch(1, 4)
+    (32, 10, 1)
+    """
+    sizes = range(max(samples // batches, 2), samples + 1)
+    return next((size for size in sizes if samples % size == 0), samples)
 
 
-def _algorithm(name: str) -> type[BaseAlgorithm]:
+def _algorithm(name: str, group: str) -> type[BaseAlgorithm]:
+    if name in UNFIT_ALGORITHMS:
+        raise ConfigurationError(f"learner of group {group!r}: {name} {UNFIT_ALGORITHMS[name]}")
     for library in (stable_baselines3, sb3_contrib):
         found = getattr(library, name, None)
         if isinstance(found, type) and issubclass(found, BaseAlgorithm):
             return found
     raise ConfigurationError(
-        f"no algorithm {name!r} in stable_baselines3 or sb3_contrib; expected a name such as 'PPO'"
+        f"learner of group {group!r}: no algorithm {name!r} in stable_baselines3 or sb3_contrib; expected a name "
+        "such as 'PPO'"
     )

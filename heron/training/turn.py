@@ -49,20 +49,20 @@ class Progress:
 
     Args:
         field_groups: Whose returns make up the team's.
-        folder: Where ``metrics.csv`` goes; nowhere if None.
     """
 
-    def __init__(self, field_groups: Sequence[str], folder: Path | None) -> None:
+    def __init__(self, field_groups: Sequence[str]) -> None:
         self._field_groups = tuple(field_groups)
         self.rows: list[Metrics] = []
         self._returns: list[float] = []
         self._start = time.perf_counter()
-        self._path = None
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._path = folder / METRICS_FILE
-            with self._path.open("w", newline="") as file:
-                csv.writer(file).writerow([one.name for one in fields(Metrics)])
+        self._path: Path | None = None
+
+    def log_to(self, folder: Path) -> None:
+        """Write all rows from now on to ``metrics.csv`` in an existing folder, in place of one that is there."""
+        self._path = folder / METRICS_FILE
+        with self._path.open("w", newline="") as file:
+            csv.writer(file).writerow([one.name for one in fields(Metrics)])
 
     def note_episode(self, episode: Episode) -> None:
         """Remember a finished episode for the next row."""
