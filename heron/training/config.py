@@ -1,9 +1,12 @@
 """All that a training run is made from, from a TOML file or from keywords."""
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +32,9 @@ class HierarchyConfig:
         subordinates: Coordinator id -> ids of those it commands; by default one coordinator above all agents.
         goal: Makes a command a goal for some entries of the subordinate's observation, with the keywords of
             ``GoalReward``: ``{"position": [2, 4]}``. Subordinates then learn to reach it.
+
+    Raises:
+        ConfigurationError: If a value is of the wrong kind, or ``command`` and ``goal`` are not of one size.
     """
 
     period: int = 1
@@ -36,23 +42,50 @@ class HierarchyConfig:
     subordinates: Mapping[str, Sequence[str]] | None = None
     goal: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if not _is_count(self.period):
+            raise ConfigurationError(f"period must be a positive integer, got {self.period!r}")
+        _check("subordinates", self.subordinates, (Mapping, NoneType), "a table of lists of agent ids")
+        space, goal = self.command_space(), self.goal_reward()
+        if goal is not None:
+            size = goal.entries.stop - goal.entries.start
+            if isinstance(space, Discrete) or space.shape != (size,):
+                raise ConfigurationError(
+                    f"goal is for {size} entries of the observation, so command must be like "
+                    f"{{ size = {size}, low = -1.0, high = 1.0 }}, got {self.command}"
+                )
+
     def command_space(self) -> Space[Any]:
         """The space of one command.
 
         Raises:
             ConfigurationError: If ``command`` describes none.
         """
-        match dict(self.command):
-            case {"choices": int(choices), **rest} if choices > 0 and not rest:
+        match self.command:
+            case {"choices": choices, **rest} if _is_count(choices) and not rest:
                 return Discrete(choices)
-            case {"size": int(size), **bounds} if size > 0 and bounds.keys() <= {"low", "high"}:
-                low, high = float(bounds.get("low", -1.0)), float(bounds.get("high", 1.0))
-                if low < high:
+            case {"size": size, **bounds} if _is_count(size) and bounds.keys() <= {"low", "high"}:
+                low, high = bounds.get("low", -1.0), bounds.get("high", 1.0)
+                if _is_number(low) and _is_number(high) and low < high:
                     return Box(low, high, (size,), dtype=np.float32)
         raise ConfigurationError(
-            "command must be like { size = 2, low = -1.0, high = 1.0 } or like { choices = 4 }, "
-            f"got {dict(self.command)}"
+            f"command must be like {{ size = 2, low = -1.0, high = 1.0 }} or like {{ choices = 4 }}, got {self.command}"
         )
+
+    def goal_reward(self) -> GoalReward | None:
+        """What reaching a commanded goal is worth; None if commands are no goals.
+
+        Raises:
+            ConfigurationError: If ``goal`` describes none.
+        """
+        if self.goal is None:
+            return None
+        try:
+            return GoalReward(**self.goal)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"goal must be like {{ position = [2, 4], measure = 'progress' }}, got {self.goal}"
+            ) from error
 
     def build(self, agent_ids: Sequence[str]) -> Hierarchy:
         """The hierarchy over an environment's agents."""
@@ -70,10 +103,14 @@ class LearnerConfig:
         algorithm: Name of a class in ``stable_baselines3`` or ``sb3_contrib``.
         policy: The policy's name there; by default ``"MlpPolicy"``, or ``"MultiInputPolicy"`` for ``Dict``
             observations.
-        share: How much of a round's environment steps the group learns for, relative to the other groups.
+        share: How much of a round's environment steps the group learns for, relative to the other groups. With
+            0 it never learns, and acts at random while the others do.
         normalize_rewards: Whether the learner sees rewards divided by the running scale of its returns, which
             keeps a large value loss from drowning the policy's.
         options: Keywords of the algorithm, such as ``learning_rate``.
+
+    Raises:
+        ConfigurationError: If a value is of the wrong kind.
     """
 
     algorithm: str = "PPO"
@@ -83,7 +120,11 @@ class LearnerConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.share, (int, float)) or not self.share >= 0:
+        _check("algorithm", self.algorithm, str, "the name of an SB3 class, such as 'PPO'")
+        _check("policy", self.policy, (str, NoneType), "the name of a policy, such as 'MlpPolicy'")
+        _check("normalize_rewards", self.normalize_rewards, bool, "true or false")
+        _check("options", self.options, Mapping, "a table of keywords")
+        if not _is_number(self.share) or self.share < 0:
             raise ConfigurationError(f"share must be a number of at least 0, got {self.share!r}")
 
 
@@ -100,6 +141,9 @@ class TrainConfig:
         seed: The one root of all randomness.
         hierarchy: Who commands whom; None trains all agents as they are.
         learners: Group or level name -> how it learns; groups not named learn by default.
+
+    Raises:
+        ConfigurationError: If a value is of the wrong kind.
     """
 
     env: str
@@ -112,11 +156,13 @@ class TrainConfig:
     learners: Mapping[str, LearnerConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
+        _check("env_kwargs", self.env_kwargs, Mapping, "a table of arguments")
+        _check("learners", self.learners, Mapping, "a table with one table a group or level")
         for name in ("num_envs", "steps", "rounds"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"{name} must be a positive integer, got {value!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
+            if not _is_count(getattr(self, name)):
+                raise ConfigurationError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
+        if not _is_count(self.seed) and (self.seed != 0 or isinstance(self.seed, bool)):
             raise ConfigurationError(f"seed must be a non-negative integer, got {self.seed!r}")
 
     @classmethod
@@ -129,17 +175,27 @@ class TrainConfig:
         given = dict(values)
         if given.get("hierarchy") is not None:
             given["hierarchy"] = _record(HierarchyConfig, given["hierarchy"], "hierarchy")
-        given["learners"] = {
-            name: _record(LearnerConfig, learner, f"learners.{name}")
-            for name, learner in dict(given.get("learners", {})).items()
-        }
+        learners = given.get("learners", {})
+        if isinstance(learners, Mapping):
+            given["learners"] = {
+                name: _record(LearnerConfig, learner, f"learners.{name}") for name, learner in learners.items()
+            }
         if "env" not in given:
             raise ConfigurationError("env is missing: name the environment, as in env = 'mpe2.simple_spread_v3'")
         return _record(TrainConfig, given, "the config")
 
     def to_mapping(self) -> dict[str, Any]:
-        """The config as nested dicts, as ``from_mapping`` takes them."""
-        return asdict(self)
+        """The config as nested dicts, as ``from_mapping`` takes them.
+
+        Raises:
+            ConfigurationError: If it holds something that a file cannot, such as a function among the options.
+        """
+        try:
+            mapping = asdict(self)
+            json.dumps(mapping)
+        except TypeError as error:
+            raise ConfigurationError(f"the config holds something that cannot be written to a file: {error}") from error
+        return mapping
 
     def make_venv(self, num_envs: int | None = None, broker: MessageBroker | None = None) -> HierarchicalVectorEnv:
         """The vector env that the config describes.
@@ -151,14 +207,13 @@ class TrainConfig:
         Raises:
             HeronError: If the environment, hierarchy and commands do not fit together.
         """
-        goal = self.hierarchy.goal if self.hierarchy else None
         return make_vec(
             self.env,
             num_envs or self.num_envs,
             self.hierarchy.build if self.hierarchy else None,
             broker,
             env_kwargs=self.env_kwargs,
-            intrinsic_reward=None if goal is None else _goal_reward(goal),
+            intrinsic_reward=self.hierarchy.goal_reward() if self.hierarchy else None,
         )
 
 
@@ -174,19 +229,26 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"cannot read the config file {path}: {error}") from error
 
 
-def _goal_reward(goal: Mapping[str, Any]) -> GoalReward:
-    try:
-        return GoalReward(**goal)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"goal must be like {{ position = [2, 4], measure = 'progress' }}, got {dict(goal)}"
-        ) from error
-
-
 def _record(kind: type[Record], values: Mapping[str, Any], where: str) -> Record:
     known = [one.name for one in fields(kind)]
     if not isinstance(values, Mapping):
         raise ConfigurationError(f"{where} must be a table, got {values!r}")
     if unknown := sorted(set(values) - set(known)):
         raise ConfigurationError(f"{where} has no {unknown}, only {known}")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error}") from error
+
+
+def _check(name: str, value: object, kind: Any, expected: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} must be {expected}, got {value!r}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

@@ -1,0 +1,220 @@
+import json
+import tomllib
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+from heron.errors import ConfigurationError, HeronError
+from heron.messaging import InMemoryBroker
+from heron.training import HierarchyConfig, LearnerConfig, TrainConfig
+from heron.training.config import read_toml
+from heron.wrappers.intrinsic import GoalReward
+
+ENV = "mpe2.simple_spread_v3"
+
+TOML = """
+env = "mpe2.simple_spread_v3"
+num_envs = 4
+steps = 500
+rounds = 2
+seed = 7
+
+[env_kwargs]
+N = 2
+max_cycles = 9
+
+[hierarchy]
+period = 3
+command = { size = 2, low = -2.0, high = 0.5 }
+goal = { position = [2, 4], measure = "distance" }
+
+[hierarchy.subordinates]
+boss = ["agent_0", "agent_1"]
+
+[learners.field]
+share = 0.25
+normalize_rewards = false
+
+[learners.boss]
+algorithm = "SAC"
+policy = "MlpPolicy"
+options = { learning_rate = 0.001, policy_kwargs = { net_arch = [8, 8] } }
+"""
+
+EXPECTED = TrainConfig(
+    env=ENV,
+    env_kwargs={"N": 2, "max_cycles": 9},
+    num_envs=4,
+    steps=500,
+    rounds=2,
+    seed=7,
+    hierarchy=HierarchyConfig(
+        period=3,
+        command={"size": 2, "low": -2.0, "high": 0.5},
+        subordinates={"boss": ["agent_0", "agent_1"]},
+        goal={"position": [2, 4], "measure": "distance"},
+    ),
+    learners={
+        "field": LearnerConfig(share=0.25, normalize_rewards=False),
+        "boss": LearnerConfig(
+            "SAC", "MlpPolicy", options={"learning_rate": 0.001, "policy_kwargs": {"net_arch": [8, 8]}}
+        ),
+    },
+)
+
+
+def test_toml_says_what_keywords_say(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(TOML)
+
+    assert TrainConfig.from_mapping(read_toml(path)) == EXPECTED
+
+
+@pytest.mark.parametrize("config", [EXPECTED, TrainConfig(ENV), TrainConfig(ENV, hierarchy=HierarchyConfig())])
+def test_nothing_is_lost_on_the_way_to_json_and_back(config):
+    mapping = config.to_mapping()
+
+    assert TrainConfig.from_mapping(json.loads(json.dumps(mapping))) == config
+    assert TrainConfig.from_mapping(mapping) == config
+
+
+def test_from_mapping_leaves_the_mapping_as_it_is():
+    values = tomllib.loads(TOML)
+
+    TrainConfig.from_mapping(values)
+
+    assert values == tomllib.loads(TOML)
+
+
+def test_to_mapping_refuses_what_no_file_can_hold():
+    config = TrainConfig(ENV, learners={"field": LearnerConfig(options={"learning_rate": lambda left: left})})
+
+    with pytest.raises(ConfigurationError, match=r"cannot be written to a file.*function"):
+        config.to_mapping()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stepps": 5}, r"the config has no \['stepps'\], only \['env', "),
+        ({"hierarchy": {"perid": 5}}, r"hierarchy has no \['perid'\], only \['period', "),
+        ({"learners": {"field": {"algo": "PPO"}}}, r"learners\.field has no \['algo'\], only \['algorithm', "),
+        ({"env": 3}, "env must be .*, got 3"),
+        ({"env_kwargs": 3}, "env_kwargs must be a table of arguments, got 3"),
+        ({"num_envs": 0}, "num_envs must be a positive integer, got 0"),
+        ({"num_envs": True}, "num_envs must be a positive integer, got True"),
+        ({"steps": 1e5}, "steps must be a positive integer, got 100000.0"),
+        ({"rounds": "2"}, "rounds must be a positive integer, got '2'"),
+        ({"seed": -1}, "seed must be a non-negative integer, got -1"),
+        ({"seed": False}, "seed must be a non-negative integer, got False"),
+        ({"hierarchy": "star"}, "hierarchy must be a table, got 'star'"),
+        ({"hierarchy": {"period": 0}}, "hierarchy: period must be a positive integer, got 0"),
+        ({"hierarchy": {"subordinates": 3}}, "hierarchy: subordinates must be a table of lists of agent ids, got 3"),
+        ({"hierarchy": {"command": 3}}, "hierarchy: command must be like .*, got 3"),
+        ({"hierarchy": {"command": {}}}, "command must be like"),
+        ({"hierarchy": {"command": {"size": 0}}}, "command must be like"),
+        ({"hierarchy": {"command": {"size": True}}}, "command must be like"),
+        ({"hierarchy": {"command": {"size": 2, "hihg": 2}}}, "command must be like .*hihg"),
+        ({"hierarchy": {"command": {"size": 2, "low": "a"}}}, "command must be like"),
+        ({"hierarchy": {"command": {"size": 2, "low": 1, "high": 1}}}, "command must be like"),
+        ({"hierarchy": {"command": {"size": 2, "high": float("inf")}}}, "command must be like"),
+        ({"hierarchy": {"command": {"choices": 4, "size": 2}}}, "command must be like"),
+        ({"hierarchy": {"command": {"choices": 2.0}}}, "command must be like"),
+        ({"hierarchy": {"goal": 3}}, "hierarchy: goal must be like .*, got 3"),
+        ({"hierarchy": {"goal": {"place": [2, 4]}}}, "goal must be like .*place"),
+        ({"hierarchy": {"goal": {"position": [4, 2]}}}, "position must be a pair"),
+        ({"hierarchy": {"goal": {"position": [2, 5]}}}, r"goal is for 3 entries .* got \{'size': 2\}"),
+        ({"hierarchy": {"goal": {"position": [2, 4]}, "command": {"choices": 2}}}, "goal is for 2 entries"),
+        ({"learners": 3}, "learners must be a table .*, got 3"),
+        ({"learners": {"field": 3}}, r"learners\.field must be a table, got 3"),
+        ({"learners": {"field": {"algorithm": 3}}}, r"learners\.field: algorithm must be .*, got 3"),
+        ({"learners": {"field": {"policy": 3}}}, r"learners\.field: policy must be .*, got 3"),
+        ({"learners": {"field": {"options": 3}}}, r"learners\.field: options must be .*, got 3"),
+        ({"learners": {"field": {"normalize_rewards": "no"}}}, r"learners\.field: normalize_rewards must be true or f"),
+        ({"learners": {"field": {"share": -1}}}, r"learners\.field: share must be a number of at least 0, got -1"),
+        ({"learners": {"field": {"share": float("nan")}}}, "share must be a number"),
+        ({"learners": {"field": {"share": float("inf")}}}, "share must be a number"),
+        ({"learners": {"field": {"share": "much"}}}, "share must be a number"),
+    ],
+)
+def test_a_value_that_cannot_work_is_named(values, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TrainConfig.from_mapping({"env": ENV} | values)
+
+
+def test_env_must_be_named():
+    with pytest.raises(ConfigurationError, match="env is missing: name the environment, as in env = 'mpe2"):
+        TrainConfig.from_mapping({"steps": 5})
+
+
+@pytest.mark.parametrize("content", [b"env = ", b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=r"cannot read the config file .*broken\.toml: "):
+        read_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("command", "space"),
+    [
+        ({"size": 3}, Box(-1, 1, (3,), np.float32)),
+        ({"size": 1, "low": 0, "high": 2.5}, Box(0, 2.5, (1,), np.float32)),
+        ({"choices": 4}, Discrete(4)),
+    ],
+)
+def test_command_space(command, space):
+    assert HierarchyConfig(command=command).command_space() == space
+
+
+def test_hierarchy_is_a_star_unless_it_says_otherwise():
+    star = HierarchyConfig(period=4).build(["a", "b"])
+    named = HierarchyConfig(subordinates={"boss": ["a"], "chief": ["b"]}).build(["a", "b"])
+
+    assert star.subordinates["coordinator"] == ("a", "b")
+    assert star.period("coordinator") == 4
+    assert set(named.subordinates) >= {"boss", "chief"}
+
+
+def test_goal_reward_has_the_goals_keywords():
+    reward = EXPECTED.hierarchy.goal_reward()
+
+    assert isinstance(reward, GoalReward)
+    assert (reward.entries, reward.measure) == (slice(2, 4), "distance")
+    assert HierarchyConfig().goal_reward() is None
+
+
+def test_make_venv_makes_what_the_config_says():
+    broker = InMemoryBroker()
+    with EXPECTED.make_venv(broker=broker) as venv:
+        assert venv.num_envs == 4
+        assert venv.broker is broker
+        assert list(venv.groups) == ["boss", "agent"]
+        assert venv.groups["boss"].period == 3
+        assert venv.groups["agent"].command_space == Box(-2, 0.5, (2,), np.float32)
+        venv.reset(seed=0)
+        venv.decide({"boss": np.zeros((4, 1, 4), np.float32)})
+        result = venv.advance({"agent": np.zeros((4, 2), int)})["agent"]
+        positions = venv.observe("agent")[..., 2:4]
+        np.testing.assert_allclose(result.rewards, -np.linalg.norm(positions, axis=-1), atol=1e-6)
+
+
+def test_make_venv_takes_another_number_of_copies():
+    with TrainConfig(ENV, num_envs=3).make_venv(num_envs=2) as venv:
+        assert venv.num_envs == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (TrainConfig("no.such.module"), "no.such.module"),
+        (TrainConfig(ENV, env_kwargs={"colour": 3}), "colour"),
+        (TrainConfig(ENV, hierarchy=HierarchyConfig(subordinates={"boss": ["agent_9"]})), "agent_9"),
+    ],
+)
+def test_make_venv_says_what_does_not_fit(config, message):
+    with pytest.raises(HeronError, match=message):
+        config.make_venv()
