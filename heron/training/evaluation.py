@@ -91,7 +91,7 @@ def evaluate(
         ConfigurationError: If ``episodes`` is not positive, or a policy is missing, superfluous or does not fit.
         EnvStepError: If a copy raised.
     """
-    if episodes < 1:
+    if not isinstance(episodes, int) or episodes < 1:
         raise ConfigurationError(f"episodes must be a positive integer, got {episodes!r}")
     chosen = policies_by_group(policies, venv.groups, None)
     actor = venv.field_groups[0].name
@@ -99,14 +99,14 @@ def evaluate(
     current = dict(zip(venv.env_ids, range(episodes), strict=False))
 
     def note(episode: Episode) -> None:
-        if episode.env_id in current:  # copies beyond the number of episodes may run along
+        if episode.env_id in current:  # copies beyond the number of episodes only run along
             finished[current[episode.env_id]] = episode
             if on_episode is not None:
                 on_episode()
 
     others = {name: policy for name, policy in chosen.items() if name != actor}
     driver = LearnerEnv(venv, actor, others, on_episode=note)
-    observations = driver.reset(list(current), seed)
+    observations = driver.reset(seed=seed)
     upcoming = len(current)
     while len(finished) < episodes:
         step = driver.step(chosen[actor](observations))
