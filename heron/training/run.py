@@ -13,7 +13,7 @@ import stable_baselines3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import heron
-from heron.errors import HeronError, RunError
+from heron.errors import ConfigurationError, RunError
 from heron.training.config import TrainConfig
 from heron.training.trainer import HierarchyTrainer
 from heron.wrappers import HierarchicalVectorEnv
@@ -66,16 +66,22 @@ def save_run(folder: Path, trainer: HierarchyTrainer, config: TrainConfig | None
         folder: Gets ``run.json`` and one file a group in ``policies/``; older ones of the same names are replaced.
         trainer: Whose models to save.
         config: What they were trained with, so that ``Run.make_venv`` can make the environment.
+
+    Raises:
+        ConfigurationError: If the config holds something that cannot be written; nothing was changed then.
     """
+    plain_config = None if config is None else config.to_mapping()
     policies = folder / POLICY_FOLDER
     policies.mkdir(parents=True, exist_ok=True)
+    # Removed first, and at last moved into place whole, so that a folder with a run.json is always a whole run.
+    (folder / RUN_FILE).unlink(missing_ok=True)
     files = {}
     for place, (name, model) in enumerate(trainer.models.items()):
         files[name] = f"{place}_{_file_name(name)}.zip"
         model.save(policies / files[name])
     details = {
         "format": FORMAT,
-        "config": None if config is None else config.to_mapping(),
+        "config": plain_config,
         "seed": trainer.seed,
         "env_steps": trainer.venv.total_steps,
         "timesteps": {name: model.num_timesteps for name, model in trainer.models.items()},
@@ -83,7 +89,6 @@ def save_run(folder: Path, trainer: HierarchyTrainer, config: TrainConfig | None
         "versions": _versions(),
     }
     text = json.dumps(details, indent=2)
-    # Written last and moved into place, so that a folder with a run.json is a whole run.
     unfinished = folder / f"{RUN_FILE}.part"
     unfinished.write_text(text + "\n", encoding="utf-8")
     unfinished.replace(folder / RUN_FILE)
@@ -100,25 +105,35 @@ def load_run(folder: Path) -> Run:
         raise RunError(f"{folder} holds no run: expected a file {RUN_FILE} in it")
     try:
         details = json.loads(path.read_text(encoding="utf-8"))
-        if details["format"] != FORMAT:
-            raise RunError(f"{path} has format {details['format']}, but this version of HERON reads {FORMAT}")
+        _check_format(details["format"], path)
         config = None if details["config"] is None else TrainConfig.from_mapping(details["config"])
         models = {
             name: _load_model(folder / POLICY_FOLDER / entry["file"], entry["algorithm"])
             for name, entry in details["policies"].items()
         }
+    except RunError:
+        raise
+    except ConfigurationError as error:
+        raise RunError(f"{path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        if isinstance(error, HeronError):
-            raise RunError(f"{path}: {error}") from error
         raise RunError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     return Run(folder, models, config, details)
+
+
+def _check_format(found: object, path: Path) -> None:
+    if found != FORMAT:
+        raise RunError(f"{path} has format {found!r}, but HERON {heron.__version__} reads format {FORMAT}")
 
 
 def _load_model(path: Path, class_name: str) -> BaseAlgorithm:
     library, _, name = class_name.partition(".")
     libraries = {"stable_baselines3": stable_baselines3, "sb3_contrib": sb3_contrib}
     algorithm: type[BaseAlgorithm] = getattr(libraries[library], name)
-    return algorithm.load(path, device="cpu")
+    try:
+        return algorithm.load(path, device="cpu")
+    except Exception as error:
+        # SB3, zipfile, pickle and torch each have errors of their own for a broken file, and asserts, too.
+        raise RunError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _class_name(model: BaseAlgorithm) -> str:
