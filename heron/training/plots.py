@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, groupby
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ def plot_curves(
     """Draw team returns against environment steps, as a PNG.
 
     Each run is shown as the mean over each rollout's episodes (faint) and smoothed (bold); where several groups
-    took turns, a thin line marks where one handed over to the next.
+    took turns, a thin line marks where each turn began.
 
     Args:
         path: The file to write.
@@ -42,9 +42,9 @@ def plot_curves(
     """
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for colour, (label, rows) in zip(COLOURS, runs.items(), strict=False):
+    for colour, (label, rows) in zip(cycle(COLOURS), runs.items(), strict=False):
         _draw_run(axes, label, rows, colour)
-    for (label, level), style in zip((levels or {}).items(), ("--", ":", "-.", "-"), strict=False):
+    for (label, level), style in zip((levels or {}).items(), cycle(("--", ":", "-.", "-")), strict=False):
         axes.axhline(level.mean, color=GREY, linestyle=style, label=label)
         axes.axhspan(level.low, level.high, color=GREY, alpha=0.15, linewidth=0)
     axes.set_xlabel("environment steps")
@@ -53,7 +53,8 @@ def plot_curves(
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="best")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, loc="best")
     figure.savefig(path, dpi=120)
 
 
@@ -76,14 +77,20 @@ def _draw_run(axes: Axes, label: str, rows: Sequence[Metrics], colour: str) -> N
     steps = np.array([row.env_steps for row in with_episodes])
     returns = np.array([row.team_return for row in with_episodes])
     axes.plot(steps, returns, color=colour, alpha=0.25, linewidth=1)
-    axes.plot(steps, smooth(returns, max(len(returns) // 15, 1)), color=colour, linewidth=2, label=label)
-    for before, after in pairwise(rows):
-        if (before.round, before.group) != (after.round, after.group):
-            axes.axvline(before.env_steps, color=colour, linewidth=0.8, linestyle=":")
-            axes.annotate(
-                f" {after.group} learns",
-                (before.env_steps, 0.02),
-                xycoords=("data", "axes fraction"),
-                color=colour,
-                fontsize=8,
-            )
+    axes.plot(steps, smooth(returns, max(len(returns) // 15, 3)), color=colour, linewidth=2, label=label)
+    turns = [list(turn) for _, turn in groupby(rows, key=lambda row: (row.round, row.group))]
+    start = 0
+    for turn in turns if len(turns) > 1 else ():
+        axes.axvline(start, color=colour, linewidth=0.8, linestyle=":")
+        axes.annotate(
+            f"{turn[0].group} learns",
+            (start, 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, 0),
+            textcoords="offset points",
+            rotation=90,  # so that short turns have room for it
+            verticalalignment="bottom",
+            color=colour,
+            fontsize=8,
+        )
+        start = turn[-1].env_steps
