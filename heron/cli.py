@@ -16,5 +16,5 @@ def main() -> None:
     try:
         app()
     except HeronError as error:
-        print(f"heron: {error}", file=sys.stderr)  # noqa: T201 -- this is the command line
+        print("heron:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201 -- this is the command line
         sys.exit(2)

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import typer
 
 import heron
-from heron.console import console, evaluate_and_show, evaluation_table, train_and_save
+from heron.console import CURVES_FILE, EVALUATION_FILE, console, evaluate_and_show, evaluation_table, train_and_save
 from heron.errors import ConfigurationError
-from heron.training import LearnerConfig, TrainConfig, load_run, random_policies
+from heron.training import TrainConfig, load_run, random_policies
 from heron.training.config import read_toml
+from heron.training.run import RUN_FILE
+from heron.training.trainer import learner_configs
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import PolicyLike
 
-EVALUATION_FILE = "evaluation.json"
 EVALUATION_SEED = 10_000
 
 app = typer.Typer(
@@ -38,14 +39,20 @@ EnvOption = Annotated[
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file for what is too long for flags; flags stand over it.")
 ]
-Copies = Annotated[int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="The one root of all randomness.")]
+Copies = Annotated[
+    int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side; 16 by default.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="The one root of all randomness; 0 by default.")]
 Period = Annotated[
     int | None, typer.Option(min=1, help="Put one coordinator above all agents, deciding every PERIOD steps.")
 ]
 Command = Annotated[
     str | None,
-    typer.Option(metavar="SPEC", help="What it commands: SIZE numbers in [LOW, HIGH] as SIZE,LOW,HIGH, or N choices."),
+    typer.Option(
+        metavar="SPEC",
+        help="What it commands: SIZE,LOW,HIGH for SIZE numbers from LOW to HIGH, or N for one of N choices; "
+        "2,-1,1 by default.",
+    ),
 ]
 Goal = Annotated[
     str | None,
@@ -74,8 +81,12 @@ def train(
     config: Config = None,
     env_arg: EnvOption = None,
     num_envs: Copies = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Environment steps in all, over all copies.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="How often the turn goes round the groups.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Environment steps in all, over all copies; 100000 by default.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="How often the turn goes round the groups; 1 by default.")
+    ] = None,
     period: Period = None,
     command: Command = None,
     goal: Goal = None,
@@ -93,9 +104,12 @@ def train(
     settings = read_config(env, config, env_arg, flags, hierarchy_flags(period, command, goal))
     if algorithm is not None:
         with settings.make_venv(num_envs=1) as venv:
-            settings = replace(settings, learners=dict.fromkeys(venv.groups, LearnerConfig(algorithm)))
+            learners = learner_configs(settings.learners, venv.groups)
+        settings = replace(
+            settings, learners={name: replace(learner, algorithm=algorithm) for name, learner in learners.items()}
+        )
     folder = out or Path("runs") / env.replace(":", "-")
-    if (folder / "run.json").exists() and not force:
+    if (folder / RUN_FILE).exists() and not force:
         raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
     trainer = train_and_save(settings, folder)
     title = f"{env} after {trainer.venv.total_steps:,} environment steps"
@@ -105,7 +119,7 @@ def train(
     }
     compare(trainer.venv, contenders, folder, title, episodes, EVALUATION_SEED)
     trainer.venv.close()
-    console.print(f"Everything is in [bold]{folder}[/bold]; see {folder / 'curves.png'}")
+    console.print(f"Everything is in {folder}; see {folder / CURVES_FILE}", markup=False, soft_wrap=True)
 
 
 @app.command(
@@ -117,7 +131,9 @@ def evaluate_run(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that heron train has written.")],
     episodes: Annotated[int, typer.Option(min=1, help="How many episodes.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = EVALUATION_SEED,
-    num_envs: Copies = None,
+    num_envs: Annotated[
+        int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side; by default as trained.")
+    ] = None,
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Sample actions instead of taking the best.")
     ] = False,
@@ -166,10 +182,18 @@ def read_config(
     values = {} if path is None else read_toml(path)
     values["env"] = env
     values |= {name: value for name, value in flags.items() if value is not None}
-    values["env_kwargs"] = dict(values.get("env_kwargs", {})) | dict(map(parse_env_arg, env_args or ()))
+    if env_args:
+        values["env_kwargs"] = _table(values, "env_kwargs") | dict(map(parse_env_arg, env_args))
     if hierarchy:
-        values["hierarchy"] = dict(values.get("hierarchy", {})) | hierarchy
+        values["hierarchy"] = _table(values, "hierarchy") | hierarchy
     return TrainConfig.from_mapping(values)
+
+
+def _table(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = values.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{name} must be a table, got {table!r}")
+    return table
 
 
 def hierarchy_flags(period: int | None, command: str | None, goal: str | None) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Training and evaluating for somebody who watches: progress bars, tables and pictures."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from heron.errors import ConfigurationError
 from heron.training import (
     Evaluation,
     HierarchyTrainer,
@@ -16,32 +19,46 @@ from heron.training import (
     plot_curves,
     save_run,
 )
+from heron.training.run import POLICY_FOLDER, RUN_FILE
+from heron.training.trainer import TENSORBOARD_FOLDER
+from heron.training.turn import METRICS_FILE
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import PolicyLike
 
 console = Console()
 CURVES_FILE = "curves.png"
+EVALUATION_FILE = "evaluation.json"
+PARTS = (RUN_FILE, POLICY_FOLDER, METRICS_FILE, CURVES_FILE, EVALUATION_FILE, TENSORBOARD_FOLDER)
+"""All that training and evaluating write into a run's folder, the sign of a whole run first."""
 
 
 def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
-    """Train as ``config`` says under a progress bar, and write the run into ``folder``.
+    """Train as ``config`` says under a progress bar, and write the run into ``folder``, in place of an older one.
 
     Returns:
         The trainer, whose vector env is open.
-    """
-    trainer = HierarchyTrainer(config.make_venv(), config.learners, seed=config.seed, folder=folder)
-    turns = trainer.turns(config.steps, config.rounds)
-    before = 0
-    with _progress("env steps") as progress:
-        task = progress.add_task("training", total=sum(turn.steps for turn in turns))
 
-        def show(turn: Turn, steps: int) -> None:
-            label = turn.group if len(turns) == 1 else f"{turn.group}, round {turn.round}/{config.rounds}"
-            progress.update(task, completed=before + min(steps, turn.steps), description=f"training {label}")
+    Raises:
+        HeronError: If the config or the folder cannot work; an older run is still there then.
+    """
+    config.to_mapping()  # what could not be saved should come to light before the training
+    trainer = HierarchyTrainer(config.make_venv(), config.learners, seed=config.seed)
+    turns = trainer.turns(config.steps, config.rounds)
+    _empty(folder)
+    trainer.log_to(folder)
+    with _progress("env steps") as progress:
+        task = progress.add_task("training", total=config.steps)
+
+        def show(turn: Turn, _: int) -> None:
+            done = trainer.venv.total_steps
+            label = turn.group if config.rounds == 1 else f"{turn.group}, round {turn.round}/{config.rounds}"
+            # Learners take whole rollouts, so the end may come somewhat later than planned.
+            progress.update(
+                task, completed=done, total=max(done, config.steps), description=f"training {escape(label)}"
+            )
 
         for turn in turns:
             trainer.take_turn(turn, show)
-            before += turn.steps
     save_run(folder, trainer, config)
     plot_curves(folder / CURVES_FILE, {"training": trainer.progress.rows}, title=config.env)
     return trainer
@@ -52,20 +69,20 @@ def evaluate_and_show(
 ) -> Evaluation:
     """Evaluate under a progress bar."""
     with _progress("episodes") as progress:
-        task = progress.add_task(f"evaluating {label}", total=episodes)
+        task = progress.add_task(f"evaluating {escape(label)}", total=episodes)
         return evaluate(venv, policies, episodes, seed, on_episode=lambda: progress.advance(task))
 
 
 def evaluation_table(rows: Mapping[str, Evaluation], title: str) -> Table:
     """Means with their intervals, one row each."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("policies")
     for header in ("mean team return", "95% interval", "episodes", "mean length"):
         table.add_column(header, justify="right")
     for label, result in rows.items():
         low, high = result.interval
         table.add_row(
-            label,
+            escape(label),
             f"{result.mean:.2f}",
             f"{low:.2f} to {high:.2f}",
             str(result.episodes),
@@ -74,14 +91,26 @@ def evaluation_table(rows: Mapping[str, Evaluation], title: str) -> Table:
     return table
 
 
+def _empty(folder: Path) -> None:
+    """Make sure of the folder, and remove an older run from it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / name for name in PARTS):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write a run into {folder}: {error}") from error
+
+
 def _progress(unit: str) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn(unit),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
+        expand=True,
     )
