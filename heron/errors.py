@@ -15,6 +15,7 @@ HeronError
     ├── UnknownEnvError (KeyError)           an env_id or index that does not exist
     ├── ResetRequiredError (RuntimeError)    a step before the first reset or after the episode's end
     ├── DecisionRequiredError (RuntimeError) an environment step while a coordinator's decision is due
+    ├── EnvClosedError (RuntimeError)        any use of a vector env after ``close()``
     ├── InvalidActionError (ValueError)      wrong shape or dtype, NaN, or outside its space
     └── InvalidObservationError (ValueError) an observation outside its space
 """
@@ -82,6 +83,10 @@ class ResetRequiredError(EnvError, RuntimeError):
 
 class DecisionRequiredError(EnvError, RuntimeError):
     """The environment was stepped while a coordinator's decision was due."""
+
+
+class EnvClosedError(EnvError, RuntimeError):
+    """The vector env was used after ``close()``."""
 
 
 class InvalidActionError(EnvError, ValueError):

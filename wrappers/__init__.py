@@ -2,8 +2,19 @@
 
 from heron.wrappers.group_result import GroupResult
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.intrinsic import GoalReward
 from heron.wrappers.loop_env import LoopEnv
 from heron.wrappers.make_vec import make_vec
+from heron.wrappers.policies import ModelPolicy, RandomPolicy
 from heron.wrappers.vec_group import VecGroup
 
-__all__ = ["GroupResult", "HierarchicalVectorEnv", "LoopEnv", "VecGroup", "make_vec"]
+__all__ = [
+    "GoalReward",
+    "GroupResult",
+    "HierarchicalVectorEnv",
+    "LoopEnv",
+    "ModelPolicy",
+    "RandomPolicy",
+    "VecGroup",
+    "make_vec",
+]

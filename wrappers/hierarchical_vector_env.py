@@ -1,34 +1,34 @@
 """Many copies of an environment under a hierarchy, all speaking through one broker."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from heron.agents import Agent, CoordinatorAgent, FieldAgent, Hierarchy
-from heron.envs.array_tree import ArrayTree, flat_size, flatten, map_arrays
+from heron.agents import Agent, Hierarchy
+from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.errors import (
     BrokerClosedError,
     ConfigurationError,
     DecisionRequiredError,
+    EnvClosedError,
     InvalidActionError,
     ResetRequiredError,
 )
 from heron.messaging import InMemoryBroker, MessageBroker
 from heron.wrappers.action_check import checked_actions
+from heron.wrappers.bound_agents import bind_agents
 from heron.wrappers.describe import describe
-from heron.wrappers.edge_lanes import EdgeLanes
 from heron.wrappers.env_claims import claim, release
+from heron.wrappers.exchange import Clock, MessageExchange
 from heron.wrappers.group_result import GroupResult
-from heron.wrappers.selection import EnvSelection, env_mask, select_envs, spread_seeds
-from heron.wrappers.vec_group import VecGroup, build_groups, join_observation, resolve_group
-
-IntrinsicReward: TypeAlias = Callable[[Any, Any, Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
-"""``(observations, commands, next_observations, rewards) -> rewards``, each ``(num_envs, num_agents, ...)``."""
+from heron.wrappers.intrinsic import IntrinsicReward, intrinsic_by_group
+from heron.wrappers.selection import EnvSelection, env_mask, select_envs, shown, spread_seeds
+from heron.wrappers.vec_group import VecGroup, build_groups, join_observation
 
 
 class HierarchicalVectorEnv:
@@ -54,7 +54,6 @@ class HierarchicalVectorEnv:
     Attributes:
         groups: Group name -> what its agents see and do, from the top of the hierarchy down.
         results: Group name -> what the last reset or step said.
-        steps: ``(num_envs,) int64``, environment steps of each copy since its reset.
         total_steps: Environment steps of all copies since the vector env was made.
         returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
 
@@ -79,23 +78,12 @@ class HierarchicalVectorEnv:
         self.batch_env = batch_env
         self.hierarchy = Hierarchy({agent: [] for agent in env_agents}) if hierarchy is None else hierarchy
         self.groups = build_groups(batch_env.groups, self.hierarchy)
-        self.step_length = step_length
-        self._intrinsic = _intrinsic_by_group(intrinsic_reward, self.groups)
+        self._intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
         self._owns_broker = broker is None
         self.broker = InMemoryBroker() if broker is None else broker
         claim(self.broker, self.env_ids, self)
-        sizes = {agent: flat_size(group.own_space) for group in self.groups.values() for agent in group.agent_ids}
-        self._edges = [
-            EdgeLanes(above, below, self.hierarchy, self.env_ids, self.broker, sizes)
-            for above in self.groups.values()
-            for below in self.groups.values()
-            if any(self.hierarchy.upstream.get(agent) in above.agent_ids for agent in below.agent_ids)
-        ]
-        self._own = {
-            name: np.zeros((self.num_envs, group.num_agents, *(group.own_space.shape or ())), np.float32)
-            for name, group in self.groups.items()
-            if not group.is_field
-        }
+        self._clock = Clock(self.num_envs, step_length)
+        self._exchange = MessageExchange(batch_env, self.groups, self.hierarchy, self.broker, self._clock)
         self.results: Mapping[str, GroupResult] = {
             name: GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in self._intrinsic)
             if group.is_field
@@ -103,12 +91,10 @@ class HierarchicalVectorEnv:
             for name, group in self.groups.items()
         }
         self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
-        self.steps = np.zeros(self.num_envs, dtype=np.int64)
         self.total_steps = 0
         self._decided = {
             name: np.zeros((self.num_envs, group.num_agents), dtype=bool) for name, group in self.groups.items()
         }
-        self._ended = {group.name: np.zeros_like(self._decided[group.name]) for group in self.coordinator_groups}
         self._closed = False
 
     @property
@@ -142,9 +128,14 @@ class HierarchicalVectorEnv:
         return self.batch_env.running
 
     @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """``(num_envs,) int64``, environment steps of each copy since its reset, to be read only."""
+        return self._clock.steps
+
+    @property
     def time(self) -> npt.NDArray[np.float64]:
         """``(num_envs,) float64``, the simulation time of each copy."""
-        return self.steps.astype(np.float64) * self.step_length
+        return self._clock.time
 
     def reset(
         self, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
@@ -186,6 +177,7 @@ class HierarchicalVectorEnv:
             ConfigurationError: If a copy stands twice, or a list of seeds has not one for each.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
+        self._check_open()
         indices = self.indices(which)
         mask = env_mask(indices, self.num_envs)
         seeds: list[int | None] = [None] * self.num_envs
@@ -200,7 +192,7 @@ class HierarchicalVectorEnv:
             for name in self._intrinsic:
                 self.results[name].rewards[mask] = 0.0
             self._sum_up(mask, None)
-            self._send_infos_up(mask, self._active())
+            self._exchange.pass_infos_up(mask, self._active(), self.results)
         return {name: self.observe(name) for name in self.groups}
 
     def due(self, group: str) -> BoolArray:
@@ -234,22 +226,22 @@ class HierarchicalVectorEnv:
             ResetRequiredError: Before the first reset.
             InvalidActionError: If an action that counts does not lie in its space; nothing was sent then.
         """
+        self._check_open()
         given = {} if actions is None else actions
-        if unknown := [name for name in given if name not in self._own]:
-            raise ConfigurationError(f"no coordinator group {unknown}, only {list(self._own)}")
+        coordinators = [group.name for group in self.coordinator_groups]
+        if unknown := [name for name in given if name not in coordinators]:
+            raise ConfigurationError(f"no coordinator group {unknown}, only {coordinators}")
         if not self.running.any() and given:
             raise ResetRequiredError("no copy has a running episode: call reset() first")
         concerned = self._masked(mask)
         due = {name: self.due(name) & concerned[:, None] for name in given}
         checked = {name: self._checked(name, given[name], due[name]) for name in given}
         for group in self.coordinator_groups:
-            for edge in self._edges_below(group.name):
-                if group.name in checked:
-                    where = due[group.name][:, edge.parents] & self.results[edge.below.name].active[:, edge.children]
-                    edge.send_commands(checked[group.name], where, self.time)
-                self._note_decisions(edge, edge.receive_commands(concerned))
-            if group.name in due:
-                self._decided[group.name] |= due[group.name]
+            if group.name in checked:
+                self._exchange.send_commands(group.name, checked[group.name], due[group.name], self.results)
+            # A coordinator whose command has come by another way has decided, too.
+            heard_from = self._exchange.receive_commands(group.name, concerned) & self.due(group.name)
+            self._decided[group.name] |= heard_from | due.get(group.name, False)
 
     def advance(
         self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None
@@ -272,6 +264,7 @@ class HierarchicalVectorEnv:
             EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
                 stepped.
         """
+        self._check_open()
         stepped = self._masked(mask)
         self._check_ready(stepped)
         names = [group.name for group in self.field_groups]
@@ -279,8 +272,8 @@ class HierarchicalVectorEnv:
             raise InvalidActionError(f"expected actions of groups {names}, got {sorted(actions)}")
         took_part = self._active()
         checked = {name: self._checked(name, actions[name], took_part[name] & stepped[:, None]) for name in names}
-        before = {name: map_arrays(np.copy, self._own_observation(name)) for name in self._intrinsic}
-        self._note_ends(stepped)
+        before = {name: map_arrays(np.copy, self._exchange.own_observation(name)) for name in self._intrinsic}
+        self._exchange.freeze_ended(stepped, self.results)
         try:
             self.batch_env.step(checked, stepped)
         finally:  # beside a copy that raised, the others have been stepped
@@ -304,7 +297,7 @@ class HierarchicalVectorEnv:
             ConfigurationError: If there is no such group.
         """
         spec = self._group(group)
-        return join_observation(spec, self._own_observation(group), self.commands(group))
+        return join_observation(spec, self._exchange.own_observation(group), self._exchange.commands(group))
 
     def commands(self, group: str) -> npt.NDArray[Any] | None:
         """The latest command that each agent of a group has received, zero before the first.
@@ -315,15 +308,7 @@ class HierarchicalVectorEnv:
         Raises:
             ConfigurationError: If there is no such group.
         """
-        spec = self._group(group)
-        if spec.command_space is None:
-            return None
-        shape = (self.num_envs, spec.num_agents, *(spec.command_space.shape or ()))
-        commands = np.zeros(shape, spec.command_space.dtype)
-        for edge in self._edges:
-            if edge.below.name == group:
-                commands[:, edge.children] = edge.commands
-        return commands
+        return self._exchange.commands(self._group(group).name)
 
     def agents(self, env_id: str) -> dict[str, Agent]:
         """The hierarchy's agents of one copy as objects, bound to the same broker, channels and clock.
@@ -339,19 +324,8 @@ class HierarchicalVectorEnv:
             UnknownEnvError: If there is no such copy.
         """
         index = self.indices(env_id)[0]
-        agents: dict[str, Agent] = {}
-        for agent_id in self.hierarchy.agents:
-            upstream = self.hierarchy.upstream.get(agent_id)
-            below = self.hierarchy.subordinates.get(agent_id)
-            agent = (
-                FieldAgent(agent_id, env_id, upstream)
-                if below is None
-                else CoordinatorAgent(agent_id, env_id, upstream, below)
-            )
-            agent.set_message_broker(self.broker)
-            agent.clock = lambda: float(self.time[index])
-            agents[agent_id] = agent
-        return agents
+        env_id = self.env_ids[index]
+        return bind_agents(self.hierarchy, env_id, self.broker, lambda: float(self.time[index]))
 
     def indices(self, which: EnvSelection) -> list[int]:
         """Indices of the copies selected by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
@@ -391,13 +365,14 @@ class HierarchicalVectorEnv:
     ) -> None:
         self.close()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EnvClosedError(f"the vector env of {shown(self.env_ids)} is closed: make a new one")
+
     def _group(self, name: str) -> VecGroup:
         if name not in self.groups:
             raise ConfigurationError(f"no group {name!r}, only {list(self.groups)}")
         return self.groups[name]
-
-    def _edges_below(self, name: str) -> list[EdgeLanes]:
-        return [edge for edge in self._edges if edge.above.name == name]
 
     def _masked(self, mask: BoolArray | None) -> BoolArray:
         if mask is None:
@@ -417,7 +392,9 @@ class HierarchicalVectorEnv:
 
     def _check_ready(self, stepped: BoolArray) -> None:
         if stopped := [self.env_ids[i] for i in np.flatnonzero(stepped & ~self.running)]:
-            raise ResetRequiredError(f"{stopped} have no running episode: call reset() or reset_envs({stopped}) first")
+            raise ResetRequiredError(
+                f"no running episode in {shown(stopped)}: call reset(), or reset_envs(...) with these"
+            )
         for group in self.coordinator_groups:
             waiting = self.due(group.name) & stepped[:, None]
             if waiting.any():
@@ -427,72 +404,37 @@ class HierarchicalVectorEnv:
                     f"{self.steps[env]}: call decide({{{group.name!r}: actions}}) before advance"
                 )
 
-    def _own_observation(self, name: str) -> ArrayTree:
-        """What the agents of a group observe, without their commands."""
-        if self.groups[name].is_field:
-            return self.batch_env.states[name].observations
-        own = self._own[name]
-        looking = self.results[name].active | ~self._ended[name]
-        for edge in self._edges_below(name):
-            edge.show_infos(own, looking, self.time, self.step_length)
-        return own
-
     def _clear(self, mask: BoolArray) -> None:
         """Forget everything about the masked copies' last episode."""
-        self.steps[mask] = 0
-        for edge in self._edges:
-            edge.clear(mask)
+        self._clock.steps[mask] = 0
+        self._exchange.clear(mask)
         for name, decided in self._decided.items():
             decided[mask] = False
             self.returns[name][mask] = 0.0
-        for ended in self._ended.values():
-            ended[mask] = False
-
-    def _note_ends(self, stepped: BoolArray) -> None:
-        """Keep what coordinators saw that ended in the last step, before time goes on without them."""
-        for group in self.coordinator_groups:
-            result = self.results[group.name]
-            ended = (result.terminated | result.truncated) & stepped[:, None]
-            if ended.any():
-                self._own_observation(group.name)
-                self._ended[group.name] |= ended
 
     def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
-        self.steps[stepped] += 1
+        self._clock.steps[stepped] += 1
         self.total_steps += int(stepped.sum())
         for decided in self._decided.values():
             decided[stepped] = False
         self._sum_up(stepped, took_part)
         # One that has just come tells what it sees, too, as all do at the reset.
-        self._send_infos_up(stepped, {name: took_part[name] | active for name, active in self._active().items()})
+        senders = {name: took_part[name] | active for name, active in self._active().items()}
+        self._exchange.pass_infos_up(stepped, senders, self.results)
         for name, returns in self.returns.items():
             returns[stepped] += self.results[name].env_rewards[stepped]
-
-    def _note_decisions(self, edge: EdgeLanes, received: BoolArray) -> None:
-        """A coordinator whose command has come by another way than ``decide`` has decided, too."""
-        due = self.due(edge.above.name)
-        for place, parent in enumerate(edge.parents):
-            self._decided[edge.above.name][:, parent] |= received[:, place] & due[:, parent]
 
     def _sum_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray] | None) -> None:
         """Bring the coordinators' results up to date with the levels below; None stands for a reset."""
         for group in reversed(self.coordinator_groups):
             was_active = None if took_part is None else took_part[group.name]
             below = [
-                (edge.parents, edge.children, self.results[edge.below.name]) for edge in self._edges_below(group.name)
+                (edge.parents, edge.children, self.results[edge.below.name])
+                for edge in self._exchange.edges_below(group.name)
             ]
             self.results[group.name].sum_up(below, mask, was_active)
-
-    def _send_infos_up(self, mask: BoolArray, senders: Mapping[str, BoolArray]) -> None:
-        """Pass infos from level to level, so that each tells what it has just heard."""
-        for group in reversed(self.coordinator_groups):
-            for edge in self._edges_below(group.name):
-                below = edge.below
-                own = flatten(below.own_space, self._own_observation(below.name), batch_dims=2)
-                where = senders[below.name] & mask[:, None]
-                edge.send_infos(own, self.results[below.name].env_rewards, where, self.time)
-                edge.receive_infos(mask)
+        self._exchange.revive(self.results)
 
     def _reward_commands(
         self, before: Mapping[str, ArrayTree], stepped: BoolArray, took_part: Mapping[str, BoolArray]
@@ -500,30 +442,11 @@ class HierarchicalVectorEnv:
         """Set the rewards of the groups whose commands carry an intrinsic one."""
         for name, function in self._intrinsic.items():
             result = self.results[name]
-            after = self._own_observation(name)
-            rewards = np.asarray(function(before[name], self.commands(name), after, result.env_rewards))
+            after = self._exchange.own_observation(name)
+            rewards = np.asarray(function(before[name], self._exchange.commands(name), after, result.env_rewards))
             if rewards.shape != result.rewards.shape:
                 raise ConfigurationError(
                     f"intrinsic_reward of group {name!r} must return rewards of shape {result.rewards.shape} "
                     f"(copies, agents), got {rewards.shape}"
                 )
             result.rewards[stepped] = np.where(took_part[name], rewards, 0.0)[stepped]
-
-
-def _intrinsic_by_group(
-    given: IntrinsicReward | Mapping[str, IntrinsicReward] | None, groups: Mapping[str, VecGroup]
-) -> dict[str, IntrinsicReward]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        commanded = [group.name for group in groups.values() if group.is_field and group.command_space]
-        if not commanded:
-            raise ConfigurationError("intrinsic_reward is given, but no field agent receives commands")
-        given = dict.fromkeys(commanded, given)
-    functions = {}
-    for key, function in given.items():
-        for group in resolve_group(key, groups, "intrinsic_reward"):
-            if group.command_space is None:
-                raise ConfigurationError(f"intrinsic_reward: group {group.name!r} receives no commands")
-            functions[group.name] = function
-    return functions

@@ -1,11 +1,44 @@
 """Ready-made intrinsic rewards: what a command is worth to the one who receives it."""
 
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from heron.errors import ConfigurationError
+from heron.wrappers.vec_group import VecGroup, resolve_group
+
+IntrinsicReward: TypeAlias = Callable[[Any, Any, Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
+"""``(observations, commands, next_observations, rewards) -> rewards``, each ``(num_envs, num_agents, ...)``."""
+
+
+def intrinsic_by_group(
+    given: IntrinsicReward | Mapping[str, IntrinsicReward] | None, groups: Mapping[str, VecGroup]
+) -> dict[str, IntrinsicReward]:
+    """The intrinsic reward of each group that has one.
+
+    Args:
+        given: One function for all groups of field agents with an upstream, or by group or level name.
+        groups: All groups.
+
+    Raises:
+        ConfigurationError: If a name fits no group, or a group receives no commands.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        commanded = [group.name for group in groups.values() if group.is_field and group.command_space]
+        if not commanded:
+            raise ConfigurationError("intrinsic_reward is given, but no field agent receives commands")
+        given = dict.fromkeys(commanded, given)
+    functions = {}
+    for key, function in given.items():
+        for group in resolve_group(key, groups, "intrinsic_reward"):
+            if group.command_space is None:
+                raise ConfigurationError(f"intrinsic_reward: group {group.name!r} receives no commands")
+            functions[group.name] = function
+    return functions
 
 
 class GoalReward:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BoolArray
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, InvalidActionError
 from heron.wrappers.describe import describe
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.policies import PolicyLike, policies_by_group
@@ -135,15 +135,15 @@ class LearnerEnv:
             actions: ``(S, ...)``, rows of agents that are not active are not used.
 
         Raises:
-            ConfigurationError: If there are not S actions.
-            InvalidActionError: If an action does not lie in its space; nothing was stepped then.
+            InvalidActionError: If there are not S actions, or one does not lie in its space; nothing was stepped
+                then.
             EnvStepError: If a copy raised.
         """
         venv, group = self.venv, self.group
         shape = (venv.num_envs, group.num_agents)
         array = np.asarray(actions)
         if array.ndim < 1 or len(array) != self.num_slots:
-            raise ConfigurationError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
+            raise InvalidActionError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
         own = array.reshape(*shape, *array.shape[1:])
         rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
         terminated, truncated = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)

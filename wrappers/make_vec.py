@@ -9,7 +9,8 @@ from heron.agents import Hierarchy
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
-from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv, IntrinsicReward
+from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.loop_env import EnvFactory, LoopEnv
 
 
@@ -18,8 +19,8 @@ def make_vec(
     num_envs: int | None = None,
     hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None = None,
     broker: MessageBroker | None = None,
-    *,
     env_ids: Sequence[str] | None = None,
+    *,
     env_kwargs: Mapping[str, Any] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     intrinsic_reward: IntrinsicReward | Mapping[str, IntrinsicReward] | None = None,

@@ -64,8 +64,8 @@ class Sb3VecEnv(VecEnv):
         # Seeds and options are per slot, but a copy can follow only one of each: that of its first slot.
         seeds = self._seeds[:: self.learner.group.num_agents]
         options = self._options[:: self.learner.group.num_agents]
-        if all(one == options[0] for one in options):
-            observations = self.learner.reset(None, seeds, options[0] or None)
+        if not any(options):
+            observations = self.learner.reset(None, seeds)
         else:
             for copy in range(self.venv.num_envs):
                 observations = self.learner.reset(copy, [seeds[copy]], options[copy] or None)

@@ -1,6 +1,6 @@
 """Which copies a call is about, and the seed of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +26,7 @@ def select_envs(which: EnvSelection, env_ids: Sequence[str]) -> list[int]:
         if which.shape != (len(env_ids),):
             raise ConfigurationError(f"a mask of copies must have shape {(len(env_ids),)}, got {which.shape}")
         return [int(index) for index in np.flatnonzero(which)]
-    listed = [which] if isinstance(which, (int, str, np.integer)) else list(which)
+    listed = list(which) if isinstance(which, Iterable) and not isinstance(which, str) else [which]
     indices = [_index(item, env_ids) for item in listed]
     if len(set(indices)) != len(indices):
         raise ConfigurationError(f"each copy may be named once, got {which!r}")
@@ -72,10 +72,15 @@ def _index(item: Any, env_ids: Sequence[str]) -> int:
     if is_number and 0 <= item < len(env_ids):
         return int(item)
     raise UnknownEnvError(
-        f"no environment copy {item!r}: expected an index from 0 to {len(env_ids) - 1}, or one of {_shown(env_ids)}"
+        f"no environment copy {item!r}: expected an index from 0 to {len(env_ids) - 1}, or one of {shown(env_ids)}"
     )
 
 
-def _shown(env_ids: Sequence[str]) -> str:
+def shown(env_ids: Sequence[str]) -> str:
+    """The first few names and the last one, for messages.
+
+    >>> shown(["env_0", "env_1"])
+    'env_0, env_1'
+    """
     few = 6
     return ", ".join(env_ids[:few]) + (f", ... {env_ids[-1]}" if len(env_ids) > few else "")

@@ -10,6 +10,7 @@ from heron.errors import (
     BrokerClosedError,
     ConfigurationError,
     DecisionRequiredError,
+    EnvClosedError,
     EnvCreationError,
     EnvStepError,
     HierarchyError,
@@ -735,8 +736,11 @@ class TestSharedBroker:
         venv.close()
         venv.close()
         assert [copy.closed for copy in copies] == [1, 1]
+        for use in (venv.reset, venv.decide, lambda: venv.advance(still(venv))):
+            with pytest.raises(EnvClosedError, match="env_0, env_1"):
+                use()
         with pytest.raises(BrokerClosedError):
-            venv.reset()
+            venv.broker.clear_environment("env_0")
 
     def test_close_after_the_broker(self):
         broker = InMemoryBroker()
@@ -881,7 +885,7 @@ class TestBadInput:
         venv = scripted(2, star())
         with pytest.raises(ResetRequiredError, match="call reset"):
             venv.decide(commands(venv))
-        with pytest.raises(ResetRequiredError, match=r"'env_0', 'env_1'.*have no running episode"):
+        with pytest.raises(ResetRequiredError, match=r"no running episode in env_0, env_1: call reset"):
             venv.advance(still(venv))
         assert venv.broker.statistics().published == 0
 
