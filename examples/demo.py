@@ -1,12 +1,14 @@
-"""Train a hierarchy and its flat rival on mpe2.simple_spread_v3, and compare both with random actions.
+"""Train a hierarchy and a flat rival on mpe2.simple_spread_v3 and compare them.
 
-Three agents have to cover three landmarks. In the hierarchy one coordinator commands a goal position to each agent
-every 5 steps; the agents first learn to reach goals, then the coordinator learns which to command. The flat
-rival is plain PPO with shared parameters and at least as many environment steps.
+Three agents have to cover three landmarks. In the hierarchy one coordinator
+commands a goal position to each agent every 5 steps: first the agents learn to
+reach goals, then the coordinator learns which to command. The flat rival is PPO
+with shared parameters and at least as many environment steps.
 """
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from heron.console import console, evaluate_and_show, evaluation_table, train_and_save
@@ -21,8 +23,6 @@ EPISODES = 100
 EVALUATION_SEED = 10_000
 
 FAST_PPO = LearnerConfig(options={"learning_rate": 1e-3, "gamma": 0.95, "ent_coef": 0.01})
-
-FLAT = TrainConfig(env=ENV, num_envs=COPIES, steps=STEPS, learners={"field": FAST_PPO})
 
 HIERARCHY = TrainConfig(
     env=ENV,
@@ -50,17 +50,22 @@ HIERARCHY = TrainConfig(
     },
 )
 
+FLAT = TrainConfig(env=ENV, num_envs=COPIES, steps=STEPS, learners={"field": FAST_PPO})
+
 
 def main() -> None:
     """Train, evaluate, show and write everything to ``runs/demo``."""
     start = time.perf_counter()
-    console.print(__doc__)
+    console.print(__doc__.strip(), highlight=False)
     hierarchy = train_and_save(HIERARCHY, FOLDER / "hierarchy")
-    flat = train_and_save(FLAT, FOLDER / "flat")
+    # Learners round their steps up to whole rollouts, and the rival must not get fewer.
+    flat = train_and_save(replace(FLAT, steps=hierarchy.venv.total_steps), FOLDER / "flat")
+    published = hierarchy.venv.broker.statistics().published
+    trained_on = {"random": 0, "flat PPO": flat.venv.total_steps, "hierarchy": hierarchy.venv.total_steps}
     contenders = {
-        "random actions": (flat.venv, random_policies(flat.venv)),
-        f"flat PPO, {flat.venv.total_steps:,} steps": (flat.venv, flat.policies()),
-        f"hierarchy, {hierarchy.venv.total_steps:,} steps": (hierarchy.venv, hierarchy.policies()),
+        "random": (flat.venv, random_policies(flat.venv)),
+        "flat PPO": (flat.venv, flat.policies()),
+        "hierarchy": (hierarchy.venv, hierarchy.policies()),
     }
     results = {
         label: evaluate_and_show(label, venv, policies, EPISODES, EVALUATION_SEED)
@@ -69,15 +74,16 @@ def main() -> None:
     console.print(evaluation_table(results, f"{ENV}, the same {EPISODES} episodes for all"))
     text = json.dumps({label: result.to_mapping() for label, result in results.items()}, indent=2)
     (FOLDER / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-    chance = results["random actions"]
+    chance = results["random"]
     plot_curves(
         FOLDER / "curves.png",
         {"hierarchy": hierarchy.progress.rows, "flat PPO": flat.progress.rows},
-        {"random actions": Level(chance.mean, *chance.interval)},
+        {"random": Level(chance.mean, *chance.interval)},
         title=f"{ENV}, {COPIES} copies",
     )
-    sent = hierarchy.venv.broker.statistics().published
-    console.print(f"{sent:,} messages went through the hierarchy's broker.")
+    for label, steps in trained_on.items():
+        console.print(f"{label}: trained on {steps:,} environment steps")
+    console.print(f"{published:,} messages went through the hierarchy's broker during its training.")
     console.print(f"All in {time.perf_counter() - start:.0f} s; runs, curves and figures are in [bold]{FOLDER}[/bold].")
     hierarchy.venv.close()
     flat.venv.close()

@@ -1,0 +1,45 @@
+"""Everything that README and guide tell people to paste, run."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from heron.training import TrainConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+def test_python_blocks_run_in_order(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = blocks(document, "python")
+    assert code
+    surroundings = {}
+    for block in code:
+        exec(compile(block, document, "exec"), surroundings)  # noqa: S102 -- our own documents
+    surroundings["venv"].close()
+
+
+def test_readme_example_has_fifteen_lines_of_code():
+    (example,) = blocks("README.md", "python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 16
+
+
+def test_toml_of_the_guide_is_a_config():
+    (text,) = blocks("docs/guide.md", "toml")
+    config = TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | tomllib.loads(text))
+    assert config.learners["coordinator"].algorithm == "SAC"
+    assert config.to_mapping()["hierarchy"]["goal"] == {"position": [2, 4]}
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(document):
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
+    for link in links:
+        assert (ROOT / document).parent.joinpath(link).exists(), link
