@@ -19,6 +19,7 @@ from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import PolicyLike
 
 EVALUATION_SEED = 10_000
+PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 app = typer.Typer(
     name="heron",
@@ -221,7 +222,7 @@ def parse_env_arg(text: str) -> tuple[str, Any]:
     if not separator or not key:
         raise ConfigurationError(f"--env-arg must be KEY=VALUE, got {text!r}")
     try:
-        return key, json.loads(value.lower() if value in {"True", "False", "None"} else value)
+        return key, json.loads(PYTHON_WORDS.get(value, value))
     except json.JSONDecodeError:
         return key, value
 

@@ -78,7 +78,7 @@ def evaluation_table(rows: Mapping[str, Evaluation], title: str) -> Table:
     table = Table(title=escape(title), title_justify="left")
     table.add_column("policies")
     for header in ("mean team return", "95% interval", "episodes", "mean length"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=header == "95% interval")
     for label, result in rows.items():
         low, high = result.interval
         table.add_row(

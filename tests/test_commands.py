@@ -1,0 +1,380 @@
+"""The ``heron`` command as somebody types it."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+import heron
+from heron.cli import main
+from heron.commands import hierarchy_flags, parse_command, parse_env_arg, parse_goal, read_config
+from heron.errors import ConfigurationError
+from heron.training import load_run
+
+ENV = "mpe2.simple_spread_v3"
+SHORT = ("-a", "max_cycles=5", "-n", "2", "--steps", "40", "--episodes", "3")
+
+TOML = """
+num_envs = 2
+steps = 40
+env_kwargs = { max_cycles = 5, N = 2 }
+
+[hierarchy]
+period = 2
+goal = { position = [2, 4], measure = "distance" }
+
+[learners.field]
+share = 3.0
+options = { n_steps = 4, n_epochs = 1, policy_kwargs = { net_arch = [8] } }
+
+[learners.coordinator]
+normalize_rewards = false
+options = { n_steps = 4, n_epochs = 1, policy_kwargs = { net_arch = [8] } }
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def toml(tmp_path):
+    path = tmp_path / "short.toml"
+    path.write_text(TOML)
+    return path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run ``heron`` in this process: exit code, what it printed, and what it complained of."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["heron", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        printed = capsys.readouterr()
+        return caught.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def refused(call):
+    """What ``heron`` says when it cannot: one line, and exit code 2."""
+
+    def run(*arguments):
+        code, _, err = call(*arguments)
+        assert code == 2
+        assert err.startswith("heron: ")
+        assert err.count("\n") == 1
+        return err
+
+    return run
+
+
+def installed(*arguments, cwd, code="from heron.cli import main; main()"):
+    """Run ``heron`` in a process of its own."""
+    script = Path(sys.executable).with_name("heron")
+    command = [script] if code is None else [sys.executable, "-c", code]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, cwd=cwd, env=environment,
+        check=False,
+    )  # fmt: skip
+
+
+# -- help -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ((), ["train", "evaluate", "describe", "--version"]),
+        (("train",), ["heron train mpe2.simple_spread_v3 --steps 50000", "--config", "--force", "--env-arg", "-n"]),
+        (("evaluate",), ["heron evaluate runs/demo/hierarchy", "--stochastic", "RUN"]),
+        (("describe",), ["heron describe mpe2.simple_tag_v3", "--period"]),
+    ],
+)
+def test_help_has_examples(call, command, words):
+    code, out, err = call(*command, "--help")
+
+    assert (code, err) == (0, "")
+    assert ("Examples" in out) == bool(command)
+    for word in words:
+        assert word in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_examples_in_the_help_are_commands_that_parse():
+    from heron.commands import app  # noqa: PLC0415 -- not a part of what the others test
+
+    for command in app.registered_commands:
+        for line in command.epilog.split("\n\n")[1:]:
+            words = line.split()
+            assert words[:2] == ["heron", command.name or command.callback.__name__]
+            flags = dict(pairwise(words))
+            if "--command" in flags:
+                parse_command(flags["--command"])
+            if "--goal" in flags:
+                parse_goal(flags["--goal"])
+            if "-a" in flags:
+                parse_env_arg(flags["-a"])
+
+
+def test_defaults_in_the_help_are_those_of_the_config(call):
+    _, out, _ = call("train", "--help")
+    text = " ".join(out.replace("│", " ").split())
+    config = read_config(ENV, None, None, {}, {})
+
+    assert f"side by side; {config.num_envs} by default" in text
+    assert f"over all copies; {config.steps} by default" in text
+    assert f"round the groups; {config.rounds} by default" in text
+    assert f"all randomness; {config.seed} by default" in text
+
+
+def test_version(call):
+    assert call("--version") == (0, f"heron {heron.__version__}\n", "")
+
+
+def test_no_arguments_show_the_help(call):
+    _, out, err = call()
+
+    assert "Train hierarchies of communicating agents" in out + err
+
+
+# -- train, evaluate, describe ----------------------------------------------------------------------------------------
+
+
+def test_installed_command_trains_and_evaluates(tmp_path, toml):
+    done = installed("train", ENV, "-c", toml, "--episodes", 3, "--out", "run", cwd=tmp_path, code=None)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Everything is in run; see run/curves.png" in done.stdout
+    folder = tmp_path / "run"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "curves.png", "evaluation.json", "metrics.csv", "policies", "run.json", "tensorboard",
+    ]  # fmt: skip
+    first = json.loads((folder / "evaluation.json").read_text())
+    assert {label: result["episodes"] for label, result in first.items()} == {"random": 3, "trained": 3}
+    assert f"{first['trained']['mean_return']:.2f}" in done.stdout
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["group"] for row in rows} == {"agent", "coordinator"}
+    assert int(rows[-1]["env_steps"]) == load_run(folder).details["env_steps"]
+
+    done = installed("evaluate", "run", "--episodes", 3, cwd=tmp_path, code=None)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((folder / "evaluation.json").read_text())["trained"] == first["trained"]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_run_folder_is_named_after_the_environment_unless_told(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    code, out, _ = call("train", f"{ENV}:parallel_env", *SHORT)
+
+    assert code == 0
+    assert (tmp_path / "runs" / f"{ENV}-parallel_env" / "run.json").exists()
+    assert f"{ENV}:parallel_env after " in out
+
+
+def test_flags_stand_over_the_file(call, tmp_path, toml):
+    folder = tmp_path / "run"
+    flags = ("--steps", 24, "-a", "N=1", "--seed", 8, "--rounds", 2, "--period", 3)
+    code, *_ = call("train", ENV, "-c", toml, "--episodes", 2, *flags, "-o", folder)
+    config = load_run(folder).config
+
+    assert code == 0
+    assert (config.steps, config.seed, config.rounds, config.num_envs) == (24, 8, 2, 2)
+    assert config.env_kwargs == {"max_cycles": 5, "N": 1}
+    assert config.hierarchy.period == 3
+    assert config.hierarchy.goal == {"position": [2, 4], "measure": "distance"}
+
+
+def test_algorithm_changes_nothing_else(call, tmp_path, toml):
+    folder = tmp_path / "run"
+    toml.write_text(TOML.replace("n_epochs = 1, ", ""))
+    code, *_ = call("train", ENV, "-c", toml, "--algorithm", "A2C", "--episodes", 2, "-o", folder)
+    run = load_run(folder)
+
+    assert code == 0
+    assert {type(model).__name__ for model in run.models.values()} == {"A2C"}
+    assert run.config.learners["agent"].share == 3
+    assert run.config.learners["agent"].options["n_steps"] == 4
+    assert not run.config.learners["coordinator"].normalize_rewards
+
+
+def test_a_run_is_replaced_only_by_force_and_then_wholly(call, refused, tmp_path, toml):
+    folder = tmp_path / "run"
+    arguments = ("train", ENV, "-c", toml, "--episodes", 2, "-o", folder)
+    call(*arguments)
+    (folder / "notes.txt").write_text("mine")
+    before = (folder / "run.json").read_bytes()
+
+    assert f"{folder} holds a run already: choose another folder with --out, or add --force" in refused(*arguments)
+    assert "no algorithm 'PP0'" in refused(*arguments, "--force", "--algorithm", "PP0")
+    assert (folder / "run.json").read_bytes() == before
+
+    code, *_ = call(*arguments, "--force", "--seed", 1)
+
+    assert code == 0
+    assert load_run(folder).config.seed == 1
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert len(list((folder / "tensorboard" / "agent").iterdir())) == 1
+
+
+def test_evaluate_takes_its_options(call, tmp_path, toml):
+    folder = tmp_path / "run"
+    call("train", ENV, "-c", toml, "--episodes", 2, "-o", folder)
+    results = []
+    for options in [(), ("--seed", 3), ("--seed", 3, "-n", 1), ("--stochastic",)]:
+        assert call("evaluate", folder, "--episodes", 4, *options)[0] == 0
+        results.append(json.loads((folder / "evaluation.json").read_text())["trained"])
+
+    assert results[0]["episodes"] == 4
+    assert results[0] != results[1]
+    assert results[1]["mean_return"] == pytest.approx(results[2]["mean_return"])
+    assert results[3] != results[0]
+
+
+def test_describe_says_who_is_who(call):
+    code, out, err = call("describe", "mpe2.simple_tag_v3", "--period", 4, "--command", 3, "-n", 2)
+
+    assert (code, err) == (0, "")
+    for words in ["2 copies: env_0, env_1", "coordinator", "Group 'adversary'", "every 4 steps", "Discrete(3)"]:
+        assert words in out
+    assert "env_0__action__coordinator" in out
+
+
+# -- what cannot work -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "no.such.module"), "no.such.module"),
+        (("train", ENV, "-a", "max_cycles"), "--env-arg must be KEY=VALUE, got 'max_cycles'"),
+        (("train", ENV, "-a", "colour=3"), "colour"),
+        (("train", ENV, "--command", "2,-1"), "--command must be SIZE,LOW,HIGH, as in 2,-1,1, or a number of choices"),
+        (("train", ENV, "--command", "2,1,-1"), "command must be like"),
+        (("train", ENV, "--command", "0"), "command must be like"),
+        (("train", ENV, "--goal", "2"), "--goal must be FIRST,LAST, as in 2,4, got '2'"),
+        (("train", ENV, "--goal", "4,2"), "position must be a pair"),
+        (("train", ENV, "--goal", "2,5"), "goal is for 3 entries"),
+        (("train", ENV, "--algorithm", "PP0"), "no algorithm 'PP0'"),
+        (("train", ENV, "--algorithm", "SAC"), "SAC"),
+        (("train", ENV, "--config", "nowhere.toml"), "cannot read the config file nowhere.toml"),
+        (("describe", ENV, "--command", "x"), "--command must be"),
+        (("evaluate", "nowhere"), "nowhere holds no run: expected a file run.json in it"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(refused, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+
+    assert words in refused(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("train",), ("train", ENV, "--steps", "0"), ("train", ENV, "--colour", "3"), ("fly",)]
+)
+def test_a_command_line_that_cannot_be_read_is_explained(call, arguments):
+    code, _, err = call(*arguments)
+
+    assert code == 2
+    assert "Usage: heron" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("steps = ", "cannot read the config file"),
+        ("stepps = 3", "the config has no ['stepps']"),
+        ("env_kwargs = 3", "env_kwargs must be a table, got 3"),
+        ("hierarchy = 3", "hierarchy must be a table, got 3"),
+        ("learners = 3", "learners must be a table"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(refused, tmp_path, content, words):
+    path = tmp_path / "run.toml"
+    path.write_text(content)
+
+    assert words in refused("train", ENV, "-c", path, "--period", 2, "-a", "N=2", "-o", tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_made_is_named(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    assert "cannot write a run into" in refused("train", ENV, *SHORT, "-o", tmp_path / "file" / "run")
+
+
+def test_installed_command_has_no_traceback_either(tmp_path):
+    done = installed("evaluate", "nowhere", cwd=tmp_path, code=None)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "heron: nowhere holds no run: expected a file run.json in it\n"
+
+
+@pytest.mark.parametrize("package", ["typer", "stable_baselines3", "matplotlib"])
+def test_without_the_extra_it_says_how_to_get_it(tmp_path, package):
+    code = f"import sys; sys.modules[{package!r}] = None; from heron.cli import main; main()"
+
+    done = installed("train", ENV, cwd=tmp_path, code=code)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("heron: the command line needs the extra 'train': pip install 'heron-rl[train]'")
+    assert package in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# -- reading flags ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("N=3", ("N", 3)),
+        ("ratio=0.5", ("ratio", 0.5)),
+        ("flag=True", ("flag", True)),
+        ("flag=false", ("flag", False)),
+        ("nothing=None", ("nothing", None)),
+        ("list=[1, 2]", ("list", [1, 2])),
+        ("mode=human", ("mode", "human")),
+        ("path=a=b", ("path", "a=b")),
+        ("empty=", ("empty", "")),
+    ],
+)
+def test_env_arg(text, expected):
+    assert parse_env_arg(text) == expected
+
+
+def test_command_and_goal():
+    assert parse_command("3,-0.5,2") == {"size": 3, "low": -0.5, "high": 2.0}
+    assert parse_command("7") == {"choices": 7}
+    assert parse_goal("0,3") == (0, 3)
+    for text in ["", "a", "1,2", "1,2,3,4", "1.5", "a,0,1"]:
+        with pytest.raises(ConfigurationError, match="--command must be"):
+            parse_command(text)
+    for text in ["", "3", "a,b", "1,2,3"]:
+        with pytest.raises(ConfigurationError, match="--goal must be"):
+            parse_goal(text)
+
+
+def test_only_flags_that_were_given_make_a_hierarchy():
+    assert hierarchy_flags(None, None, None) == {}
+    assert hierarchy_flags(5, None, None) == {"period": 5}
+    assert hierarchy_flags(None, "4", "1,2") == {"command": {"choices": 4}, "goal": {"position": (1, 2)}}
+    assert read_config(ENV, None, None, {"steps": None}, {}).hierarchy is None

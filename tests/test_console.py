@@ -1,0 +1,133 @@
+"""What somebody sees who watches a training."""
+
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from heron import console as console_module
+from heron.console import evaluate_and_show, evaluation_table, train_and_save
+from heron.errors import ConfigurationError
+from heron.training import Evaluation, HierarchyConfig, LearnerConfig, TrainConfig, load_run, random_policies
+
+TINY = LearnerConfig(options={"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1})
+CONFIG = TrainConfig(
+    "mpe2.simple_spread_v3",
+    {"max_cycles": 5},
+    num_envs=2,
+    steps=50,
+    rounds=2,
+    hierarchy=HierarchyConfig(period=2),
+    learners={"field": TINY, "coordinator": TINY},
+)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """A terminal of 80 columns, as text."""
+    text = io.StringIO()
+    terminal = Console(file=text, width=80, force_terminal=True, color_system=None, legacy_windows=False)
+    monkeypatch.setattr(console_module, "console", terminal)
+    return text
+
+
+@pytest.fixture
+def updates(monkeypatch):
+    """What progress bars were told."""
+    told = []
+    real = Progress.update
+    monkeypatch.setattr(
+        Progress, "update", lambda self, *args, **kwargs: told.append(kwargs) or real(self, *args, **kwargs)
+    )
+    return told
+
+
+def test_the_bar_shows_the_steps_that_were_taken_and_is_full_at_the_end_only(tmp_path, screen, updates):
+    trainer = train_and_save(CONFIG, tmp_path)
+    trainer.venv.close()
+
+    done = [update["completed"] for update in updates]
+    assert done == sorted(done)
+    assert done[-1] == trainer.venv.total_steps == updates[-1]["total"] >= 50
+    assert all(update["completed"] <= update["total"] for update in updates)
+    assert all(update["total"] == max(50, update["completed"]) for update in updates)
+    assert list(dict.fromkeys(update["description"] for update in updates)) == [
+        "training agent, round 1/2",
+        "training coordinator, round 1/2",
+        "training agent, round 2/2",
+        "training coordinator, round 2/2",
+    ]
+    shown = screen.getvalue()
+    assert "…" not in shown  # nothing had to be cut off
+    assert f"{done[-1]}/{done[-1]} env steps" in shown
+
+
+def test_one_round_is_not_counted(tmp_path, screen, updates):
+    train_and_save(replace(CONFIG, rounds=1), tmp_path).venv.close()
+
+    assert list(dict.fromkeys(update["description"] for update in updates)) == [
+        "training agent",
+        "training coordinator",
+    ]
+
+
+def test_the_folder_holds_the_run_its_metrics_and_its_curves(tmp_path, screen):
+    trainer = train_and_save(CONFIG, tmp_path / "deep" / "run")
+    trainer.venv.close()
+
+    folder = tmp_path / "deep" / "run"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "curves.png", "metrics.csv", "policies", "run.json", "tensorboard",
+    ]  # fmt: skip
+    assert load_run(folder).config == CONFIG
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 1 + len(trainer.progress.rows)
+
+
+def test_what_cannot_be_saved_is_not_trained(tmp_path, screen, updates):
+    learner = LearnerConfig(options={"learning_rate": lambda left: 1e-3 * left})
+
+    with pytest.raises(ConfigurationError, match="cannot be written to a file"):
+        train_and_save(replace(CONFIG, learners={"field": learner}), tmp_path / "run")
+
+    assert updates == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bar_counts_episodes(screen):
+    with CONFIG.make_venv() as venv:
+        result = evaluate_and_show("random [1]", venv, random_policies(venv), 5, seed=0)
+
+    assert result.episodes == 5
+    assert "evaluating random [1]" in screen.getvalue()
+    assert "5/5 episodes" in screen.getvalue()
+
+
+def test_the_table_has_what_was_measured(screen):
+    results = {
+        "random [seed 1]": Evaluation(np.array([1.0, 2, 4, 9]), np.array([5, 5, 5, 6]), {}),
+        "flat PPO": Evaluation(np.array([-123.5]), np.array([25]), {}),
+    }
+    console_module.console.print(evaluation_table(results, "env [x]"))
+
+    lines = screen.getvalue().splitlines()
+    assert lines[0].strip() == "env [x]"
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert cells == [
+        ["random [seed 1]", "4.00", "-1.66 to 9.66", "4", "5.2"],
+        ["flat PPO", "-123.50", "-123.50 to -123.50", "1", "25.0"],
+    ]
+    assert all(len(line) <= 80 for line in lines)
+    assert not re.search("…", screen.getvalue())
