@@ -14,7 +14,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         sys.exit(MISSING_EXTRA.format(name=error.name))
     try:
-        app()
+        app(prog_name="heron")
     except HeronError as error:
         print("heron:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201 -- this is the command line
         sys.exit(2)

@@ -155,7 +155,7 @@ def test_no_arguments_show_the_help(call):
 # -- train, evaluate, describe ----------------------------------------------------------------------------------------
 
 
-def test_installed_command_trains_and_evaluates(tmp_path, toml):
+def test_installed_command_trains_what_can_then_be_evaluated(call, tmp_path, toml):
     done = installed("train", ENV, "-c", toml, "--episodes", 3, "--out", "run", cwd=tmp_path, code=None)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -172,11 +172,11 @@ def test_installed_command_trains_and_evaluates(tmp_path, toml):
     assert {row["group"] for row in rows} == {"agent", "coordinator"}
     assert int(rows[-1]["env_steps"]) == load_run(folder).details["env_steps"]
 
-    done = installed("evaluate", "run", "--episodes", 3, cwd=tmp_path, code=None)
+    code, out, err = call("evaluate", folder, "--episodes", 3)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (code, err) == (0, "")
     assert json.loads((folder / "evaluation.json").read_text())["trained"] == first["trained"]
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert f"{first['trained']['mean_return']:.2f}" in out
 
 
 def test_a_run_folder_is_named_after_the_environment_unless_told(call, tmp_path, monkeypatch):
@@ -312,6 +312,15 @@ def test_a_mistake_in_the_file_is_one_line(refused, tmp_path, content, words):
     path.write_text(content)
 
     assert words in refused("train", ENV, "-c", path, "--period", 2, "-a", "N=2", "-o", tmp_path / "run")
+
+
+def test_a_message_of_several_lines_is_shown_as_one(refused, monkeypatch):
+    def fail(**kwargs):
+        raise ConfigurationError("low is [-1\n -1]")
+
+    monkeypatch.setattr("heron.commands.app", fail)
+
+    assert refused("train", ENV) == "heron: low is [-1 -1]\n"
 
 
 def test_a_folder_that_cannot_be_made_is_named(refused, tmp_path):

@@ -117,7 +117,7 @@ def test_a_bar_counts_episodes(screen):
 
 def test_the_table_has_what_was_measured(screen):
     results = {
-        "random [seed 1]": Evaluation(np.array([1.0, 2, 4, 9]), np.array([5, 5, 5, 6]), {}),
+        "random [1]": Evaluation(np.array([1.0, 2, 4, 9]), np.array([5, 5, 5, 6]), {}),
         "flat PPO": Evaluation(np.array([-123.5]), np.array([25]), {}),
     }
     console_module.console.print(evaluation_table(results, "env [x]"))
@@ -126,7 +126,7 @@ def test_the_table_has_what_was_measured(screen):
     assert lines[0].strip() == "env [x]"
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert cells == [
-        ["random [seed 1]", "4.00", "-1.66 to 9.66", "4", "5.2"],
+        ["random [1]", "4.00", "-1.66 to 9.66", "4", "5.2"],
         ["flat PPO", "-123.50", "-123.50 to -123.50", "1", "25.0"],
     ]
     assert all(len(line) <= 80 for line in lines)
