@@ -11,6 +11,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from heron.console import console, evaluate_and_show, evaluation_table, train_and_save
 from heron.training import HierarchyConfig, LearnerConfig, TrainConfig, plot_curves, random_policies
 from heron.training.plots import Level
@@ -55,6 +57,7 @@ FLAT = TrainConfig(env=ENV, num_envs=COPIES, steps=STEPS, learners={"field": FAS
 
 def main() -> None:
     """Train, evaluate, show and write everything to ``runs/demo``."""
+    torch.set_num_threads(1)  # networks as small as these only lose by more
     start = time.perf_counter()
     console.print(__doc__.strip(), highlight=False)
     hierarchy = train_and_save(HIERARCHY, FOLDER / "hierarchy")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
 import heron
@@ -96,11 +97,13 @@ def train(
     episodes: Annotated[int, typer.Option(min=1, help="Episodes to evaluate on afterwards.")] = 100,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; runs/ENV by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the folder already.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Of torch; small networks are fastest with one.")] = 1,
 ) -> None:
     """Train agents, or a coordinator and its agents, and keep them in a folder.
 
     Writes run.json, policies/, metrics.csv, curves.png, evaluation.json and tensorboard/ there.
     """
+    torch.set_num_threads(threads)
     flags = {"num_envs": num_envs, "steps": steps, "rounds": rounds, "seed": seed}
     settings = read_config(env, config, env_arg, flags, hierarchy_flags(period, command, goal))
     if algorithm is not None:

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import Box
 
 from heron.errors import ConfigurationError
 from heron.wrappers.vec_group import VecGroup, resolve_group
@@ -37,6 +38,8 @@ def intrinsic_by_group(
         for group in resolve_group(key, groups, "intrinsic_reward"):
             if group.command_space is None:
                 raise ConfigurationError(f"intrinsic_reward: group {group.name!r} receives no commands")
+            if isinstance(function, GoalReward):
+                function.check_group(group)
             functions[group.name] = function
     return functions
 
@@ -77,20 +80,26 @@ class GoalReward:
         next_observations: npt.NDArray[Any],
         rewards: npt.NDArray[np.float64],  # noqa: ARG002
     ) -> npt.NDArray[np.float64]:
-        """Rewards ``(num_envs, num_agents)`` for observations and goals ``(num_envs, num_agents, size)``.
-
-        Raises:
-            ConfigurationError: If the goal has another size than ``position``.
-        """
-        width = self.entries.stop - self.entries.start
-        if commands.shape[-1] != width or next_observations.shape[-1] < self.entries.stop:
-            raise ConfigurationError(
-                f"a goal for entries {self.entries.start} to {self.entries.stop} has {width} values and needs as "
-                f"long an observation, got commands of {commands.shape[-1]} and observations of "
-                f"{next_observations.shape[-1]} values"
-            )
+        """Rewards ``(num_envs, num_agents)`` for observations and goals ``(num_envs, num_agents, size)``."""
         after = self._distance(next_observations, commands)
         return -after if self.measure == "distance" else self._distance(observations, commands) - after
+
+    def check_group(self, group: VecGroup) -> None:
+        """Check that a group observes, and is commanded, what the goal is about.
+
+        Raises:
+            ConfigurationError: If its own observation is no vector with these entries, or its command no vector
+                of as many values.
+        """
+        width = self.entries.stop - self.entries.start
+        own, command = group.own_space, group.command_space
+        observes_it = isinstance(own, Box) and len(own.shape) == 1 and own.shape[0] >= self.entries.stop
+        if not observes_it or not isinstance(command, Box) or command.shape != (width,):
+            raise ConfigurationError(
+                f"a goal for entries {self.entries.start} to {self.entries.stop - 1} of group {group.name!r} needs an "
+                f"observation of at least {self.entries.stop} values and a Box command of {width}, "
+                f"got {own} and {command}"
+            )
 
     def _distance(self, observations: npt.NDArray[Any], goals: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         offset = observations[..., self.entries].astype(np.float64) - goals

@@ -84,7 +84,7 @@ def env_factory(name: str) -> EnvFactory:
     attribute = attribute or "parallel_env"
     try:
         module = import_module(module_name)
-    except ModuleNotFoundError as error:
+    except (ImportError, ValueError, TypeError) as error:  # the latter two for names that are no module's
         raise ConfigurationError(
             f"environment {name!r}: {error}; is the package installed, and the name spelled as in "
             "'mpe2.simple_spread_v3'?"

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 from heron.agents import Hierarchy
 from heron.errors import ConfigurationError
@@ -66,15 +66,17 @@ def test_an_unknown_measure_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("entries", "size", "message"),
-    [
-        ((1, 3), 3, "a goal for entries 1 to 3 has 2 values .* got commands of 3 and observations of 4 values"),
-        ((3, 5), 2, "a goal for entries 3 to 5 .* got commands of 2 and observations of 4 values"),
-    ],
+    ("entries", "command_space"),
+    [((2, 4), Box(-1, 1, (3,), np.float32)), ((17, 19), Box(-1, 1, (2,), np.float32)), ((2, 4), Discrete(2))],
 )
-def test_a_goal_that_does_not_fit_is_named(entries, size, message):
-    with pytest.raises(ConfigurationError, match=message):
-        GoalReward(entries)(BEFORE, np.zeros((2, 2, size)), AFTER, REWARDS)
+def test_a_goal_that_does_not_fit_is_refused_when_the_vector_env_is_built(entries, command_space):
+    with pytest.raises(ConfigurationError, match=r"a goal for entries .* of group 'agent' needs an observation of"):
+        make_vec(
+            "mpe2.simple_spread_v3",
+            1,
+            lambda ids: Hierarchy.star(ids, command_space=command_space),
+            intrinsic_reward=GoalReward(entries),
+        )
 
 
 def test_in_a_vector_env_agents_earn_it_for_the_command_they_follow():
