@@ -2,21 +2,24 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from heron.errors import BrokerClosedError, ConfigurationError, InvalidMessageError, QueueFullError
+from heron.messaging.array_lane import ArrayLane
 from heron.messaging.base import MessageBroker, Subscription
 from heron.messaging.channels import ChannelManager
-from heron.messaging.message import Message, check_id
+from heron.messaging.lane import Lane, Route, Schema
+from heron.messaging.mailbox import Mailbox, in_order
+from heron.messaging.message import BROADCAST_ID, Message, MessageType, check_id
 
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[Message], None]
-Numbered = tuple[int, Message]
-"""A message with its place in the order of all publications."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +45,6 @@ class BrokerStatistics:
     bytes: int | None = None
 
 
-@dataclass(slots=True)
-class _Mailbox:
-    """What waits on one channel for the agents of one environment copy.
-
-    Broadcasts stay until the environment is cleared, because an agent that has not consumed yet may still do
-    so. ``seen`` holds, for each agent that ever consumed, how many broadcasts lie behind it, counted from the
-    first ever.
-    """
-
-    direct: dict[str, list[Numbered]] = field(default_factory=dict)
-    broadcasts: list[Numbered] = field(default_factory=list)
-    forgotten: int = 0
-    seen: dict[str, int] = field(default_factory=dict)
-
-    def waiting(self) -> Iterator[Numbered]:
-        for queue in self.direct.values():
-            yield from queue
-        yield from self.broadcasts
-
-    def __len__(self) -> int:
-        return sum(map(len, self.direct.values())) + len(self.broadcasts)
-
-    def unseen(self, recipient_id: str) -> list[Numbered]:
-        start = self.seen.get(recipient_id, 0) - self.forgotten
-        return self.broadcasts[max(start, 0) :]
-
-    def forget_broadcasts(self, number: int) -> None:
-        del self.broadcasts[:number]
-        self.forgotten += number
-
-    def clear(self) -> None:
-        self.direct.clear()
-        self.broadcasts.clear()
-        self.forgotten = 0
-        self.seen.clear()
-
-
 class ChannelsView(Mapping[str, list[Message]]):
     """A live, read-only mapping of channel names to the messages that wait there, oldest first.
 
@@ -92,7 +58,7 @@ class ChannelsView(Mapping[str, list[Message]]):
         with self._broker.lock:
             mailboxes = self._broker._mailboxes[name].values()  # noqa: SLF001
             numbered = [item for mailbox in mailboxes for item in mailbox.waiting()]
-        return _in_order(numbered)
+        return in_order(numbered)
 
     def __iter__(self) -> Iterator[str]:
         with self._broker.lock:
@@ -151,9 +117,12 @@ class InMemoryBroker(MessageBroker):
         self.lock = threading.Lock()
         self.subscribers = {}
         # One mailbox a channel and environment, reachable from either side.
-        self._mailboxes: dict[str, dict[str, _Mailbox]] = {}
-        self._environments: dict[str, dict[str, _Mailbox]] = {}
-        self._numbers = count()
+        self._mailboxes: dict[str, dict[str, Mailbox]] = {}
+        self._environments: dict[str, dict[str, Mailbox]] = {}
+        self._next_number = 0
+        # Rows of lanes by channel and environment, also of those that have no mailbox yet.
+        self._lane_rows: dict[tuple[str, str], list[tuple[ArrayLane, int]]] = {}
+        self._lanes_of_environment: dict[str, list[tuple[ArrayLane, npt.NDArray[np.intp]]]] = {}
         self._published = 0
         self._dropped = 0
         self._closed = False
@@ -169,18 +138,21 @@ class InMemoryBroker(MessageBroker):
     def create_channel(self, channel_name: str) -> None:
         env_id = _env_named_by(check_id("channel", channel_name))
         with self.lock:
-            self._check_open()
+            self.check_open()
             self._mailboxes.setdefault(channel_name, {})
             if env_id is not None:
-                self._mailbox(channel_name, env_id)
+                self.make_mailbox(channel_name, env_id)
 
     def publish(self, channel: str, message: Message) -> None:
         check_id("channel", channel)
         if not isinstance(message, Message):
             raise InvalidMessageError(f"channel {channel!r} carries Message objects, got {message!r}")
         with self.lock:
-            self._check_open()
-            self._enqueue(self._mailbox(channel, message.env_id), channel, message)
+            self.check_open()
+            mailbox = self.make_mailbox(channel, message.env_id)
+            if self.max_queue is not None:
+                self._make_room(mailbox, channel, message)
+            mailbox.put(self.take_numbers(1, 1), message)
             callbacks = tuple(self.subscribers.get(channel, ()))
         for callback in callbacks:
             try:
@@ -193,17 +165,9 @@ class InMemoryBroker(MessageBroker):
         check_id("recipient_id", recipient_id)
         check_id("env_id", env_id)
         with self.lock:
-            self._check_open()
+            self.check_open()
             mailbox = self._environments.get(env_id, {}).get(channel)
-            if mailbox is None:
-                return []
-            direct = mailbox.direct.get(recipient_id, [])
-            unseen = mailbox.unseen(recipient_id) if mailbox.broadcasts else []
-            if clear:
-                mailbox.direct.pop(recipient_id, None)
-                # Also of one who got nothing: a full queue forgets only what all who ever came have received.
-                mailbox.seen[recipient_id] = mailbox.forgotten + len(mailbox.broadcasts)
-            return _in_order(direct + unseen) if unseen else [message for _, message in direct]
+            return [] if mailbox is None else mailbox.take(recipient_id, clear=clear)
 
     def subscribe(self, channel: str, callback: Callback) -> Subscription:
         check_id("channel", channel)
@@ -211,21 +175,23 @@ class InMemoryBroker(MessageBroker):
             raise InvalidMessageError(f"channel {channel!r} needs a callback to call, got {callback!r}")
         self.create_channel(channel)
         with self.lock:
-            self._check_open()
+            self.check_open()
             self.subscribers.setdefault(channel, []).append(callback)
         return _CallbackSubscription(self, channel, callback)
 
     def clear_environment(self, env_id: str) -> None:
         check_id("env_id", env_id)
         with self.lock:
-            self._check_open()
+            self.check_open()
+            for lane, rows in self._lanes_of_environment.get(env_id, ()):
+                lane.drop(rows)
             for mailbox in self._environments.get(env_id, {}).values():
                 mailbox.clear()
 
     def get_environment_channels(self, env_id: str) -> list[str]:
         check_id("env_id", env_id)
         with self.lock:
-            self._check_open()
+            self.check_open()
             return list(self._environments.get(env_id, ()))
 
     def statistics(self) -> BrokerStatistics:
@@ -235,49 +201,96 @@ class InMemoryBroker(MessageBroker):
             BrokerClosedError: If the broker was closed.
         """
         with self.lock:
-            self._check_open()
+            self.check_open()
             depths = {name: sum(map(len, boxes.values())) for name, boxes in self._mailboxes.items()}
             published, dropped = self._published, self._dropped
         deepest = max(depths.values(), default=0)
         name = next((name for name, depth in depths.items() if depth == deepest), None) if deepest else None
         return BrokerStatistics(sum(depths.values()), len(depths), name, deepest, published, dropped)
 
+    def open_lane(self, routes: Iterable[Route], schema: Schema, message_type: MessageType) -> Lane:
+        """Send and receive on many channels together, as arrays that are messages to everybody who looks.
+
+        Bounded queues and broadcasts go message by message.
+        """
+        listed = tuple(routes)
+        to_all = message_type is MessageType.BROADCAST or any(route.recipient_id == BROADCAST_ID for route in listed)
+        if self.max_queue is not None or to_all:
+            return super().open_lane(listed, schema, message_type)
+        lane = ArrayLane(self, listed, schema, message_type)
+        for channel in dict.fromkeys(route.channel for route in listed):
+            self.create_channel(channel)
+        with self.lock:
+            self.check_open()
+            rows_of: dict[str, list[int]] = {}
+            for row, route in enumerate(listed):
+                self._add_lane_row(lane, row, route)
+                rows_of.setdefault(route.env_id, []).append(row)
+            for env_id, rows in rows_of.items():
+                self._lanes_of_environment.setdefault(env_id, []).append((lane, np.array(rows)))
+        return lane
+
     def close(self) -> None:
         with self.lock:
             self._closed = True
             self._mailboxes.clear()
             self._environments.clear()
+            self._lane_rows.clear()
+            self._lanes_of_environment.clear()
             self.subscribers.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.max_queue, self.overflow)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ``BrokerClosedError`` if the broker was closed."""
         if self._closed:
             raise BrokerClosedError("the broker is closed: make a new InMemoryBroker()")
 
-    def _mailbox(self, channel: str, env_id: str) -> _Mailbox:
+    def _add_lane_row(self, lane: ArrayLane, row: int, route: Route) -> None:
+        known = self._lane_rows.setdefault((route.channel, route.env_id), [])
+        for other, other_row in known:
+            if other.routes[other_row].recipient_id == route.recipient_id:
+                other.shares_queue = lane.shares_queue = True
+        known.append((lane, row))
+        mailbox = self._environments.get(route.env_id, {}).get(route.channel)
+        if mailbox is not None:
+            _link(mailbox, lane, row)
+
+    def make_mailbox(self, channel: str, env_id: str) -> Mailbox:
+        """The mailbox of a channel and environment, made if there is none; for callers that hold the lock."""
         environment = self._environments.setdefault(env_id, {})
         mailbox = environment.get(channel)
         if mailbox is None:
-            mailbox = environment[channel] = _Mailbox()
+            mailbox = environment[channel] = Mailbox()
             self._mailboxes.setdefault(channel, {})[env_id] = mailbox
+            for lane, row in self._lane_rows.get((channel, env_id), ()):
+                _link(mailbox, lane, row)
         return mailbox
 
-    def _enqueue(self, mailbox: _Mailbox, channel: str, message: Message) -> None:
-        broadcast = message.is_broadcast
-        queue = mailbox.broadcasts if broadcast else mailbox.direct.setdefault(message.recipient_id, [])
-        if self.max_queue is not None and len(queue) >= self.max_queue:
-            self._make_room(mailbox, channel, message, broadcast)
-        queue.append((next(self._numbers), message))
-        self._published += 1
+    def take_numbers(self, numbers: int, published: int) -> int:
+        """Reserve places in the order of publications, for callers that hold the lock.
 
-    def _make_room(self, mailbox: _Mailbox, channel: str, message: Message, broadcast: bool) -> None:
-        if broadcast:
-            received = min(mailbox.seen.values(), default=0) - mailbox.forgotten
-            if received > 0:
-                mailbox.forget_broadcasts(received)
-                return
+        Args:
+            numbers: How many places.
+            published: On how many of them a message was published.
+
+        Returns:
+            The first place.
+        """
+        first = self._next_number
+        self._next_number += numbers
+        self._published += published
+        return first
+
+    def _make_room(self, mailbox: Mailbox, channel: str, message: Message) -> None:
+        """Let one more message in, if its queue is full."""
+        broadcast = message.is_broadcast
+        queue = mailbox.broadcasts if broadcast else mailbox.direct.get(message.recipient_id, [])
+        if self.max_queue is None or len(queue) < self.max_queue:
+            return
+        if broadcast and mailbox.forget_received_broadcasts():
+            return
         if self.overflow == "error":
             raise QueueFullError(
                 f"channel {channel!r} of {message.env_id!r}: {self.max_queue} messages already wait for "
@@ -287,7 +300,12 @@ class InMemoryBroker(MessageBroker):
         if broadcast:
             mailbox.forget_broadcasts(1)
         else:
-            del mailbox.direct[message.recipient_id][0]
+            del queue[0]
+
+
+def _link(mailbox: Mailbox, lane: ArrayLane, row: int) -> None:
+    mailbox.lane_rows.append((lane, row))
+    lane.link(row, mailbox)
 
 
 class _CallbackSubscription(Subscription):
@@ -312,7 +330,3 @@ def _env_named_by(channel: str) -> str | None:
         return ChannelManager.parse(channel).env_id
     except InvalidMessageError:
         return None
-
-
-def _in_order(numbered: list[Numbered]) -> list[Message]:
-    return [message for _, message in sorted(numbered, key=lambda item: item[0])]

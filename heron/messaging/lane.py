@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.errors import InvalidMessageError
-from heron.messaging.message import Message, MessageType, check_id, check_timestamp
+from heron.messaging.message import Message, MessageType, check_id
 
 if TYPE_CHECKING:
     from heron.messaging.base import MessageBroker
@@ -89,6 +89,8 @@ class Lane(ABC):
                     f"no two routes of a lane share channel, recipient and environment copy, got {route} too"
                 )
             queues.add(queue)
+        self._all_rows = np.ones(self.num_routes, dtype=bool)
+        self._all_rows.flags.writeable = False
 
     @property
     def num_routes(self) -> int:
@@ -129,6 +131,12 @@ class Lane(ABC):
                 It is consumed; every other row is returned by the next ``receive``.
         """
 
+    def make_batch(self) -> LaneBatch:
+        """Buffers for one message a row, none of which is fresh."""
+        size = self.num_routes
+        arrays = {name: np.zeros((size, *shape), dtype) for name, (shape, dtype) in self.schema.items()}
+        return LaneBatch(arrays, np.zeros(size), np.zeros(size, dtype=bool))
+
     def check_rows(
         self, arrays: Mapping[str, npt.NDArray[Any]], where: npt.NDArray[np.bool_] | None
     ) -> npt.NDArray[np.bool_]:
@@ -137,24 +145,27 @@ class Lane(ABC):
             raise InvalidMessageError(f"expected arrays {sorted(self.schema)}, got {sorted(arrays)}")
         for name, (shape, dtype) in self.schema.items():
             array = arrays[name]
-            if array.shape != (self.num_routes, *shape) or not np.can_cast(array.dtype, dtype, "same_kind"):
+            expected = (self.num_routes, *shape)
+            fits = isinstance(array, np.ndarray) and array.shape == expected
+            if not fits or not (array.dtype == dtype or np.can_cast(array.dtype, dtype, "same_kind")):
                 raise InvalidMessageError(
-                    f"array {name!r} must have shape {(self.num_routes, *shape)} and dtype {dtype}, "
-                    f"got {array.shape} and {array.dtype}"
+                    f"array {name!r} must have shape {expected} and dtype {dtype}, got {_described(array)}"
                 )
         return self.check_where(where)
 
     def check_where(self, where: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
         """Check a selection of rows, all of them by default."""
         if where is None:
-            return np.ones(self.num_routes, dtype=bool)
-        if where.shape != (self.num_routes,) or where.dtype != np.bool_:
+            return self._all_rows
+        if not isinstance(where, np.ndarray) or where.shape != (self.num_routes,) or where.dtype != np.bool_:
             raise InvalidMessageError(
-                f"where must have shape {(self.num_routes,)} and dtype bool, got {where.shape} and {where.dtype}"
+                f"where must have shape {(self.num_routes,)} and dtype bool, got {_described(where)}"
             )
         return where
 
-    def check_times(self, timestamp: float | npt.NDArray[np.float64], rows: Sequence[int]) -> npt.NDArray[np.float64]:
+    def check_times(
+        self, timestamp: float | npt.NDArray[np.float64], rows: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64]:
         """Check the timestamps of the rows to send, and return all as ``(num_routes,) float64``."""
         times = np.asarray(timestamp, dtype=np.float64)
         if times.shape not in {(), (self.num_routes,)}:
@@ -162,63 +173,34 @@ class Lane(ABC):
                 f"timestamp must be one number or have shape {(self.num_routes,)}, got {times.shape}"
             )
         times = np.broadcast_to(times, (self.num_routes,))
-        for row in rows:
-            check_timestamp(times[row])
+        good = np.isfinite(times)
+        if not good.all() and not good[rows].all():
+            raise InvalidMessageError(f"timestamp must be a finite number, got {times[rows & ~good][0]!r}")
         return times
 
-
-class MessageLane(Lane):
-    """A lane over any broker, message by message, by nothing but ``publish`` and ``consume``."""
-
-    def __init__(
-        self, broker: "MessageBroker", routes: Iterable[Route], schema: Schema, message_type: MessageType
-    ) -> None:
-        super().__init__(routes, schema, message_type)
-        self._broker = broker
-        for channel in dict.fromkeys(route.channel for route in self.routes):
-            broker.create_channel(channel)
-        size = self.num_routes
-        arrays = {name: np.zeros((size, *shape), dtype) for name, (shape, dtype) in self.schema.items()}
-        self._received = LaneBatch(arrays, np.zeros(size), np.zeros(size, dtype=bool))
-        self._undelivered = False
-
-    def send(
+    def publish_rows(
         self,
+        broker: "MessageBroker",
         arrays: Mapping[str, npt.NDArray[Any]],
-        where: npt.NDArray[np.bool_] | None = None,
-        timestamp: float | npt.NDArray[np.float64] = 0.0,
+        rows: npt.NDArray[np.bool_],
+        times: npt.NDArray[np.float64],
     ) -> None:
-        rows = np.flatnonzero(self.check_rows(arrays, where)).tolist()
-        times = self.check_times(timestamp, rows)
-        for row in rows:
+        """Publish rows as messages, one by one, with copies of what they carry."""
+        for row in np.flatnonzero(rows).tolist():
             route = self.routes[row]
             payload = {name: np.array(arrays[name][row], dtype) for name, (_, dtype) in self.schema.items()}
             message = Message(route.env_id, route.sender_id, route.recipient_id, times[row], self.message_type, payload)
-            self._broker.publish(route.channel, message)
+            broker.publish(route.channel, message)
 
-    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
-        rows = np.flatnonzero(self.check_where(where)).tolist()
-        received = self._received
-        if not self._undelivered:
-            received.fresh[:] = False
-        self._undelivered = True
-        misfit: InvalidMessageError | None = None
-        for row in rows:
-            route = self.routes[row]
-            messages = self._broker.consume(route.channel, route.recipient_id, route.env_id)
-            if messages:
-                try:
-                    self._keep(row, max(reversed(messages), key=lambda message: message.timestamp))
-                except InvalidMessageError as error:
-                    misfit = error
-        if misfit is not None:
-            raise misfit
-        self._undelivered = False
-        return received
+    def keep_newest(self, received: LaneBatch, row: int, messages: Sequence[Message]) -> None:
+        """Write the newest of some messages into its row of ``received``, all of it or nothing.
 
-    def _keep(self, row: int, message: Message) -> None:
-        """Write a message's payload into its row, all of it or nothing."""
-        received = self._received
+        Raises:
+            InvalidMessageError: If its payload does not fit the schema.
+        """
+        if not messages:
+            return
+        message = max(reversed(messages), key=lambda message: message.timestamp)
         if received.fresh[row] and message.timestamp < received.timestamp[row]:
             return  # a receive that raised kept a newer one
         values = {}
@@ -235,6 +217,52 @@ class MessageLane(Lane):
             received.arrays[name][row] = value
         received.timestamp[row] = message.timestamp
         received.fresh[row] = True
+
+
+class MessageLane(Lane):
+    """A lane over any broker, message by message, by nothing but ``publish`` and ``consume``."""
+
+    def __init__(
+        self, broker: "MessageBroker", routes: Iterable[Route], schema: Schema, message_type: MessageType
+    ) -> None:
+        super().__init__(routes, schema, message_type)
+        self._broker = broker
+        for channel in dict.fromkeys(route.channel for route in self.routes):
+            broker.create_channel(channel)
+        self._received = self.make_batch()
+        self._undelivered = False
+
+    def send(
+        self,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        where: npt.NDArray[np.bool_] | None = None,
+        timestamp: float | npt.NDArray[np.float64] = 0.0,
+    ) -> None:
+        rows = self.check_rows(arrays, where)
+        self.publish_rows(self._broker, arrays, rows, self.check_times(timestamp, rows))
+
+    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+        rows = np.flatnonzero(self.check_where(where)).tolist()
+        received = self._received
+        if not self._undelivered:
+            received.fresh[:] = False
+        self._undelivered = True
+        misfit: InvalidMessageError | None = None
+        for row in rows:
+            route = self.routes[row]
+            messages = self._broker.consume(route.channel, route.recipient_id, route.env_id)
+            try:
+                self.keep_newest(received, row, messages)
+            except InvalidMessageError as error:
+                misfit = error
+        if misfit is not None:
+            raise misfit
+        self._undelivered = False
+        return received
+
+
+def _described(value: object) -> str:
+    return f"{value.shape} and {value.dtype}" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _as_array(value: object) -> npt.NDArray[Any] | None:
