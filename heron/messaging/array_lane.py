@@ -59,7 +59,8 @@ class ArrayLane(Lane):
         with self._broker.lock:
             self._broker.check_open()
             # Callbacks and other lanes want messages, so these rows go the ordinary way.
-            one_by_one = self.shares_queue or not self._broker.subscribers.keys().isdisjoint(self._channels)
+            subscribed = self._broker.subscribers
+            one_by_one = self.shares_queue or bool(subscribed and not subscribed.keys().isdisjoint(self._channels))
             if not one_by_one:
                 self._put(arrays, rows, times)
         if one_by_one:
@@ -111,13 +112,15 @@ class ArrayLane(Lane):
                 self._broker.make_mailbox(self.routes[row].channel, self.routes[row].env_id)
         waiting = self._waiting
         first = self._broker.take_numbers(self.num_routes, int(np.count_nonzero(rows)))
+        some_stay = False
         if self._some_wait:
             for row in np.flatnonzero(waiting.fresh & rows).tolist():
                 self.into_mailbox(row)
-        if self._some_wait and waiting.fresh.any():
+            some_stay = bool(waiting.fresh.any())
+        if some_stay:
             for name, array in arrays.items():
                 waiting.arrays[name][rows] = array[rows]
-            waiting.timestamp[rows] = times[rows]
+            waiting.timestamp[rows] = times[rows] if times.ndim else times
             self._order[rows] = first + self._places[rows]
             waiting.fresh[rows] = True
         else:

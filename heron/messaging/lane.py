@@ -1,5 +1,6 @@
 """Lanes: many channels of one kind, sent and received together as arrays."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Lane(ABC):
                     f"no two routes of a lane share channel, recipient and environment copy, got {route} too"
                 )
             queues.add(queue)
+        self._layout = {name: ((self.num_routes, *shape), dtype) for name, (shape, dtype) in self.schema.items()}
         self._all_rows = np.ones(self.num_routes, dtype=bool)
         self._all_rows.flags.writeable = False
 
@@ -143,9 +145,8 @@ class Lane(ABC):
         """Check what ``send`` was given, and return the rows to send, ``(num_routes,) bool``."""
         if arrays.keys() != self.schema.keys():
             raise InvalidMessageError(f"expected arrays {sorted(self.schema)}, got {sorted(arrays)}")
-        for name, (shape, dtype) in self.schema.items():
+        for name, (expected, dtype) in self._layout.items():
             array = arrays[name]
-            expected = (self.num_routes, *shape)
             fits = isinstance(array, np.ndarray) and array.shape == expected
             if not fits or not (array.dtype == dtype or np.can_cast(array.dtype, dtype, "same_kind")):
                 raise InvalidMessageError(
@@ -166,16 +167,19 @@ class Lane(ABC):
     def check_times(
         self, timestamp: float | npt.NDArray[np.float64], rows: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.float64]:
-        """Check the timestamps of the rows to send, and return all as ``(num_routes,) float64``."""
+        """Check the timestamps of the rows to send, and return one for all, ``()``, or ``(num_routes,) float64``."""
         times = np.asarray(timestamp, dtype=np.float64)
         if times.shape not in {(), (self.num_routes,)}:
             raise InvalidMessageError(
                 f"timestamp must be one number or have shape {(self.num_routes,)}, got {times.shape}"
             )
-        times = np.broadcast_to(times, (self.num_routes,))
-        good = np.isfinite(times)
-        if not good.all() and not good[rows].all():
-            raise InvalidMessageError(f"timestamp must be a finite number, got {times[rows & ~good][0]!r}")
+        # A finite sum has finite terms only; the other way round it may overflow, hence the second look.
+        if not math.isfinite(np.add.reduce(times, axis=None)):
+            bad = rows & ~np.isfinite(times)
+            if bad.any():
+                raise InvalidMessageError(
+                    f"timestamp must be a finite number, got {np.broadcast_to(times, bad.shape)[bad][0]!r}"
+                )
         return times
 
     def publish_rows(
@@ -186,6 +190,7 @@ class Lane(ABC):
         times: npt.NDArray[np.float64],
     ) -> None:
         """Publish rows as messages, one by one, with copies of what they carry."""
+        times = np.broadcast_to(times, (self.num_routes,))
         for row in np.flatnonzero(rows).tolist():
             route = self.routes[row]
             payload = {name: np.array(arrays[name][row], dtype) for name, (_, dtype) in self.schema.items()}
