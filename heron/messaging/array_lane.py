@@ -157,7 +157,7 @@ class ArrayLane(Lane):
         misfit: InvalidMessageError | None = None
         for row in np.flatnonzero(rows).tolist():
             mailbox = self._mailboxes[row]
-            messages = [] if mailbox is None else mailbox.take(self.routes[row].recipient_id, clear=True)
+            messages = [] if mailbox is None else mailbox.take(self.routes[row].recipient_id, True)
             try:
                 self.keep_newest(received, row, messages)
             except InvalidMessageError as error:

@@ -144,15 +144,25 @@ class InMemoryBroker(MessageBroker):
                 self.make_mailbox(channel_name, env_id)
 
     def publish(self, channel: str, message: Message) -> None:
-        check_id("channel", channel)
+        if channel.__class__ is not str or not channel:
+            check_id("channel", channel)
         if not isinstance(message, Message):
             raise InvalidMessageError(f"channel {channel!r} carries Message objects, got {message!r}")
+        env_id = message.env_id
         with self.lock:
-            self.check_open()
-            mailbox = self.make_mailbox(channel, message.env_id)
+            # A closed broker has no mailboxes, so only whoever finds none needs to ask.
+            try:
+                mailbox = self._environments[env_id][channel]
+            except KeyError:
+                self.check_open()
+                mailbox = self.make_mailbox(channel, env_id)
             if self.max_queue is not None:
                 self._make_room(mailbox, channel, message)
-            mailbox.put(self.take_numbers(1, 1), message)
+            mailbox.put(self._next_number, message)
+            self._next_number += 1
+            self._published += 1
+            if not self.subscribers:
+                return
             callbacks = tuple(self.subscribers.get(channel, ()))
         for callback in callbacks:
             try:
@@ -161,13 +171,21 @@ class InMemoryBroker(MessageBroker):
                 logger.exception("a subscriber of channel %r of %r raised", channel, message.env_id)
 
     def consume(self, channel: str, recipient_id: str, env_id: str, clear: bool = True) -> list[Message]:
-        check_id("channel", channel)
-        check_id("recipient_id", recipient_id)
-        check_id("env_id", env_id)
+        if not (channel.__class__ is recipient_id.__class__ is env_id.__class__ is str):
+            check_id("channel", channel)
+            check_id("recipient_id", recipient_id)
+            check_id("env_id", env_id)
         with self.lock:
-            self.check_open()
-            mailbox = self._environments.get(env_id, {}).get(channel)
-            return [] if mailbox is None else mailbox.take(recipient_id, clear=clear)
+            try:
+                mailbox = self._environments[env_id][channel]
+            except KeyError:
+                self.check_open()
+                for what, name in (("channel", channel), ("recipient_id", recipient_id), ("env_id", env_id)):
+                    check_id(what, name)
+                return []
+            if not recipient_id:
+                check_id("recipient_id", recipient_id)
+            return mailbox.take(recipient_id, clear)
 
     def subscribe(self, channel: str, callback: Callback) -> Subscription:
         check_id("channel", channel)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from heron.messaging.message import Message
+from heron.messaging.message import BROADCAST_ID, Message, MessageType
 
 if TYPE_CHECKING:
     from heron.messaging.array_lane import ArrayLane
@@ -36,10 +36,16 @@ class Mailbox:
 
     def put(self, number: int, message: Message) -> None:
         """Add a message, to one recipient or to all."""
-        queue = self.broadcasts if message.is_broadcast else self.direct.setdefault(message.recipient_id, [])
-        queue.append((number, message))
-        for lane, _ in self.lane_rows:
-            lane.mailboxes_used = True
+        recipient_id = message.recipient_id
+        if recipient_id == BROADCAST_ID or message.message_type is MessageType.BROADCAST:
+            self.broadcasts.append((number, message))
+        elif recipient_id in self.direct:
+            self.direct[recipient_id].append((number, message))
+        else:
+            self.direct[recipient_id] = [(number, message)]
+        if self.lane_rows:
+            for lane, _ in self.lane_rows:
+                lane.mailboxes_used = True
 
     def collect_from_lanes(self) -> None:
         """Take in what waits in lanes."""
@@ -53,18 +59,22 @@ class Mailbox:
             yield from queue
         yield from self.broadcasts
 
-    def take(self, recipient_id: str, *, clear: bool) -> list[Message]:
+    def take(self, recipient_id: str, clear: bool) -> list[Message]:
         """What waits for one recipient, oldest first; ``clear`` counts it as received."""
         if self.lane_rows:
             self.collect_from_lanes()
-        direct = self.direct.get(recipient_id, [])
-        unseen = self.unseen(recipient_id) if self.broadcasts else []
+        broadcasts = self.broadcasts
+        unseen = self.unseen(recipient_id) if broadcasts else None
         if clear:
-            self.direct.pop(recipient_id, None)
+            direct = self.direct.pop(recipient_id, None)
             # Also of one who got nothing: a full queue forgets only what all who ever came have received.
-            self.seen[recipient_id] = self.forgotten + len(self.broadcasts)
-        # What has come out of a lane may stand behind what was published after it.
-        return in_order(direct + unseen) if unseen or self.lane_rows else [message for _, message in direct]
+            self.seen[recipient_id] = self.forgotten + len(broadcasts)
+        else:
+            direct = self.direct.get(recipient_id)
+        if unseen or self.lane_rows:
+            # What has come out of a lane may stand behind what was published after it.
+            return in_order((direct or []) + (unseen or []))
+        return [message for _, message in direct] if direct else []
 
     def unseen(self, recipient_id: str) -> list[Numbered]:
         """The broadcasts that one recipient has not received."""

@@ -81,19 +81,25 @@ class Message:
         message_type: MessageType,
         payload: dict[str, Any],
     ) -> None:
-        check_id("env_id", env_id)
-        check_id("sender_id", sender_id)
-        check_id("recipient_id", recipient_id)
-        if not isinstance(message_type, MessageType):
-            raise InvalidMessageError(f"message_type must be a MessageType, got {message_type!r}")
-        if not isinstance(payload, dict):
-            raise InvalidMessageError(f"payload must be a dict, got {payload!r}")
+        # What nearly every message is like is recognised inline, since a call costs as much as all of it.
+        if not (
+            env_id.__class__ is sender_id.__class__ is recipient_id.__class__ is str
+            and env_id
+            and sender_id
+            and recipient_id
+            and timestamp.__class__ is float
+            and timestamp - timestamp == 0.0  # not so for NaN and infinities
+            and message_type.__class__ is MessageType
+            and payload.__class__ is dict
+        ):
+            timestamp = _checked(env_id, sender_id, recipient_id, timestamp, message_type, payload)
         for key in payload:
-            check_id("a payload key", key)
+            if key.__class__ is not str or not key:
+                check_id("a payload key", key)
         self.env_id = env_id
         self.sender_id = sender_id
         self.recipient_id = recipient_id
-        self.timestamp = check_timestamp(timestamp)
+        self.timestamp = timestamp
         self.message_type = message_type
         self.payload = payload
 
@@ -101,6 +107,20 @@ class Message:
     def is_broadcast(self) -> bool:
         """Whether every agent that consumes the channel receives it, rather than one recipient."""
         return self.recipient_id == BROADCAST_ID or self.message_type is MessageType.BROADCAST
+
+
+def _checked(
+    env_id: object, sender_id: object, recipient_id: object, timestamp: object, message_type: object, payload: object
+) -> float:
+    """Raise what is wrong with a message's fields, or return its timestamp as a float."""
+    check_id("env_id", env_id)
+    check_id("sender_id", sender_id)
+    check_id("recipient_id", recipient_id)
+    if not isinstance(message_type, MessageType):
+        raise InvalidMessageError(f"message_type must be a MessageType, got {message_type!r}")
+    if not isinstance(payload, dict):
+        raise InvalidMessageError(f"payload must be a dict, got {payload!r}")
+    return check_timestamp(timestamp)
 
 
 def check_timestamp(timestamp: Any) -> float:
