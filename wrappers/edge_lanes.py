@@ -161,6 +161,11 @@ class EdgeLanes:
         columns = (slice(None), self.parents[:, None], self._info_columns)
         out[columns] = np.where(looking[:, self.parents, None], seen, out[columns])
 
+    def close(self) -> None:
+        """Give up both lanes."""
+        self._down.close()
+        self._up.close()
+
     def clear(self, mask: BoolArray) -> None:
         """Forget what was received in the masked copies."""
         self.commands[mask] = 0

@@ -159,6 +159,11 @@ class MessageExchange:
         for name in self._gone:
             self._gone[name] &= ~results[name].active
 
+    def close(self) -> None:
+        """Give up all lanes."""
+        for edge in self._edges:
+            edge.close()
+
     def clear(self, mask: BoolArray) -> None:
         """Forget everything that was received in the masked copies."""
         for edge in self._edges:

@@ -349,6 +349,7 @@ class HierarchicalVectorEnv:
             return
         self._closed = True
         release(self.broker, self.env_ids)
+        self._exchange.close()
         self.batch_env.close()
         if self._owns_broker:
             self.broker.close()

@@ -16,7 +16,8 @@ from heron.messaging.base import (
     Schema,
     Subscription,
 )
-from heron.messaging.in_memory_broker import BrokerStatistics, InMemoryBroker
+from heron.messaging.in_memory_broker import InMemoryBroker
+from heron.messaging.inspection import BrokerStatistics
 
 __all__ = [
     "BROADCAST_ID",

@@ -58,6 +58,7 @@ class ArrayLane(Lane):
         times = self.check_times(timestamp, rows)
         with self._broker.lock:
             self._broker.check_open()
+            self.check_open()
             # Callbacks and other lanes want messages, so these rows go the ordinary way.
             subscribed = self._broker.subscribers
             one_by_one = self.shares_queue or bool(subscribed and not subscribed.keys().isdisjoint(self._channels))
@@ -70,9 +71,20 @@ class ArrayLane(Lane):
         rows = self.check_where(where)
         with self._broker.lock:
             self._broker.check_open()
+            self.check_open()
             if self.shares_queue or self.mailboxes_used or self._undelivered:
                 return self._receive_messages(rows)
             return self._receive_arrays(rows)
+
+    def close(self) -> None:
+        with self._broker.lock:
+            super().close()
+            for row in self.waiting_rows():
+                self.into_mailbox(row)
+            for mailbox in self._mailboxes:
+                if mailbox is not None:
+                    mailbox.lane_rows[:] = [pair for pair in mailbox.lane_rows if pair[0] is not self]
+            self._broker.forget_lane(self)
 
     def link(self, row: int, mailbox: "Mailbox") -> None:
         """Note where the messages of a row wait when they do not wait here."""

@@ -2,8 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -13,65 +12,14 @@ from heron.errors import BrokerClosedError, ConfigurationError, InvalidMessageEr
 from heron.messaging.array_lane import ArrayLane
 from heron.messaging.base import MessageBroker, Subscription
 from heron.messaging.channels import ChannelManager
+from heron.messaging.inspection import BrokerStatistics, ChannelsView
 from heron.messaging.lane import Lane, Route, Schema
-from heron.messaging.mailbox import Mailbox, in_order
+from heron.messaging.mailbox import Mailbox
 from heron.messaging.message import BROADCAST_ID, Message, MessageType, check_id
 
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[Message], None]
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerStatistics:
-    """A broker's state at one moment.
-
-    Attributes:
-        messages: Messages that wait, broadcasts counted once.
-        channels: Channels that exist.
-        deepest_channel: The channel on which most messages wait, or None if none does.
-        deepest: How many wait there.
-        published: Messages accepted since the broker was made.
-        dropped: Messages that a bounded queue dropped for newer ones.
-        bytes: Memory of the waiting messages in bytes, None where the broker cannot know it.
-    """
-
-    messages: int
-    channels: int
-    deepest_channel: str | None
-    deepest: int
-    published: int
-    dropped: int
-    bytes: int | None = None
-
-
-class ChannelsView(Mapping[str, list[Message]]):
-    """A live, read-only mapping of channel names to the messages that wait there, oldest first.
-
-    Each list is made when asked for: changing it changes nothing in the broker.
-    """
-
-    def __init__(self, broker: "InMemoryBroker") -> None:
-        self._broker = broker
-
-    def __getitem__(self, name: str) -> list[Message]:
-        with self._broker.lock:
-            mailboxes = self._broker._mailboxes[name].values()  # noqa: SLF001
-            numbered = [item for mailbox in mailboxes for item in mailbox.waiting()]
-        return in_order(numbered)
-
-    def __iter__(self) -> Iterator[str]:
-        with self._broker.lock:
-            return iter(list(self._broker._mailboxes))  # noqa: SLF001
-
-    def __len__(self) -> int:
-        return len(self._broker._mailboxes)  # noqa: SLF001
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._broker._mailboxes  # noqa: SLF001
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 class InMemoryBroker(MessageBroker):
@@ -247,6 +195,14 @@ class InMemoryBroker(MessageBroker):
             for env_id, rows in rows_of.items():
                 self._lanes_of_environment.setdefault(env_id, []).append((lane, np.array(rows)))
         return lane
+
+    def forget_lane(self, lane: ArrayLane) -> None:
+        """Let go of a lane that is closed, for callers that hold the lock."""
+        for route in lane.routes:
+            rows = self._lane_rows.get((route.channel, route.env_id), [])
+            rows[:] = [(other, row) for other, row in rows if other is not lane]
+            lanes = self._lanes_of_environment.get(route.env_id, [])
+            lanes[:] = [(other, rows) for other, rows in lanes if other is not lane]
 
     def close(self) -> None:
         with self.lock:

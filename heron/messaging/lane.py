@@ -94,6 +94,21 @@ class Lane(ABC):
         self._all_rows = np.ones(self.num_routes, dtype=bool)
         self._all_rows.flags.writeable = False
 
+        self._closed = False
+
+    def close(self) -> None:
+        """Give the lane up; what waits on its channels goes on waiting. Closing twice is harmless."""
+        self._closed = True
+
+    def check_open(self) -> None:
+        """Check that the lane may still be used.
+
+        Raises:
+            InvalidMessageError: If it was closed.
+        """
+        if self._closed:
+            raise InvalidMessageError(f"the lane of {self.routes[0]} and {self.num_routes - 1} more routes is closed")
+
     @property
     def num_routes(self) -> int:
         """Number of rows."""
@@ -243,10 +258,12 @@ class MessageLane(Lane):
         where: npt.NDArray[np.bool_] | None = None,
         timestamp: float | npt.NDArray[np.float64] = 0.0,
     ) -> None:
+        self.check_open()
         rows = self.check_rows(arrays, where)
         self.publish_rows(self._broker, arrays, rows, self.check_times(timestamp, rows))
 
     def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+        self.check_open()
         rows = np.flatnonzero(self.check_where(where)).tolist()
         received = self._received
         if not self._undelivered:

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -240,3 +243,34 @@ class TestReceiving:
             lane.receive()
         with pytest.raises(BrokerClosedError):
             lane.send(rows())
+
+
+class TestClosing:
+    def test_leaves_what_waits_to_whoever_consumes(self, lane):
+        lane.send(rows(5.0))
+        lane.close()
+        lane.close()
+
+        route = lane.routes[0]
+        (message,) = lane._broker.consume(route.channel, route.recipient_id, route.env_id)
+        np.testing.assert_array_equal(message.payload["action"], rows(5.0)["action"][0])
+
+    @pytest.mark.parametrize("use", [lambda lane: lane.send(rows(1.0)), lambda lane: lane.receive()])
+    def test_then_every_use_is_an_error(self, lane, use):
+        lane.close()
+        with pytest.raises(InvalidMessageError, match=r"the lane of .* is closed"):
+            use(lane)
+
+
+def test_a_broker_lets_go_of_closed_lanes():
+    broker = InMemoryBroker()
+    routes = [Route("c", "a", "b", "env_0"), Route("d", "a", "b", "env_1")]
+    lanes = []
+    for _ in range(3):
+        lane = broker.open_lane(routes, {"x": ((), np.float64)}, MessageType.INFO)
+        lane.send({"x": np.zeros(2)})
+        lane.close()
+        lanes.append(weakref.ref(lane))
+    del lane
+    gc.collect()
+    assert [reference() for reference in lanes] == [None, None, None]
