@@ -62,9 +62,9 @@ def main() -> None:
     console.print(__doc__.strip(), highlight=False)
     hierarchy = train_and_save(HIERARCHY, FOLDER / "hierarchy")
     # Learners round their steps up to whole rollouts, and the rival must not get fewer.
-    flat = train_and_save(replace(FLAT, steps=hierarchy.venv.total_steps), FOLDER / "flat")
+    flat = train_and_save(replace(FLAT, steps=hierarchy.env_steps), FOLDER / "flat")
     published = hierarchy.venv.broker.statistics().published
-    trained_on = {"random": 0, "flat PPO": flat.venv.total_steps, "hierarchy": hierarchy.venv.total_steps}
+    trained_on = {"random": 0, "flat PPO": flat.env_steps, "hierarchy": hierarchy.env_steps}
     contenders = {
         "random": (flat.venv, random_policies(flat.venv)),
         "flat PPO": (flat.venv, flat.policies()),

@@ -1,4 +1,4 @@
-"""HERON: hierarchies of communicating agents on Gymnasium and PettingZoo environments."""
+"""HERON: hierarchies of communicating agents on PettingZoo environments."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -24,7 +24,7 @@ PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 app = typer.Typer(
     name="heron",
-    help="Train hierarchies of communicating agents on Gymnasium and PettingZoo environments.",
+    help="Train hierarchies of communicating agents on PettingZoo environments.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -116,7 +116,7 @@ def train(
     if (folder / RUN_FILE).exists() and not force:
         raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
     trainer = train_and_save(settings, folder)
-    title = f"{env} after {trainer.venv.total_steps:,} environment steps"
+    title = f"{env} after {trainer.env_steps:,} environment steps"
     contenders: dict[str, Mapping[str, PolicyLike]] = {
         "random": random_policies(trainer.venv, settings.seed),
         "trained": trainer.policies(),

@@ -49,8 +49,8 @@ def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
     with _progress("env steps") as progress:
         task = progress.add_task("training", total=config.steps)
 
-        def show(turn: Turn, _: int) -> None:
-            done = trainer.venv.total_steps
+        def show(turn: Turn, steps: int) -> None:
+            done = trainer.env_steps + steps
             label = turn.group if config.rounds == 1 else f"{turn.group}, round {turn.round}/{config.rounds}"
             # Learners take whole rollouts, so the end may come somewhat later than planned.
             progress.update(
@@ -59,7 +59,7 @@ def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
 
         for turn in turns:
             trainer.take_turn(turn, show)
-    save_run(folder, trainer, config)
+            save_run(folder, trainer, config)  # so that an interrupted training leaves what it has got
     plot_curves(folder / CURVES_FILE, {"training": trainer.progress.rows}, title=config.env)
     return trainer
 

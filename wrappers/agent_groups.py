@@ -1,7 +1,8 @@
 """Which agents of an environment share an array."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
@@ -48,6 +49,22 @@ def common_name(agent_ids: Sequence[str]) -> str:
     return "+".join(stems)
 
 
+def group_name(agent_ids: Sequence[str], taken: Container[str]) -> str:
+    """A name for a group of agents that no other group has.
+
+    Where agents are alike in name but not in spaces, the first one's whole id tells the groups apart, or else a
+    number does.
+
+    >>> group_name(["agent_0", "agent_1"], taken=["agent"])
+    'agent_0+1'
+    """
+    common, first = common_name(agent_ids), agent_ids[0]
+    by_first = f"{first}+{len(agent_ids) - 1}" if len(agent_ids) > 1 else first
+    short = [common] if len(common) <= _LONGEST_NAME else []
+    numbered = (f"{by_first} ({number})" for number in count(2))
+    return next(name for name in chain(short, [by_first], numbered) if name not in taken)
+
+
 def _declared_agents(env: ParallelEnv) -> list[str]:
     agents = getattr(env, "possible_agents", None)
     if not agents:
@@ -80,11 +97,7 @@ def partition(kinds: Mapping[str, object]) -> list[list[str]]:
 def _same_spaces(spaces: Mapping[str, tuple[Space[Any], Space[Any]]]) -> dict[str, tuple[str, ...]]:
     groups: dict[str, tuple[str, ...]] = {}
     for ids in partition(spaces):
-        name = common_name(ids)
-        if name in groups or len(name) > _LONGEST_NAME:
-            # Agents alike in name but not in spaces: the first one's whole id tells the groups apart.
-            name = f"{ids[0]}+{len(ids) - 1}" if len(ids) > 1 else ids[0]
-        groups[name] = tuple(ids)
+        groups[group_name(ids, groups)] = tuple(ids)
     return groups
 
 

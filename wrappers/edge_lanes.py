@@ -93,11 +93,11 @@ class EdgeLanes:
         rows = commands.reshape(-1, *self.commands.shape[2:])
         self._down.send({"action": rows}, where.ravel(), self._rows(time))
 
-    def receive_commands(self, mask: BoolArray) -> BoolArray:
+    def receive_commands(self, mask: BoolArray, time: npt.NDArray[np.float64]) -> BoolArray:
         """Take in the commands that have come in the masked copies.
 
         Returns:
-            ``(N, E) bool``, the edges on which one has come.
+            ``(N, E) bool``, the edges on which one has come that was sent at this very time.
         """
         batch = self._down.receive(self._rows(mask))
         fresh = batch.fresh.reshape(self._shape)
@@ -106,7 +106,8 @@ class EdgeLanes:
         newer = fresh & (times >= self.command_time)
         self.commands[newer] = batch.arrays["action"].reshape(self.commands.shape)[newer]
         self.command_time[newer] = times[newer]
-        return newer
+        sent_now: BoolArray = newer & (times == time[:, None])
+        return sent_now
 
     def send_infos(
         self,

@@ -1,12 +1,15 @@
 """Which vector env speaks for which env_id on a broker: two at once would consume each other's messages."""
 
+import weakref
 from collections.abc import Sequence
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
 
-_holders: WeakKeyDictionary[MessageBroker, WeakValueDictionary[str, object]] = WeakKeyDictionary()
+_Holders = weakref.WeakValueDictionary[str, object]
+
+_holders: dict[int, _Holders] = {}
+"""By the identity of the broker, since a user's broker need not be hashable."""
 
 
 def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None:
@@ -15,7 +18,10 @@ def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None
     Raises:
         ConfigurationError: If another holder has one of them; nothing is reserved then.
     """
-    held = _holders.setdefault(broker, WeakValueDictionary())
+    held = _holders.get(id(broker))
+    if held is None:
+        held = _holders[id(broker)] = _Holders()
+        weakref.finalize(broker, _holders.pop, id(broker), None)
     if taken := [env_id for env_id in env_ids if env_id in held]:
         raise ConfigurationError(
             f"another open vector env on this broker has env_ids {taken}: give this one other env_ids, "
@@ -26,6 +32,7 @@ def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None
 
 def release(broker: MessageBroker, env_ids: Sequence[str]) -> None:
     """Give the reserved ``env_ids`` back."""
-    held = _holders.get(broker, WeakValueDictionary())
-    for env_id in env_ids:
-        held.pop(env_id, None)
+    held = _holders.get(id(broker))
+    if held is not None:
+        for env_id in env_ids:
+            held.pop(env_id, None)

@@ -93,11 +93,11 @@ class MessageExchange:
         """Take in the commands of a group's coordinators that have come in the masked copies.
 
         Returns:
-            ``(N, M) bool``, the coordinators of whom a command has come.
+            ``(N, M) bool``, the coordinators of whom a command has come that was sent at this very time.
         """
         heard_from = np.zeros((self._batch_env.num_envs, self._groups[group].num_agents), dtype=bool)
         for edge in self.edges_below(group):
-            received = edge.receive_commands(mask)
+            received = edge.receive_commands(mask, self._clock.time)
             for place, parent in enumerate(edge.parents):
                 heard_from[:, parent] |= received[:, place]
         return heard_from

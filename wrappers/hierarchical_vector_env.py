@@ -18,6 +18,7 @@ from heron.errors import (
     EnvClosedError,
     InvalidActionError,
     ResetRequiredError,
+    UnknownEnvError,
 )
 from heron.messaging import InMemoryBroker, MessageBroker
 from heron.wrappers.action_check import checked_actions
@@ -81,9 +82,13 @@ class HierarchicalVectorEnv:
         self._intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
         self._owns_broker = broker is None
         self.broker = InMemoryBroker() if broker is None else broker
-        claim(self.broker, self.env_ids, self)
         self._clock = Clock(self.num_envs, step_length)
-        self._exchange = MessageExchange(batch_env, self.groups, self.hierarchy, self.broker, self._clock)
+        claim(self.broker, self.env_ids, self)
+        try:
+            self._exchange = MessageExchange(batch_env, self.groups, self.hierarchy, self.broker, self._clock)
+        except BaseException:
+            release(self.broker, self.env_ids)
+            raise
         self.results: Mapping[str, GroupResult] = {
             name: GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in self._intrinsic)
             if group.is_field
@@ -323,8 +328,10 @@ class HierarchicalVectorEnv:
         Raises:
             UnknownEnvError: If there is no such copy.
         """
-        index = self.indices(env_id)[0]
-        env_id = self.env_ids[index]
+        self._check_open()
+        if not isinstance(env_id, str):
+            raise UnknownEnvError(f"expected the env_id of one copy, got {env_id!r}")
+        (index,) = self.indices(env_id)
         return bind_agents(self.hierarchy, env_id, self.broker, lambda: float(self.time[index]))
 
     def indices(self, which: EnvSelection) -> list[int]:

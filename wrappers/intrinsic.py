@@ -38,8 +38,10 @@ def intrinsic_by_group(
         for group in resolve_group(key, groups, "intrinsic_reward"):
             if group.command_space is None:
                 raise ConfigurationError(f"intrinsic_reward: group {group.name!r} receives no commands")
-            if isinstance(function, GoalReward):
-                function.check_group(group)
+            # Any intrinsic reward may bring a check of the groups it fits.
+            check_group = getattr(function, "check_group", None)
+            if check_group is not None:
+                check_group(group)
             functions[group.name] = function
     return functions
 

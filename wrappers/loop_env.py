@@ -132,6 +132,12 @@ class LoopEnv(BatchEnv):
         except EnvError:
             self._cut_off(index, was_active)
             raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._cut_off(index, was_active)
+            raise EnvStepError(
+                f"{self.env_ids[index]}: step must return dicts of observations, rewards, terminations, truncations "
+                f"and infos by agent, but reading them raised {_summary(error)}"
+            ) from error
 
     def _try_step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         env, env_id, places = self.envs[index], self.env_ids[index], self._places

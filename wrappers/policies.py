@@ -94,6 +94,8 @@ class RandomPolicy:
         space = self.action_space
         shape = (batch_size(observations), *(space.shape or ()))
         match space:
+            case Box() if np.issubdtype(space.dtype, np.integer):
+                return self._random.integers(space.low, space.high, shape, dtype=space.dtype, endpoint=True)
             case Box():
                 return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
             case Discrete():

@@ -13,7 +13,7 @@ from heron.agents.hierarchy import FIELD_LEVEL
 from heron.envs.array_tree import ArrayTree, flat_size, flatten
 from heron.envs.batch_env import AgentGroup
 from heron.errors import ConfigurationError, HierarchyError
-from heron.wrappers.agent_groups import common_name, partition
+from heron.wrappers.agent_groups import group_name, partition
 
 INFO_EXTRAS = 2
 """An info is seen as the subordinate's flat observation, its reward, and the info's age."""
@@ -107,25 +107,17 @@ def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[V
     raise ConfigurationError(f"{what}: no group or level {key!r}; groups {list(groups)}, levels {levels}")
 
 
-def command_size(space: Space[Any] | None) -> int:
-    """Number of values with which a command is seen; 0 without one."""
-    return 0 if space is None else flat_size(space)
-
-
-def join_observation(
-    group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None, batch_dims: int = 2
-) -> ArrayTree:
+def join_observation(group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None) -> ArrayTree:
     """What agents see: their own observation together with their command, laid out as the group's space says.
 
     Args:
         group: The agents' group.
-        own: Their own observations.
+        own: Their own observations, ``(num_envs, num_agents, ...)``.
         commands: Their commands in ``group.command_space``, or None if the group has no upstream.
-        batch_dims: How many leading dimensions are the batch's.
     """
     if group.command_space is None or commands is None:
         return own
-    seen = flatten(group.command_space, commands, batch_dims)
+    seen = flatten(group.command_space, commands, batch_dims=2)
     if isinstance(group.observation_space, Box):
         return np.concatenate([np.asarray(own), seen], axis=-1, dtype=group.observation_space.dtype)
     if isinstance(own, dict):
@@ -197,9 +189,7 @@ def _coordinator_groups(
 def _coordinator_group(
     level: str, ids: list[str], hierarchy: Hierarchy, sizes: Mapping[str, int], taken: set[str]
 ) -> VecGroup:
-    name = common_name(ids)
-    if name in taken:
-        name = "+".join(ids)
+    name = group_name(ids, taken)
     taken.add(name)
     below = hierarchy.subordinates[ids[0]]
     size = sum(sizes[child] + INFO_EXTRAS for child in below)

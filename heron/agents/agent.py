@@ -49,6 +49,7 @@ class Agent:
             raise InvalidMessageError(f"agent {agent_id!r} of {env_id!r} cannot be its own upstream")
         self.clock: Callable[[], float] = float
         self._broker: MessageBroker | None = None
+        self._undelivered: list[Any] = []
 
     def set_message_broker(self, broker: MessageBroker) -> None:
         """Speak and listen through ``broker`` from now on.
@@ -65,16 +66,20 @@ class Agent:
 
         Raises:
             AgentError: If the agent has no broker or no upstream.
-            InvalidMessageError: If a waiting message carries no ``"action"``; all of them keep waiting then.
+            InvalidMessageError: If a message carries no ``"action"``. It is consumed; the actions of all others are
+                returned by the next call.
         """
         channel = ChannelManager.action_channel(self._upstream(), self.agent_id, self.env_id)
-        for message in self.broker.consume(channel, self.agent_id, self.env_id, clear=False):
+        messages = self._consume(channel)
+        self._undelivered += [message.payload["action"] for message in messages if "action" in message.payload]
+        for message in messages:
             if "action" not in message.payload:
                 raise InvalidMessageError(
                     f"channel {channel!r}: {self} expected a payload with 'action' from "
                     f"{message.sender_id!r}, got {message.payload!r}"
                 )
-        return [message.payload["action"] for message in self._consume(channel)]
+        actions, self._undelivered = self._undelivered, []
+        return actions
 
     def send_info_to_upstream(self, info: Mapping[str, Any], timestamp: float | None = None) -> None:
         """Send ``info`` upstream.

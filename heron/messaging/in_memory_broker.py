@@ -1,4 +1,4 @@
-"""The broker for one process: thread-safe, isolated by environment, as fast as Python allows."""
+"""The broker for one process: thread-safe and isolated by environment."""
 
 import logging
 import threading
@@ -41,7 +41,8 @@ class InMemoryBroker(MessageBroker):
 
     Attributes:
         subscribers: Channel name -> list of callbacks, in the order of subscription.
-        lock: Guards everything. It is held for moments only, and never while a callback runs.
+        lock: Guards everything. It is held for moments only, and never while a callback runs. Whoever holds it
+            must not use the broker, nor look into ``channels``, meanwhile: it is a plain ``threading.Lock``.
 
     Raises:
         ConfigurationError: If ``max_queue`` is not a positive integer or ``overflow`` is unknown.

@@ -77,6 +77,8 @@ class Lane(ABC):
         self.schema = {
             check_id("a schema key", name): (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in schema.items()
         }
+        if not isinstance(message_type, MessageType):
+            raise InvalidMessageError(f"message_type of a lane must be a MessageType, got {message_type!r}")
         self.message_type = message_type
         if not self.routes:
             raise InvalidMessageError("a lane needs at least one route, got none")

@@ -1,7 +1,7 @@
 """What travels: ``Message``, its ``MessageType``, and the registry of custom types."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, ClassVar, Final
 
@@ -45,7 +45,7 @@ class MessageType(Enum):
     """A type of the user's own domain; see ``MessageTypeRegistry``."""
 
 
-@dataclass(slots=True, init=False)
+@dataclass(slots=True, init=False, eq=False)
 class Message:
     """One message from one agent to another, or to all that listen.
 
@@ -103,10 +103,26 @@ class Message:
         self.message_type = message_type
         self.payload = payload
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; arrays in payloads are equal if their shapes and all values are."""
+        if not isinstance(other, Message):
+            return NotImplemented
+        return all(_equal(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]  # it may change
+
     @property
     def is_broadcast(self) -> bool:
         """Whether every agent that consumes the channel receives it, rather than one recipient."""
         return self.recipient_id == BROADCAST_ID or self.message_type is MessageType.BROADCAST
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    return bool(one == other)
 
 
 def _checked(

@@ -7,8 +7,8 @@ from heron.training.config import HierarchyConfig, LearnerConfig, TrainConfig
 from heron.training.evaluation import Evaluation, evaluate, random_policies
 from heron.training.plots import plot_curves
 from heron.training.run import Run, load_run, save_run
-from heron.training.trainer import HierarchyTrainer, Turn
-from heron.training.turn import Metrics
+from heron.training.trainer import HierarchyTrainer
+from heron.training.turn import Metrics, Turn
 
 __all__ = [
     "Evaluation",

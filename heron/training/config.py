@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
 from heron.agents import Hierarchy
+from heron.agents.hierarchy import COORDINATOR_LEVEL
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
 from heron.wrappers import HierarchicalVectorEnv, make_vec
@@ -26,7 +27,7 @@ class HierarchyConfig:
     """Who commands whom, and with what.
 
     Attributes:
-        period: Environment steps between two decisions of a coordinator.
+        period: Environment steps between two decisions of a coordinator, one for all or by coordinator id.
         command: What each subordinate receives: ``{"size": 2, "low": -1.0, "high": 1.0}`` for numbers or
             ``{"choices": 4}`` for one of several.
         subordinates: Coordinator id -> ids of those it commands; by default one coordinator above all agents.
@@ -37,14 +38,15 @@ class HierarchyConfig:
         ConfigurationError: If a value is of the wrong kind, or ``command`` and ``goal`` are not of one size.
     """
 
-    period: int = 1
+    period: int | Mapping[str, int] = 1
     command: Mapping[str, Any] = field(default_factory=lambda: {"size": 2})
     subordinates: Mapping[str, Sequence[str]] | None = None
     goal: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not _is_count(self.period):
-            raise ConfigurationError(f"period must be a positive integer, got {self.period!r}")
+        periods = self.period.values() if isinstance(self.period, Mapping) else [self.period]
+        if not all(map(_is_count, periods)):
+            raise ConfigurationError(f"period must be a positive integer, or a table of such, got {self.period!r}")
         _check("subordinates", self.subordinates, (Mapping, NoneType), "a table of lists of agent ids")
         space, goal = self.command_space(), self.goal_reward()
         if goal is not None:
@@ -91,7 +93,7 @@ class HierarchyConfig:
         """The hierarchy over an environment's agents."""
         space = self.command_space()
         if self.subordinates is None:
-            return Hierarchy.star(agent_ids, period=self.period, command_space=space)
+            return Hierarchy({COORDINATOR_LEVEL: list(agent_ids)}, period=self.period, command_space=space)
         return Hierarchy(self.subordinates, period=self.period, command_space=space)
 
 
@@ -104,7 +106,7 @@ class LearnerConfig:
         policy: The policy's name there; by default ``"MlpPolicy"``, or ``"MultiInputPolicy"`` for ``Dict``
             observations.
         share: How much of a round's environment steps the group learns for, relative to the other groups. With
-            0 it never learns, and acts at random while the others do.
+            0 it never learns: it acts at random while the others do, and is kept as an untrained model.
         normalize_rewards: Whether the learner sees rewards divided by the running scale of its returns, which
             keeps a large value loss from drowning the policy's.
         options: Keywords of the algorithm, such as ``learning_rate``.

@@ -83,7 +83,7 @@ def save_run(folder: Path, trainer: HierarchyTrainer, config: TrainConfig | None
         "format": FORMAT,
         "config": plain_config,
         "seed": trainer.seed,
-        "env_steps": trainer.venv.total_steps,
+        "env_steps": trainer.env_steps,
         "timesteps": {name: model.num_timesteps for name, model in trainer.models.items()},
         "policies": {name: {"file": files[name], "algorithm": _class_name(trainer.models[name])} for name in files},
         "versions": _versions(),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 from heron.envs.array_tree import ArrayTree
 from heron.errors import ConfigurationError
 from heron.training.config import LearnerConfig
-from heron.training.turn import Progress, TurnCallback
+from heron.training.turn import Progress, Turn, TurnCallback
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
 from heron.wrappers.policies import ModelPolicy, Policy, RandomPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
@@ -34,6 +33,10 @@ UNFIT_ALGORITHMS = {
     "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
 }
 TENSORBOARD_FOLDER = "tensorboard"
+
+
+SEEDS_APART = 10_007
+"""Between the seeds of two turns, so that no copy of one starts as another of the last did."""
 
 
 class TurnPolicy:
@@ -57,21 +60,6 @@ class TurnPolicy:
         return "its own model, at random until that has learned"
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One group's share of a round.
-
-    Attributes:
-        round: Counted from 1.
-        group: The group that learns.
-        steps: Environment steps to learn for.
-    """
-
-    round: int
-    group: str
-    steps: int
-
-
 class HierarchyTrainer:
     """Trains the groups of a vector env in turns, each with its own SB3 model.
 
@@ -90,6 +78,7 @@ class HierarchyTrainer:
 
     Attributes:
         models: Group name -> its SB3 model.
+        env_steps: Environment steps of all turns so far, over all copies.
 
     Raises:
         ConfigurationError: If a learner names no group, algorithm or policy, or its options do not fit.
@@ -110,6 +99,8 @@ class HierarchyTrainer:
             name: TurnPolicy(group, seed + place) for place, (name, group) in enumerate(venv.groups.items())
         }
         self.progress = Progress([group.name for group in venv.field_groups])
+        self.env_steps = 0
+        self._turns_taken = 0
         self._steps_ahead = dict.fromkeys(venv.groups, 0)
         self._views: dict[str, VecEnv] = {}
         self.models: dict[str, BaseAlgorithm] = {}
@@ -163,16 +154,19 @@ class HierarchyTrainer:
         """Let one group learn for its turn."""
         group, model, first_step = self.venv.groups[turn.group], self.models[turn.group], self.venv.total_steps
         steps = turn.steps - self._steps_ahead[turn.group]
-        callback = TurnCallback(self.progress, turn, self.venv, on_progress)
+        callback = TurnCallback(self.progress, turn, self.venv, self.env_steps, on_progress)
         # The copies are in whatever state the last learner left them, so this one starts anew, and from a seed of
         # its own: torch's stream is everybody's, and would depend on what else this process has done.
         model.set_env(self._views[turn.group], force_reset=True)
-        model.set_random_seed((self.seed + first_step) % 2**32)
+        model.set_random_seed((self.seed + self._turns_taken * SEEDS_APART) % 2**32)
+        self._turns_taken += 1
         # SB3 counts decisions, and one that is cut short by its episode's end lasts less than a period.
         while (left := steps - (self.venv.total_steps - first_step)) > 0:
             decisions = -(-left // group.period) * group.num_agents
             model.learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
-        self._steps_ahead[turn.group] = self.venv.total_steps - first_step - steps
+        taken = self.venv.total_steps - first_step
+        self._steps_ahead[turn.group] = taken - steps
+        self.env_steps += taken
 
     def policies(self, *, deterministic: bool = True) -> dict[str, Policy]:
         """Group name -> what its model has learned so far."""

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -13,10 +12,22 @@ from stable_baselines3.common.callbacks import BaseCallback
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.learner_env import Episode
 
-if TYPE_CHECKING:
-    from heron.training.trainer import Turn
-
 METRICS_FILE = "metrics.csv"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One group's share of a round.
+
+    Attributes:
+        round: Counted from 1.
+        group: The group that learns.
+        steps: Environment steps to learn for.
+    """
+
+    round: int
+    group: str
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Progress:
         """Remember a finished episode for the next row."""
         self._returns.append(episode.team_return(self._field_groups))
 
-    def write(self, env_steps: int, turn: "Turn", timesteps: int, learner_return: float) -> None:
+    def write(self, env_steps: int, turn: Turn, timesteps: int, learner_return: float) -> None:
         """Add a row about all episodes since the last one."""
         row = Metrics(
             round(time.perf_counter() - self._start, 3),
@@ -96,16 +107,19 @@ class TurnCallback(BaseCallback):
     def __init__(
         self,
         progress: Progress,
-        turn: "Turn",
+        turn: Turn,
         venv: HierarchicalVectorEnv,
-        on_progress: "Callable[[Turn, int], None] | None",
+        steps_before: int,
+        on_progress: Callable[[Turn, int], None] | None,
     ) -> None:
         super().__init__()
         self._progress = progress
         self._turn = turn
         self._venv = venv
         self._on_progress = on_progress
+        # The vector env counts the steps of evaluations, too.
         self._first_step = self._last_row = venv.total_steps
+        self._steps_before = steps_before
 
     def _on_step(self) -> bool:
         if self._on_progress is not None:
@@ -124,4 +138,5 @@ class TurnCallback(BaseCallback):
         self._last_row = self._venv.total_steps
         episodes = self.model.ep_info_buffer or ()
         learner_return = float(np.mean([episode["r"] for episode in episodes])) if episodes else float("nan")
-        self._progress.write(self._venv.total_steps, self._turn, self.model.num_timesteps, learner_return)
+        env_steps = self._steps_before + self._venv.total_steps - self._first_step
+        self._progress.write(env_steps, self._turn, self.model.num_timesteps, learner_return)

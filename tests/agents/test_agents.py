@@ -278,15 +278,17 @@ class TestErrors:
             field.broadcast(bad)
         assert not broker.channels
 
-    def test_message_without_action_leaves_all_waiting(self, broker, coordinator, field):
-        coordinator.send_action_to_subordinate("low", 1)
+    def test_message_without_action_is_named_and_stops_no_other(self, broker, coordinator, field):
         channel = ChannelManager.action_channel("top", "low", "env_0")
+        coordinator.send_action_to_subordinate("low", 1)
         broker.publish(channel, Message("env_0", "top", "low", 0.0, MessageType.ACTION, {"goal": 1}))
+        coordinator.send_action_to_subordinate("low", 2)
 
-        for _ in range(2):
-            with pytest.raises(InvalidMessageError, match="expected a payload with 'action' from 'top'"):
-                field.receive_action_messages()
-        assert len(broker.channels[channel]) == 2
+        with pytest.raises(InvalidMessageError, match="expected a payload with 'action' from 'top'"):
+            field.receive_action_messages()
+        coordinator.send_action_to_subordinate("low", 3)
+        assert field.receive_action_messages() == [1, 2, 3]
+        assert field.receive_action_messages() == []
 
     def test_after_the_broker_was_closed(self, broker, coordinator):
         broker.close()

@@ -109,7 +109,7 @@ def test_to_mapping_refuses_what_no_file_can_hold():
         ({"seed": -1}, "seed must be a non-negative integer, got -1"),
         ({"seed": False}, "seed must be a non-negative integer, got False"),
         ({"hierarchy": "star"}, "hierarchy must be a table, got 'star'"),
-        ({"hierarchy": {"period": 0}}, "hierarchy: period must be a positive integer, got 0"),
+        ({"hierarchy": {"period": 0}}, "hierarchy: period must be a positive integer, or a table of such, got 0"),
         ({"hierarchy": {"subordinates": 3}}, "hierarchy: subordinates must be a table of lists of agent ids, got 3"),
         ({"hierarchy": {"command": 3}}, "hierarchy: command must be like .*, got 3"),
         ({"hierarchy": {"command": {}}}, "command must be like"),

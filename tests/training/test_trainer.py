@@ -419,3 +419,19 @@ def test_a_hierarchy_learns_what_no_agent_can_know_by_itself():
 
     assert evaluate(venv, trainer.policies(), 40).interval[0] > 12
     assert evaluate(venv, random_policies(venv), 40).interval[1] < 7
+
+
+def test_evaluating_between_turns_changes_nothing():
+    found = []
+    for often in (False, True):
+        venv, _ = relay()
+        trainer = HierarchyTrainer(venv, {"field": PPO, "coordinator": PPO}, seed=0)
+        for turn in trainer.turns(200, 2):
+            trainer.take_turn(turn)
+            if often:
+                evaluate(venv, trainer.policies(), episodes=3)
+        found.append((trainer.env_steps, [row.env_steps for row in trainer.progress.rows]))
+        found.append({name: weights(model) for name, model in trainer.models.items()})
+        venv.close()
+    assert found[0] == found[2]
+    assert all(equal(found[1][name], found[3][name]) for name in found[1])

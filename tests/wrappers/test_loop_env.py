@@ -550,3 +550,22 @@ class TestEnvIds:
 def test_environment_is_a_parallel_env():
     """The small environments themselves are what they stand for."""
     assert isinstance(Scripted(), ParallelEnv)
+
+
+class Malformed(Scripted):
+    """Its second step says nothing of infos."""
+
+    def step(self, actions):
+        *results, infos = super().step(actions)
+        return *results, None if self.steps == 2 else infos
+
+
+def test_what_cannot_be_read_is_an_error_of_its_copy_only():
+    env = LoopEnv([Malformed, Scripted])
+    env.reset()
+    actions = {"agent": np.zeros((2, 2), dtype=np.int64)}
+    env.step(actions)
+    with pytest.raises(EnvStepError, match="env_0: step must return dicts"):
+        env.step(actions)
+    assert env.running.tolist() == [False, True]
+    assert env.states["agent"].truncated.tolist() == [[True, True], [False, False]]

@@ -187,3 +187,12 @@ class TestByGroup:
         ):
             with pytest.raises(ConfigurationError, match=message):
                 self.find(**given)
+
+
+def test_random_policy_is_uniform_on_integers():
+    space = Box(-2, 2, (3,), np.int64)
+    drawn = RandomPolicy(space, seed=0)(np.zeros((2_000, 1)))
+    assert drawn.dtype == np.int64
+    values, counts = np.unique(drawn, return_counts=True)
+    assert values.tolist() == [-2, -1, 0, 1, 2]
+    assert counts.min() > 0.8 * drawn.size / 5
