@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,17 @@ class Timing:
         return (high - low) / 2 / self.median
 
 
-def time_interleaved(contenders: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, Timing]:
+Label = TypeVar("Label")
+
+
+def time_interleaved(contenders: Mapping[Label, Callable[[], None]], rounds: int) -> dict[Label, Timing]:
     """Run every contender once a round, in turn, after one round to warm up.
 
     Args:
         contenders: Label -> what to time.
         rounds: How many rounds count; at least 2.
     """
-    seconds: dict[str, list[float]] = {label: [] for label in contenders}
+    seconds: dict[Label, list[float]] = {label: [] for label in contenders}
     for round_ in range(rounds + 1):
         for label, run in contenders.items():
             start = time.perf_counter()

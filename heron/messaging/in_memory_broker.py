@@ -14,7 +14,7 @@ from heron.messaging.base import MessageBroker, Subscription
 from heron.messaging.channels import ChannelManager
 from heron.messaging.inspection import BrokerStatistics, ChannelsView
 from heron.messaging.lane import Lane, Route, Schema
-from heron.messaging.mailbox import Mailbox
+from heron.messaging.mailbox import NOTHING, Mailbox
 from heron.messaging.message import BROADCAST_ID, Message, MessageType, check_id
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class InMemoryBroker(MessageBroker):
         # Rows of lanes by channel and environment, also of those that have no mailbox yet.
         self._lane_rows: dict[tuple[str, str], list[tuple[ArrayLane, int]]] = {}
         self._lanes_of_environment: dict[str, list[tuple[ArrayLane, npt.NDArray[np.intp]]]] = {}
-        self._published = 0
+        self._unused_numbers = 0
         self._dropped = 0
         self._closed = False
 
@@ -95,7 +95,7 @@ class InMemoryBroker(MessageBroker):
     def publish(self, channel: str, message: Message) -> None:
         if channel.__class__ is not str or not channel:
             check_id("channel", channel)
-        if not isinstance(message, Message):
+        if message.__class__ is not Message and not isinstance(message, Message):
             raise InvalidMessageError(f"channel {channel!r} carries Message objects, got {message!r}")
         env_id = message.env_id
         with self.lock:
@@ -107,9 +107,9 @@ class InMemoryBroker(MessageBroker):
                 mailbox = self.make_mailbox(channel, env_id)
             if self.max_queue is not None:
                 self._make_room(mailbox, channel, message)
-            mailbox.put(self._next_number, message)
-            self._next_number += 1
-            self._published += 1
+            number = self._next_number
+            self._next_number = number + 1
+            mailbox.put(number, message)
             if not self.subscribers:
                 return
             callbacks = tuple(self.subscribers.get(channel, ()))
@@ -132,8 +132,11 @@ class InMemoryBroker(MessageBroker):
                 for what, name in (("channel", channel), ("recipient_id", recipient_id), ("env_id", env_id)):
                     check_id(what, name)
                 return []
-            if not recipient_id:
-                check_id("recipient_id", recipient_id)
+            if clear and recipient_id and not (mailbox.broadcasts or mailbox.lane_rows) and self.max_queue is None:
+                # The ordinary case, without a call: a direct queue, which its one recipient takes whole.
+                queue = mailbox.direct.pop(recipient_id, None)
+                return [] if queue is None else queue[0]
+            check_id("recipient_id", recipient_id)
             return mailbox.take(recipient_id, clear)
 
     def subscribe(self, channel: str, callback: Callback) -> Subscription:
@@ -170,7 +173,7 @@ class InMemoryBroker(MessageBroker):
         with self.lock:
             self.check_open()
             depths = {name: sum(map(len, boxes.values())) for name, boxes in self._mailboxes.items()}
-            published, dropped = self._published, self._dropped
+            published, dropped = self._next_number - self._unused_numbers, self._dropped
         deepest = max(depths.values(), default=0)
         name = next((name for name, depth in depths.items() if depth == deepest), None) if deepest else None
         return BrokerStatistics(sum(depths.values()), len(depths), name, deepest, published, dropped)
@@ -255,14 +258,15 @@ class InMemoryBroker(MessageBroker):
         """
         first = self._next_number
         self._next_number += numbers
-        self._published += published
+        self._unused_numbers += numbers - published
         return first
 
     def _make_room(self, mailbox: Mailbox, channel: str, message: Message) -> None:
         """Let one more message in, if its queue is full."""
         broadcast = message.is_broadcast
-        queue = mailbox.broadcasts if broadcast else mailbox.direct.get(message.recipient_id, [])
-        if self.max_queue is None or len(queue) < self.max_queue:
+        messages, numbers = mailbox.direct.get(message.recipient_id, NOTHING)
+        waiting = len(mailbox.broadcasts) if broadcast else len(messages)
+        if self.max_queue is None or waiting < self.max_queue:
             return
         if broadcast and mailbox.forget_received_broadcasts():
             return
@@ -275,7 +279,7 @@ class InMemoryBroker(MessageBroker):
         if broadcast:
             mailbox.forget_broadcasts(1)
         else:
-            del queue[0]
+            del messages[0], numbers[0]
 
 
 def _link(mailbox: Mailbox, lane: ArrayLane, row: int) -> None:

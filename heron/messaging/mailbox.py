@@ -13,6 +13,9 @@ Numbered = tuple[int, Message]
 """A message with its place in the order of all publications."""
 
 
+NOTHING: tuple[list[Message], list[int]] = ([], [])
+
+
 @dataclass(slots=True)
 class Mailbox:
     """What waits on one channel for the agents of one environment copy.
@@ -24,7 +27,9 @@ class Mailbox:
     Rows of lanes that lead here keep their latest message as arrays in the lane until somebody looks.
     """
 
-    direct: dict[str, list[Numbered]] = field(default_factory=dict)
+    direct: dict[str, tuple[list[Message], list[int]]] = field(default_factory=dict)
+    """By recipient, the messages and their places in the order of publications: apart, so that handing over costs
+    nothing."""
     broadcasts: list[Numbered] = field(default_factory=list)
     forgotten: int = 0
     seen: dict[str, int] = field(default_factory=dict)
@@ -32,17 +37,20 @@ class Mailbox:
 
     def __len__(self) -> int:
         in_lanes = sum(lane.is_waiting(row) for lane, row in self.lane_rows)
-        return sum(map(len, self.direct.values())) + len(self.broadcasts) + in_lanes
+        return sum(len(messages) for messages, _ in self.direct.values()) + len(self.broadcasts) + in_lanes
 
     def put(self, number: int, message: Message) -> None:
         """Add a message, to one recipient or to all."""
         recipient_id = message.recipient_id
         if recipient_id == BROADCAST_ID or message.message_type is MessageType.BROADCAST:
             self.broadcasts.append((number, message))
-        elif recipient_id in self.direct:
-            self.direct[recipient_id].append((number, message))
         else:
-            self.direct[recipient_id] = [(number, message)]
+            queue = self.direct.get(recipient_id)
+            if queue is None:
+                self.direct[recipient_id] = ([message], [number])
+            else:
+                queue[0].append(message)
+                queue[1].append(number)
         if self.lane_rows:
             for lane, _ in self.lane_rows:
                 lane.mailboxes_used = True
@@ -55,26 +63,24 @@ class Mailbox:
     def waiting(self) -> Iterator[Numbered]:
         """Everything that waits, by recipient, in no order."""
         self.collect_from_lanes()
-        for queue in self.direct.values():
-            yield from queue
+        for messages, numbers in self.direct.values():
+            yield from zip(numbers, messages, strict=True)
         yield from self.broadcasts
 
     def take(self, recipient_id: str, clear: bool) -> list[Message]:
         """What waits for one recipient, oldest first; ``clear`` counts it as received."""
         if self.lane_rows:
             self.collect_from_lanes()
-        broadcasts = self.broadcasts
-        unseen = self.unseen(recipient_id) if broadcasts else None
+        messages, numbers = self.direct.get(recipient_id, NOTHING)
+        unseen = self.unseen(recipient_id) if self.broadcasts else []
         if clear:
-            direct = self.direct.pop(recipient_id, None)
+            self.direct.pop(recipient_id, None)
             # Also of one who got nothing: a full queue forgets only what all who ever came have received.
-            self.seen[recipient_id] = self.forgotten + len(broadcasts)
-        else:
-            direct = self.direct.get(recipient_id)
+            self.seen[recipient_id] = self.forgotten + len(self.broadcasts)
         if unseen or self.lane_rows:
             # What has come out of a lane may stand behind what was published after it.
-            return in_order((direct or []) + (unseen or []))
-        return [message for _, message in direct] if direct else []
+            return in_order([*zip(numbers, messages, strict=True), *unseen])
+        return list(messages)
 
     def unseen(self, recipient_id: str) -> list[Numbered]:
         """The broadcasts that one recipient has not received."""

@@ -509,10 +509,10 @@ class TestCost:
 
     def test_of_consuming_moves_no_message_of_others(self, crowded):
         mailbox = crowded._mailboxes["c"]["env_0"]
-        queues = {agent: (id(queue), len(queue)) for agent, queue in mailbox.direct.items()}
+        queues = {agent: (id(queue), len(queue[0])) for agent, queue in mailbox.direct.items()}
         self.looks(crowded)
 
-        assert {agent: (id(queue), len(queue)) for agent, queue in mailbox.direct.items()} == queues
+        assert {agent: (id(queue), len(queue[0])) for agent, queue in mailbox.direct.items()} == queues
 
     def test_of_consuming_broadcasts_is_that_of_the_new_ones(self, broker):
         for number in range(100):
