@@ -161,11 +161,8 @@ class TrainConfig:
         _check("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
         _check("env_kwargs", self.env_kwargs, Mapping, "a table of arguments")
         _check("learners", self.learners, Mapping, "a table with one table a group or level")
-        for name in ("num_envs", "steps", "rounds"):
-            if not _is_count(getattr(self, name)):
-                raise ConfigurationError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
-        if not _is_count(self.seed) and (self.seed != 0 or isinstance(self.seed, bool)):
-            raise ConfigurationError(f"seed must be a non-negative integer, got {self.seed!r}")
+        for name, least in (("num_envs", 1), ("steps", 1), ("rounds", 1), ("seed", 0)):
+            object.__setattr__(self, name, checked_count(name, getattr(self, name), least))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -246,6 +243,17 @@ def _record(kind: type[Record], values: Mapping[str, Any], where: str) -> Record
 def _check(name: str, value: object, kind: Any, expected: str) -> None:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} must be {expected}, got {value!r}")
+
+
+def checked_count(name: str, value: object, least: int = 1) -> int:
+    """``value`` as an int of at least ``least``, which is 0 or 1.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
+        return int(value)
+    raise ConfigurationError(f"{name} must be a {'positive' if least else 'non-negative'} integer, got {value!r}")
 
 
 def _is_count(value: object) -> bool:

@@ -1,6 +1,6 @@
 """How good are these policies? Mean, interval and number of episodes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from heron.errors import ConfigurationError
+from heron.training.config import checked_count
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.learner_env import Episode, LearnerEnv
-from heron.wrappers.policies import PolicyLike, RandomPolicy, policies_by_group
+from heron.wrappers.policies import Policy, PolicyLike, RandomPolicy, policies_by_group
 
 CONFIDENCE = 0.95
 
@@ -78,7 +78,7 @@ def evaluate(
     """Run whole episodes, each from a seed of its own.
 
     The k-th episode is reset with ``seed + k`` in whichever copy is free, so any two evaluations with one seed
-    see the same episodes, however many copies there are.
+    see the same episodes, however many copies there are. One that ends at its reset counts with length and return 0.
 
     Args:
         venv: The vector env; its copies are reset.
@@ -88,42 +88,52 @@ def evaluate(
         on_episode: Called after each.
 
     Raises:
-        ConfigurationError: If ``episodes`` is not positive, or a policy is missing, superfluous or does not fit.
+        ConfigurationError: If ``episodes`` is no positive integer, ``seed`` no non-negative one, or a policy is
+            missing, superfluous or does not fit.
         EnvStepError: If a copy raised.
     """
-    if not isinstance(episodes, int) or episodes < 1:
-        raise ConfigurationError(f"episodes must be a positive integer, got {episodes!r}")
+    episodes, seed = checked_count("episodes", episodes), checked_count("seed", seed, least=0)
     chosen = policies_by_group(policies, venv.groups, None)
-    actor = venv.field_groups[0].name
     finished: dict[int, Episode] = {}
-    current = dict(zip(venv.env_ids, range(episodes), strict=False))
-
-    def note(episode: Episode) -> None:
-        if episode.env_id in current:  # copies beyond the number of episodes only run along
-            finished[current[episode.env_id]] = episode
-            if on_episode is not None:
-                on_episode()
-
-    others = {name: policy for name, policy in chosen.items() if name != actor}
-    driver = LearnerEnv(venv, actor, others, on_episode=note)
-    observations = driver.reset(seed=seed)
-    upcoming = len(current)
-    while len(finished) < episodes:
-        step = driver.step(chosen[actor](observations))
-        observations = step.observations
-        for env_id in [venv.env_ids[index] for index in np.flatnonzero(step.finished)]:
-            if upcoming < episodes:
-                current[env_id] = upcoming
-                observations = driver.reset(env_id, seed + upcoming)
-                upcoming += 1
+    for place, episode in _finished_episodes(venv, chosen, episodes, seed):
+        finished[place] = episode
+        if on_episode is not None:
+            on_episode()
     ordered = [finished[place] for place in range(episodes)]
-    returns = {name: np.array([episode.returns[name] for episode in ordered]) for name in venv.groups}
     fields = [group.name for group in venv.field_groups]
     return Evaluation(
         np.array([episode.team_return(fields) for episode in ordered]),
         np.array([episode.length for episode in ordered]),
-        returns,
+        {name: np.array([episode.returns[name] for episode in ordered]) for name in venv.groups},
     )
+
+
+def _finished_episodes(
+    venv: HierarchicalVectorEnv, policies: Mapping[str, Policy], episodes: int, seed: int
+) -> Iterator[tuple[int, Episode]]:
+    """Each episode and its place, as they come to their ends."""
+    ended: dict[str, Episode] = {}
+    actor = venv.field_groups[0].name
+    others = {name: policy for name, policy in policies.items() if name != actor}
+    driver = LearnerEnv(venv, actor, others, on_episode=lambda episode: ended.update({episode.env_id: episode}))
+    observations = driver.reset(seed=seed)
+    current = dict(zip(venv.env_ids, range(episodes), strict=False))  # copies beyond these only run along
+    upcoming = len(current)
+    while current:
+        for env_id in [venv.env_ids[index] for index in np.flatnonzero(~venv.running)]:
+            if env_id not in current:
+                continue
+            # Nobody reports an episode that ends at its reset.
+            yield current.pop(env_id), ended.pop(env_id) if env_id in ended else _empty_episode(venv, env_id)
+            if upcoming < episodes:
+                current[env_id] = upcoming
+                observations = driver.reset(env_id, seed + upcoming)
+                upcoming += 1
+        observations = driver.step(policies[actor](observations)).observations
+
+
+def _empty_episode(venv: HierarchicalVectorEnv, env_id: str) -> Episode:
+    return Episode(env_id, 0, {name: np.zeros(group.num_agents) for name, group in venv.groups.items()})
 
 
 def random_policies(venv: HierarchicalVectorEnv, seed: int = 0) -> dict[str, RandomPolicy]:

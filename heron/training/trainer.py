@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import sb3_contrib
 import stable_baselines3
@@ -16,8 +17,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
 from heron.envs.array_tree import ArrayTree
-from heron.errors import ConfigurationError
-from heron.training.config import LearnerConfig
+from heron.errors import ConfigurationError, EnvStepError
+from heron.training.config import LearnerConfig, checked_count
 from heron.training.turn import Progress, Turn, TurnCallback
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
 from heron.wrappers.policies import ModelPolicy, Policy, RandomPolicy
@@ -123,16 +124,18 @@ class HierarchyTrainer:
         """Whose turn it is for how long, for ``steps`` environment steps in all.
 
         Raises:
-            ConfigurationError: If no group has a share.
+            ConfigurationError: If ``steps`` or ``rounds`` is no positive integer, or no group has a share.
         """
+        steps, rounds = checked_count("steps", steps), checked_count("rounds", rounds)
         order = [group.name for group in (*self.venv.field_groups, *reversed(self.venv.coordinator_groups))]
-        shares = np.array([self.configs[name].share for name in order], dtype=float)
-        if not shares.sum():
+        shares = [Fraction(self.configs[name].share) for name in order]
+        if not sum(shares):
             raise ConfigurationError("no group has a share of the steps: at least one share must be positive")
         # Rounding where turns end rather than how long they are keeps their sum.
-        ends = np.round(np.cumsum(np.tile(shares, rounds)) / (shares.sum() * rounds) * steps).astype(int)
-        parts = np.diff(ends, prepend=0).tolist()
+        per_share = steps / (sum(shares) * rounds)
+        ends = [0, *(round(share * per_share) for share in accumulate(shares * rounds))]
         owners = [(round_, name) for round_ in range(1, rounds + 1) for name in order]
+        parts = [end - start for start, end in pairwise(ends)]
         return [Turn(round_, name, part) for (round_, name), part in zip(owners, parts, strict=True) if part]
 
     def train(self, steps: int, rounds: int = 1, on_progress: Callable[[Turn, int], None] | None = None) -> None:
@@ -144,14 +147,18 @@ class HierarchyTrainer:
             on_progress: Called after each decision with the turn and its environment steps so far.
 
         Raises:
-            ConfigurationError: If no group has a share.
-            EnvStepError: If a copy raised.
+            ConfigurationError: If ``steps`` or ``rounds`` is no positive integer, or no group has a share.
+            EnvStepError: If a copy raised, or all end their episodes at the reset.
         """
         for turn in self.turns(steps, rounds):
             self.take_turn(turn, on_progress)
 
     def take_turn(self, turn: Turn, on_progress: Callable[[Turn, int], None] | None = None) -> None:
-        """Let one group learn for its turn."""
+        """Let one group learn for its turn.
+
+        Raises:
+            EnvStepError: If a copy raised, or all end their episodes at the reset.
+        """
         group, model, first_step = self.venv.groups[turn.group], self.models[turn.group], self.venv.total_steps
         steps = turn.steps - self._steps_ahead[turn.group]
         callback = TurnCallback(self.progress, turn, self.venv, self.env_steps, on_progress)
@@ -162,8 +169,14 @@ class HierarchyTrainer:
         self._turns_taken += 1
         # SB3 counts decisions, and one that is cut short by its episode's end lasts less than a period.
         while (left := steps - (self.venv.total_steps - first_step)) > 0:
+            before = self.venv.total_steps
             decisions = -(-left // group.period) * group.num_agents
             model.learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
+            if self.venv.total_steps == before:
+                raise EnvStepError(
+                    f"group {turn.group!r} cannot learn: in {', '.join(self.venv.env_ids)} every episode ends at its "
+                    "reset, before any environment step"
+                )
         taken = self.venv.total_steps - first_step
         self._steps_ahead[turn.group] = taken - steps
         self.env_steps += taken

@@ -144,7 +144,7 @@ def test_one_episode_has_no_spread():
     assert evaluation(3).interval == (3.0, 3.0)
 
 
-@pytest.mark.parametrize("episodes", [0, -3, 2.5, "5"])
+@pytest.mark.parametrize("episodes", [0, -3, 2.5, "5", True, None])
 def test_episodes_must_be_a_positive_integer(episodes):
     with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=rf"episodes .* got {episodes!r}"):
         evaluate(venv, {"field": lean}, episodes)
@@ -166,3 +166,49 @@ def test_policies_must_fit(policies, message):
 def test_a_bad_seed_is_refused():
     with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=r"seed must be .*-1"):
         evaluate(venv, {"field": lean}, 1, seed=-1)
+
+
+class Fleeting(Steady):
+    """A ``Steady`` whose episodes end at their reset if their seed says so."""
+
+    def __init__(self, is_empty=lambda seed: seed % 3 == 1):
+        super().__init__()
+        self.is_empty = is_empty
+
+    def reset(self, seed=None, options=None):
+        observations = super().reset(seed, options)
+        if self.is_empty(seed):
+            self.agents = []
+        return observations
+
+
+@pytest.mark.parametrize("num_envs", [1, 2, 9])
+def test_an_episode_that_ends_at_its_reset_counts_as_empty(num_envs):
+    with make_vec(Fleeting, num_envs) as venv:
+        result = evaluate(venv, {"agent": 0}, 7, seed=0)
+
+    assert result.lengths.tolist() == [4, 0, 4, 4, 0, 4, 4]
+    assert result.returns.tolist() == [110.0 if length else 0.0 for length in result.lengths]
+    assert result.agent_returns["agent"].shape == (7, 2)
+
+
+def test_nothing_but_empty_episodes_is_an_evaluation_too():
+    told = []
+    with make_vec(partial(Fleeting, lambda _: True), 2) as venv:
+        result = evaluate(venv, {"agent": 0}, 5, on_episode=lambda: told.append(1))
+
+    assert result.mean == 0
+    assert len(told) == 5
+
+
+@pytest.mark.parametrize("seed", [None, True, 2.0, "5"])
+def test_seed_must_be_an_integer(seed):
+    with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=f"seed must be .* got {seed!r}"):
+        evaluate(venv, {"field": lean}, 1, seed)
+
+
+def test_numpys_integers_are_integers():
+    with make_vec(Varying, 2) as venv:
+        result = evaluate(venv, {"field": lean}, np.int64(3), np.int32(5))
+
+        np.testing.assert_array_equal(result.returns, evaluate(venv, {"field": lean}, 3, 5).returns)

@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from heron.agents import Hierarchy
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, EnvStepError
 from heron.training import (
     HierarchyConfig,
     HierarchyTrainer,
@@ -77,6 +77,44 @@ def test_turns_add_up_to_the_steps_asked(steps, rounds):
     assert sum(turn.steps for turn in turns) == steps
     assert all(turn.steps > 0 for turn in turns)
     assert sum(turn.steps for turn in turns if turn.group == "agent") == pytest.approx(0.3 * steps, abs=rounds)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rounds", "message"),
+    [
+        (0, 1, "steps must be a positive integer, got 0"),
+        (-5, 1, "steps must be a positive integer, got -5"),
+        (1e3, 1, r"steps must be a positive integer, got 1000\.0"),
+        (100, 0, "rounds must be a positive integer, got 0"),
+        (100, True, "rounds must be a positive integer, got True"),
+    ],
+)
+def test_training_for_nothing_is_a_mistake(steps, rounds, message):
+    venv, _ = relay()
+
+    with pytest.raises(ConfigurationError, match=message):
+        HierarchyTrainer(venv, BOTH).train(steps, rounds)
+
+
+def test_turns_may_be_longer_than_numpys_integers():
+    venv, _ = relay()
+
+    turns = HierarchyTrainer(venv, BOTH).turns(2**70, rounds=2)
+
+    assert [turn.steps for turn in turns] == [2**68] * 4
+
+
+def test_environments_that_take_no_steps_are_named():
+    class Empty(Steady):
+        def reset(self, seed=None, options=None):
+            observations = super().reset(seed, options)
+            self.agents = []
+            return observations
+
+    trainer = HierarchyTrainer(make_vec(Empty, 2), {"field": PPO})
+
+    with pytest.raises(EnvStepError, match="group 'agent' cannot learn: in env_0, env_1 every episode ends at its"):
+        trainer.train(10)
 
 
 def test_a_group_without_a_share_has_no_turn():
