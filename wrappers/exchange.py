@@ -9,7 +9,7 @@ from heron.agents import Hierarchy
 from heron.envs.array_tree import ArrayTree, flat_size, flatten
 from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.messaging import MessageBroker
-from heron.wrappers.edge_lanes import EdgeLanes
+from heron.wrappers.edge_lanes import NEVER, EdgeLanes
 from heron.wrappers.group_result import GroupResult
 from heron.wrappers.vec_group import VecGroup
 
@@ -144,6 +144,14 @@ class MessageExchange:
             if edge.below.name == group:
                 commands[:, edge.children] = edge.commands
         return commands
+
+    def commanded(self, group: str) -> BoolArray:
+        """``(N, M) bool``, the agents of a group that a command has come to, a new array."""
+        commanded = np.zeros((self._batch_env.num_envs, self._groups[group].num_agents), dtype=bool)
+        for edge in self._edges:
+            if edge.below.name == group:
+                commanded[:, edge.children] = edge.command_time > NEVER
+        return commanded
 
     def freeze_ended(self, mask: BoolArray, results: Mapping[str, GroupResult]) -> None:
         """Keep what coordinators of the masked copies saw that have just ended, before time goes on without them."""

@@ -302,7 +302,10 @@ class HierarchicalVectorEnv:
             ConfigurationError: If there is no such group.
         """
         spec = self._group(group)
-        return join_observation(spec, self._exchange.own_observation(group), self._exchange.commands(group))
+        exchange = self._exchange
+        return join_observation(
+            spec, exchange.own_observation(group), exchange.commands(group), exchange.commanded(group)
+        )
 
     def commands(self, group: str) -> npt.NDArray[Any] | None:
         """The latest command that each agent of a group has received, zero before the first.

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 
 from heron.envs.array_tree import ArrayTree
 from heron.errors import ConfigurationError
@@ -36,8 +36,18 @@ PolicyLike: TypeAlias = "Policy | Model | npt.ArrayLike"
 """A model, a function of a batch of observations, or the one action that is always taken."""
 
 
+UNFIT_MODELS = {
+    "MaskablePPO": "needs action masks, which the vector env does not pass on",
+    "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
+}
+"""Class name of a model -> why it cannot be a policy."""
+
+
 class ModelPolicy:
     """A model's predictions.
+
+    A model that was trained behind a ``VecNormalize`` gets its observations normalized by it, with the statistics as
+    they are. One that was loaded from a file has to be given that ``VecNormalize`` again: ``model.set_env(...)``.
 
     Args:
         model: An SB3 model, or anything that predicts as they do.
@@ -51,7 +61,7 @@ class ModelPolicy:
         self.deterministic = deterministic
 
     def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
-        actions, _ = self.model.predict(observations, deterministic=self.deterministic)
+        actions, _ = self.model.predict(_normalized(observations, self.model), deterministic=self.deterministic)
         return actions_from_sb3(actions, self.action_space)
 
     def __repr__(self) -> str:
@@ -121,18 +131,30 @@ def counted_from_zero(space: Space[Any]) -> Space[Any]:
 def actions_from_sb3(actions: npt.NDArray[Any], space: Space[Any]) -> npt.NDArray[Any]:
     """An SB3 model's actions in ``space``.
 
-    Choices are counted from the space's ``start``. Scaling back from [-1, 1], SAC and its like miss a bound of
-    a ``Box`` by a rounding error now and then; such an action is put on the bound, and any other left alone.
+    Choices are counted from the space's ``start``, and where only whole numbers are allowed, fractions are rounded
+    to the nearest. Scaling back from [-1, 1], SAC and its like miss a bound of a ``Box`` by a rounding error now and
+    then; such an action is put on the bound, and any other left alone.
     """
     if actions.shape[1:] != space.shape or actions.dtype.kind not in "iuf":
         return actions  # left for the check that says what is wrong with them
     match space:
         case Discrete() | MultiDiscrete():
             return actions + space.start
+        case Box() if space.dtype.kind in "iu":
+            return _whole(actions, space.low, space.high, space.dtype)
+        case MultiBinary():
+            return _whole(actions, 0, 1, space.dtype)
         case Box():
             on_bound = np.clip(actions, space.low, space.high)
             return np.where(np.isclose(actions, on_bound, rtol=1e-5, atol=1e-6), on_bound, actions)
     return actions
+
+
+def _whole(actions: npt.NDArray[Any], low: Any, high: Any, dtype: Any) -> npt.NDArray[Any]:
+    """Fractions rounded to whole numbers within the bounds; NaN, and what is whole by its dtype, is left alone."""
+    if actions.dtype.kind != "f" or not np.isfinite(actions).all():
+        return actions
+    return np.asarray(np.clip(np.rint(actions), low, high).astype(dtype))
 
 
 def batch_size(observations: ArrayTree) -> int:
@@ -146,11 +168,13 @@ def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
     """``value`` as a policy for ``group``.
 
     Raises:
-        ConfigurationError: If a model's spaces are not the group's, or a constant is no action of it.
+        ConfigurationError: If a model's spaces are not the group's, it needs masks or a memory, or a constant is no
+            action of the group.
     """
     if isinstance(value, Model):
         value = ModelPolicy(value)
     if isinstance(value, ModelPolicy):
+        _check_fit(value.model, group)
         _check_spaces(value.model, group)
         return ModelPolicy(value.model, deterministic=value.deterministic, action_space=group.action_space)
     if callable(value):
@@ -191,10 +215,40 @@ def policies_by_group(
     return policies
 
 
+def _normalized(observations: ArrayTree, model: Any) -> Any:
+    """The observations as the model was shown them in training, if a ``VecNormalize`` stood before it."""
+    find_normalizer = getattr(model, "get_vec_normalize_env", None)
+    normalizer = None if find_normalizer is None else find_normalizer()
+    return observations if normalizer is None else normalizer.normalize_obs(observations)
+
+
+def _check_fit(model: Any, group: VecGroup) -> None:
+    for kind in type(model).__mro__:
+        if kind.__name__ in UNFIT_MODELS:
+            raise ConfigurationError(f"policy of group {group.name!r}: a {kind.__name__} {UNFIT_MODELS[kind.__name__]}")
+
+
 def _check_spaces(model: Any, group: VecGroup) -> None:
     for what in ("observation_space", "action_space"):
         expected, has = getattr(group, what), getattr(model, what, None)
-        if has is not None and has not in (expected, counted_from_zero(expected)):
+        if has is not None and not _same_to_sb3(has, expected):
             raise ConfigurationError(
                 f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}"
             )
+
+
+def _same_to_sb3(has: Space[Any], expected: Space[Any]) -> bool:
+    """Whether a model's space is the group's as SB3 shows it to models, in which images have their channels first.
+
+    Predicting, SB3's models move the channels of an image by themselves.
+    """
+    if isinstance(has, Dict) and isinstance(expected, Dict):
+        keys_agree = has.spaces.keys() == expected.spaces.keys()
+        return keys_agree and all(_same_to_sb3(part, expected[key]) for key, part in has.spaces.items())
+    return has in (expected, counted_from_zero(expected), _channels_first(expected))
+
+
+def _channels_first(space: Space[Any]) -> Space[Any]:
+    if isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) == 3:  # noqa: PLR2004
+        return Box(np.moveaxis(space.low, -1, 0), np.moveaxis(space.high, -1, 0), dtype=np.uint8)
+    return space

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 from heron.agents import Hierarchy
 from heron.agents.hierarchy import FIELD_LEVEL
 from heron.envs.array_tree import ArrayTree, flat_size, flatten
-from heron.envs.batch_env import AgentGroup
+from heron.envs.batch_env import AgentGroup, BoolArray
 from heron.errors import ConfigurationError, HierarchyError
 from heron.wrappers.agent_groups import group_name, partition
 
@@ -107,17 +107,20 @@ def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[V
     raise ConfigurationError(f"{what}: no group or level {key!r}; groups {list(groups)}, levels {levels}")
 
 
-def join_observation(group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None) -> ArrayTree:
+def join_observation(
+    group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None, commanded: BoolArray
+) -> ArrayTree:
     """What agents see: their own observation together with their command, laid out as the group's space says.
 
     Args:
         group: The agents' group.
         own: Their own observations, ``(num_envs, num_agents, ...)``.
         commands: Their commands in ``group.command_space``, or None if the group has no upstream.
+        commanded: ``(num_envs, num_agents) bool``, the agents that a command has come to; others see zeros.
     """
     if group.command_space is None or commands is None:
         return own
-    seen = flatten(group.command_space, commands, batch_dims=2)
+    seen = flatten(group.command_space, commands, batch_dims=2) * commanded[..., None]
     if isinstance(group.observation_space, Box):
         return np.concatenate([np.asarray(own), seen], axis=-1, dtype=group.observation_space.dtype)
     if isinstance(own, dict):

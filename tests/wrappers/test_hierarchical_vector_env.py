@@ -1070,3 +1070,11 @@ def test_a_message_by_hand_that_does_not_fit_is_named():
 def test_construction_takes_a_batch_env_directly():
     venv = HierarchicalVectorEnv(LoopEnv([Scripted]), star())
     assert venv.reset()["agent"].shape == (1, 2, 6)
+
+
+@pytest.mark.parametrize("start", [0, -1, 5])
+def test_a_choice_that_has_not_come_is_seen_as_zeros(start):
+    venv = scripted(2, star(command_space=Discrete(3, start=start)))
+    assert venv.reset()["agent"][:, :, 4:].tolist() == [[[0, 0, 0]] * 2] * 2
+    venv.decide(commands(venv, start), np.array([True, False]))
+    assert venv.observe("agent")[:, :, 4:].tolist() == [[[1, 0, 0]] * 2, [[0, 0, 0]] * 2]

@@ -2,7 +2,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
 from heron.errors import ConfigurationError
 from heron.wrappers.policies import (
@@ -196,3 +196,56 @@ def test_random_policy_is_uniform_on_integers():
     values, counts = np.unique(drawn, return_counts=True)
     assert values.tolist() == [-2, -1, 0, 1, 2]
     assert counts.min() > 0.8 * drawn.size / 5
+
+
+class TestWholeNumbers:
+    """SB3 predicts fractions for integer boxes and bits."""
+
+    def test_are_rounded_within_the_bounds(self):
+        space = Box(np.int32([0, -2]), np.int32([1, 5]), dtype=np.int32)
+        actions = actions_from_sb3(np.float32([[0.6, -1.2], [0.2, 5.4]]), space)
+        assert actions.tolist() == [[1, -1], [0, 5]]
+        assert actions.dtype == np.int32
+        bits = actions_from_sb3(np.float32([[0, 1, 1]]), MultiBinary(3))
+        assert (bits.tolist(), bits.dtype) == ([[0, 1, 1]], np.int8)
+
+    def test_what_no_rounding_helps_is_left_to_the_check(self):
+        for actions in (np.float32([[np.nan, 0]]), np.int64([[7, 0]])):
+            assert actions_from_sb3(actions, Box(0, 1, (2,), np.int32)) is actions
+
+
+class TestTrainedBehindAWrapper:
+    def test_normalized_observations_are_normalized_for_the_policy(self):
+        class Normalizer:
+            def normalize_obs(self, observations):
+                return observations / 10
+
+        class Normalized(Predicts):
+            def get_vec_normalize_env(self):
+                return Normalizer()
+
+            def predict(self, observation, *, deterministic):
+                self.asked.append(observation.tolist())
+                return super().predict(observation, deterministic=deterministic)
+
+        model = Normalized(1, Discrete(4))
+        as_policy(model, group(Discrete(4)))(np.full((1, 3), 20.0))
+        assert model.asked[0] == [[2, 2, 2]]
+
+    def test_images_may_have_their_channels_first(self):
+        image, moved = Box(0, 255, (36, 40, 3), np.uint8), Box(0, 255, (3, 36, 40), np.uint8)
+        for own, seen in (
+            (image, moved),
+            (Dict(observation=image, command=SEEN), Dict(observation=moved, command=SEEN)),
+        ):
+            spec = VecGroup("agent", "field", ("a",), own, Discrete(4), 1, own, None)
+            as_policy(Predicts(0, Discrete(4), seen), spec)
+            with pytest.raises(ConfigurationError, match="observation_space"):
+                as_policy(Predicts(0, Discrete(4), Dict(observation=SEEN, command=SEEN)), spec)
+
+    @pytest.mark.parametrize(("name", "why"), [("RecurrentPPO", "needs to remember"), ("MaskablePPO", "action masks")])
+    def test_models_that_need_more_than_observations_are_refused(self, name, why):
+        kind = type("Mine", (type(name, (Predicts,), {}),), {})
+        for value in (kind(0, Discrete(4)), ModelPolicy(kind(0, Discrete(4)))):
+            with pytest.raises(ConfigurationError, match=f"policy of group 'agent': a {name} .*{why}"):
+                as_policy(value, group(Discrete(4)))
