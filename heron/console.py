@@ -1,7 +1,8 @@
 """Training and evaluating for somebody who watches: progress bars, tables and pictures."""
 
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -35,17 +36,43 @@ PARTS = (RUN_FILE, POLICY_FOLDER, METRICS_FILE, CURVES_FILE, EVALUATION_FILE, TE
 def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
     """Train as ``config`` says under a progress bar, and write the run into ``folder``, in place of an older one.
 
+    The run grows in a folder beside, ``folder`` with ``.part`` after its name, and is moved when it is done. A
+    training that is cut off after at least one turn leaves what was saved after the last one, with a line that
+    says so; before that it leaves nothing, and the older run as it is.
+
     Returns:
         The trainer, whose vector env is open.
 
     Raises:
-        HeronError: If the config or the folder cannot work; an older run is still there then.
+        HeronError: If the config or the folder cannot work, or an environment fails.
     """
     config.to_mapping()  # what could not be saved should come to light before the training
     trainer = HierarchyTrainer(config.make_venv(), config.learners, seed=config.seed)
     turns = trainer.turns(config.steps, config.rounds)
-    _empty(folder)
-    trainer.log_to(folder)
+    part = _part_folder(folder)
+    try:
+        trainer.log_to(part)
+        _train(trainer, turns, config, part)
+    except BaseException:
+        if (part / RUN_FILE).exists():
+            _move_run(trainer, config, part, folder)
+            console.print(
+                f"Training was cut off; what it had learned by its last whole turn is in {folder}",
+                markup=False,
+                soft_wrap=True,
+            )
+        raise
+    else:
+        _move_run(trainer, config, part, folder)
+    finally:
+        trainer.stop_logging()
+        if not (part / RUN_FILE).exists():  # else it could not be moved, and this is all there is of it
+            shutil.rmtree(part, ignore_errors=True)
+    return trainer
+
+
+def _train(trainer: HierarchyTrainer, turns: Sequence[Turn], config: TrainConfig, folder: Path) -> None:
+    """Take all turns under a progress bar, and save after each."""
     with _progress("env steps") as progress:
         task = progress.add_task("training", total=config.steps)
 
@@ -59,9 +86,7 @@ def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
 
         for turn in turns:
             trainer.take_turn(turn, show)
-            save_run(folder, trainer, config)  # so that an interrupted training leaves what it has got
-    plot_curves(folder / CURVES_FILE, {"training": trainer.progress.rows}, title=config.env)
-    return trainer
+            save_run(folder, trainer, config)
 
 
 def evaluate_and_show(
@@ -91,17 +116,40 @@ def evaluation_table(rows: Mapping[str, Evaluation], title: str) -> Table:
     return table
 
 
-def _empty(folder: Path) -> None:
-    """Make sure of the folder, and remove an older run from it."""
+def _part_folder(folder: Path) -> Path:
+    """A new folder beside ``folder``, for a run that is not whole yet."""
+    whole = folder.resolve()
+    part = whole.parent / f"{whole.name}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if part.exists():
+            shutil.rmtree(part)
+        part.mkdir(parents=True)
+        # Better now than after the training.
+        if whole.exists() and not (whole.is_dir() and os.access(whole, os.W_OK)):
+            part.rmdir()
+            raise NotADirectoryError(f"{whole} is no folder that can be written to")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write a run into {folder}: {error}") from error
+    return part
+
+
+def _move_run(trainer: HierarchyTrainer, config: TrainConfig, part: Path, folder: Path) -> None:
+    """Put a run in the place of an older one, and draw its curves."""
+    trainer.stop_logging()
+    try:
+        folder.mkdir(exist_ok=True)
         for path in (folder / name for name in PARTS):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        # The sign of a whole run comes last.
+        for path in (part / name for name in reversed(PARTS)):
+            if path.exists():
+                shutil.move(path, folder / path.name)
     except OSError as error:
-        raise ConfigurationError(f"cannot write a run into {folder}: {error}") from error
+        raise ConfigurationError(f"cannot move the run from {part} to {folder}: {error}") from error
+    plot_curves(folder / CURVES_FILE, {"training": trainer.progress.rows}, title=config.env)
 
 
 def _progress(unit: str) -> Progress:

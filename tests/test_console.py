@@ -12,8 +12,16 @@ from rich.progress import Progress
 
 from heron import console as console_module
 from heron.console import evaluate_and_show, evaluation_table, train_and_save
-from heron.errors import ConfigurationError
-from heron.training import Evaluation, HierarchyConfig, LearnerConfig, TrainConfig, load_run, random_policies
+from heron.errors import ConfigurationError, EnvStepError
+from heron.training import (
+    Evaluation,
+    HierarchyConfig,
+    HierarchyTrainer,
+    LearnerConfig,
+    TrainConfig,
+    load_run,
+    random_policies,
+)
 
 TINY = LearnerConfig(options={"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1})
 CONFIG = TrainConfig(
@@ -104,6 +112,91 @@ def test_what_cannot_be_saved_is_not_trained(tmp_path, screen, updates):
 
     assert updates == []
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def cut_off(monkeypatch):
+    """Let a training be cut off at the start of its n-th turn."""
+
+    def at(turn, error):
+        turns = iter(range(1, turn + 1))
+        real = HierarchyTrainer.take_turn
+
+        def take_turn(*args):
+            if next(turns) == turn:
+                raise error
+            real(*args)
+
+        monkeypatch.setattr(HierarchyTrainer, "take_turn", take_turn)
+
+    return at
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EnvStepError("boom")])
+def test_a_training_that_is_cut_off_leaves_its_finished_turns(tmp_path, screen, cut_off, error):
+    folder = tmp_path / "run"
+    cut_off(3, error)
+
+    with pytest.raises(type(error)):
+        train_and_save(CONFIG, folder)
+
+    assert f"what it had learned by its last whole turn is in {folder}\n" in screen.getvalue()
+    assert 0 < load_run(folder).details["env_steps"] < 50
+    assert (folder / "curves.png").exists()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EnvStepError("boom")])
+def test_a_training_that_is_cut_off_in_its_first_turn_leaves_the_older_run(tmp_path, screen, cut_off, error):
+    folder = tmp_path / "run"
+    train_and_save(replace(CONFIG, seed=3), folder).venv.close()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    cut_off(1, error)
+
+    with pytest.raises(type(error)):
+        train_and_save(CONFIG, folder)
+
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert list(tmp_path.iterdir()) == [folder]
+    assert "cut off" not in screen.getvalue()
+
+
+def test_a_new_run_takes_the_place_of_an_older_one_and_of_what_is_left_of_another(tmp_path, screen):
+    folder, part = tmp_path / "run", tmp_path / "run.part"
+    for left_over in (folder / "policies" / "9_old.zip", part / "run.json"):
+        left_over.parent.mkdir(parents=True)
+        left_over.write_text("old")
+    (folder / "notes.txt").write_text("mine")
+
+    trainer = train_and_save(CONFIG, folder)
+    trainer.train(8)  # writes no more
+    trainer.venv.close()
+
+    assert list(tmp_path.iterdir()) == [folder]
+    assert sorted(path.name for path in folder.glob("policies/*")) == ["0_coordinator.zip", "1_agent.zip"]
+    assert len(list(folder.glob("tensorboard/*/*"))) == 2
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_cannot_be_moved_stays_beside(tmp_path, screen, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("heron.console.shutil.move", fail)
+
+    with pytest.raises(ConfigurationError, match=r"cannot move the run from .*run\.part to .*run: disk full"):
+        train_and_save(CONFIG, tmp_path / "run")
+
+    assert load_run(tmp_path / "run.part").config == CONFIG
+
+
+def test_a_file_is_no_folder(tmp_path, screen):
+    (tmp_path / "run").write_text("mine")
+
+    with pytest.raises(ConfigurationError, match=r"cannot write a run into .*run: .*no folder that can be written"):
+        train_and_save(CONFIG, tmp_path / "run")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_bar_counts_episodes(screen):

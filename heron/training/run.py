@@ -15,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 import heron
 from heron.errors import ConfigurationError, RunError
 from heron.training.config import TrainConfig
-from heron.training.trainer import HierarchyTrainer
+from heron.training.trainer import HierarchyTrainer, file_names
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import ModelPolicy
 
@@ -59,7 +59,7 @@ class Run:
         return self.config.make_venv(num_envs)
 
 
-def save_run(folder: Path, trainer: HierarchyTrainer, config: TrainConfig | None = None) -> None:
+def save_run(folder: str | Path, trainer: HierarchyTrainer, config: TrainConfig | None = None) -> None:
     """Write a trained hierarchy into ``folder``, which is made if it does not exist.
 
     Args:
@@ -70,15 +70,16 @@ def save_run(folder: Path, trainer: HierarchyTrainer, config: TrainConfig | None
     Raises:
         ConfigurationError: If the config holds something that cannot be written; nothing was changed then.
     """
+    folder = Path(folder)
     plain_config = None if config is None else config.to_mapping()
     policies = folder / POLICY_FOLDER
     policies.mkdir(parents=True, exist_ok=True)
     # Removed first, and at last moved into place whole, so that a folder with a run.json is always a whole run.
     (folder / RUN_FILE).unlink(missing_ok=True)
     files = {}
-    for place, (name, model) in enumerate(trainer.models.items()):
-        files[name] = f"{place}_{_file_name(name)}.zip"
-        model.save(policies / files[name])
+    for place, (name, file) in enumerate(file_names(trainer.models).items()):
+        files[name] = f"{place}_{file}.zip"
+        trainer.models[name].save(policies / files[name])
     details = {
         "format": FORMAT,
         "config": plain_config,
@@ -94,12 +95,13 @@ def save_run(folder: Path, trainer: HierarchyTrainer, config: TrainConfig | None
     unfinished.replace(folder / RUN_FILE)
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: str | Path) -> Run:
     """Read a trained hierarchy back.
 
     Raises:
         RunError: If the folder holds no run, or one that cannot be read; it says what is wrong.
     """
+    folder = Path(folder)
     path = folder / RUN_FILE
     if not path.is_file():
         raise RunError(f"{folder} holds no run: expected a file {RUN_FILE} in it")
@@ -139,10 +141,6 @@ def _load_model(path: Path, class_name: str) -> BaseAlgorithm:
 def _class_name(model: BaseAlgorithm) -> str:
     library = type(model).__module__.partition(".")[0]
     return f"{library}.{type(model).__name__}"
-
-
-def _file_name(group: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in group)
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Training a hierarchy: one group learns at a time, and the turn goes round."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -12,7 +13,7 @@ import sb3_contrib
 import stable_baselines3
 from gymnasium.spaces import Box, Dict
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import Logger, make_output_format
+from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
@@ -34,6 +35,7 @@ UNFIT_ALGORITHMS = {
     "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
 }
 TENSORBOARD_FOLDER = "tensorboard"
+MAX_FILE_NAME = 60
 
 
 SEEDS_APART = 10_007
@@ -91,7 +93,7 @@ class HierarchyTrainer:
         learners: Mapping[str, LearnerConfig] | None = None,
         *,
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
     ) -> None:
         self.venv = venv
         self.seed = seed
@@ -104,6 +106,7 @@ class HierarchyTrainer:
         self._turns_taken = 0
         self._steps_ahead = dict.fromkeys(venv.groups, 0)
         self._views: dict[str, VecEnv] = {}
+        self._logs: dict[str, KVWriter] = {}
         self.models: dict[str, BaseAlgorithm] = {}
         for name, config in self.configs.items():
             self._views[name] = self._make_view(name, config)
@@ -112,13 +115,24 @@ class HierarchyTrainer:
         if folder is not None:
             self.log_to(folder)
 
-    def log_to(self, folder: Path) -> None:
+    def log_to(self, folder: str | Path) -> None:
         """Write TensorBoard logs and ``metrics.csv`` from now on into ``folder``, which is made if need be."""
+        self.stop_logging()
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.progress.log_to(folder)
-        for name, model in self.models.items():
-            log = make_output_format("tensorboard", str(folder / TENSORBOARD_FOLDER / name))
-            model.set_logger(Logger(str(folder), [log]))
+        for name, file in file_names(self.models).items():
+            log = make_output_format("tensorboard", str(folder / TENSORBOARD_FOLDER / file))
+            self._logs[name] = log
+            self.models[name].set_logger(Logger(str(folder), [log]))
+
+    def stop_logging(self) -> None:
+        """Close all logs, so that their folder may be moved, and write none from now on."""
+        self.progress.stop_logging()
+        for name, log in self._logs.items():
+            log.close()
+            self.models[name].set_logger(Logger(None, []))  # a closed writer would begin anew in the old place
+        self._logs.clear()
 
     def turns(self, steps: int, rounds: int = 1) -> list[Turn]:
         """Whose turn it is for how long, for ``steps`` environment steps in all.
@@ -194,13 +208,31 @@ class HierarchyTrainer:
         return view
 
 
+def file_names(groups: Iterable[str]) -> dict[str, str]:
+    """Group name -> a file name of its own, short and of safe characters, without a suffix.
+
+    >>> file_names(["agent", "west+east", "/etc/a", "west/east"])
+    {'agent': 'agent', 'west+east': 'west_east', '/etc/a': '_etc_a', 'west/east': 'west_east_3'}
+    """
+    names: dict[str, str] = {}
+    for place, group in enumerate(groups):
+        safe = re.sub(r"[^0-9A-Za-z-]", "_", group)[:MAX_FILE_NAME]
+        # Some file systems do not tell capitals from small letters.
+        taken = safe.lower() in map(str.lower, names.values())
+        names[group] = f"{safe}_{place}" if taken else safe
+    return names
+
+
 def learner_configs(given: Mapping[str, LearnerConfig], groups: Mapping[str, VecGroup]) -> dict[str, LearnerConfig]:
     """How each group learns, from configs by group or level; groups left out learn by default.
 
     Raises:
-        ConfigurationError: If a key names no group or level.
+        ConfigurationError: If a key names no group or level, or a value is no LearnerConfig.
     """
     configs = dict.fromkeys(groups, LearnerConfig())
+    for key, config in given.items():
+        if not isinstance(config, LearnerConfig):
+            raise ConfigurationError(f"learners: expected a LearnerConfig for {key!r}, got {config!r}")
     # Levels first, so that a group's own entry stands over its level's.
     for key in sorted(given, key=lambda key: key in groups):
         for group in resolve_group(key, groups, "learners"):

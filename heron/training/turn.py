@@ -75,6 +75,10 @@ class Progress:
         with self._path.open("w", newline="") as file:
             csv.writer(file).writerow([one.name for one in fields(Metrics)])
 
+    def stop_logging(self) -> None:
+        """Write no more rows."""
+        self._path = None
+
     def note_episode(self, episode: Episode) -> None:
         """Remember a finished episode for the next row."""
         self._returns.append(episode.team_return(self._field_groups))

@@ -1,15 +1,21 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Discrete
 
 import heron
+from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, RunError
 from heron.training import HierarchyConfig, HierarchyTrainer, LearnerConfig, TrainConfig, evaluate, load_run, save_run
+from heron.training.trainer import file_names
+from heron.wrappers import make_vec
 
-from .tiny_envs import TINY
+from .tiny_envs import TINY, Steady
 
+ONE = Discrete(2)
 PPO = LearnerConfig(options=TINY)
 SAC = LearnerConfig("SAC", options={"policy_kwargs": {"net_arch": [8]}, "learning_starts": 5, "buffer_size": 100})
 CONFIG = TrainConfig(
@@ -177,3 +183,37 @@ def test_an_algorithm_that_is_none_is_refused(folder, algorithm):
 
     with pytest.raises(RunError, match="cannot be read: "):
         load_run(folder)
+
+
+def test_folders_may_be_given_as_text(tmp_path, trainer):
+    save_run(str(tmp_path / "run"), trainer, CONFIG)
+
+    assert load_run(str(tmp_path / "run")).folder == tmp_path / "run"
+
+
+def test_group_names_of_any_kind_and_length_give_files_in_the_folder(tmp_path):
+    outside = tmp_path / "outside"
+    names = {f"{outside}/{place}": [f"agent_{place}"] for place in range(2)}
+    top = {"../top": list(names)}
+    venv = make_vec(
+        Steady,
+        1,
+        Hierarchy(top | names, period={name: place + 1 for place, name in enumerate(names)}, command_space=ONE),
+    )
+    trainer = HierarchyTrainer(venv, dict.fromkeys(venv.groups, PPO), folder=str(tmp_path / "run" / "logs"))
+
+    trainer.train(64)
+    save_run(tmp_path / "run", trainer)
+
+    assert len(venv.groups) == 4
+    assert set(load_run(tmp_path / "run").models) == set(venv.groups)
+    assert len(list(tmp_path.glob("run/logs/tensorboard/*/*"))) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_file_names_are_short_safe_and_apart():
+    names = file_names(["agent", "x" * 500, "x" * 400, "A/b", "a_B", "é", ".."])
+
+    assert names["agent"] == "agent"
+    assert len({name.lower() for name in names.values()}) == len(names)
+    assert all(re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name) for name in names.values())

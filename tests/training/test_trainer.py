@@ -385,6 +385,7 @@ def test_other_algorithms_learn_too(field, coordinator, command):
         ({"field": LearnerConfig(options={"learning_rate": "fast"})}, "group 'agent': .*fast"),
         ({"field": LearnerConfig(options={"n_steps": 0})}, "group 'agent': .*n_steps"),
         ({"field": LearnerConfig(options={"n_steps": "many"})}, "group 'agent': .*n_steps"),
+        ({"field": {"share": 2}}, r"learners: expected a LearnerConfig for 'field', got \{'share': 2\}"),
         ({"chief": PPO}, r"learners: no group or level 'chief'; groups \['coordinator', 'agent'\]"),
     ],
 )
