@@ -1,5 +1,6 @@
 """The vector env as the one group sees it that learns."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, InvalidActionError
 from heron.wrappers.describe import describe
+from heron.wrappers.group_result import GroupResult
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.policies import PolicyLike, policies_by_group
 from heron.wrappers.selection import EnvSelection, env_mask
@@ -62,7 +64,11 @@ class LearnerEnv:
 
     Slot ``env_index * num_agents + agent_index`` is that agent of that copy. A step is one decision: one
     environment step for field agents, and for coordinators as many as there are until they are due again or
-    their copy's episode ends. Nothing is reset by itself.
+    their copy's episode ends. An agent that comes while others are in the middle of a decision takes no part before
+    it is due itself. Nothing is reset by itself.
+
+    Where a step raises, its rewards are lost, but no end is: the next step tells of it, and plays decisions that were
+    interrupted to their end, unrewarded, before it begins new ones. A copy that failed counts as cut off.
 
     Args:
         venv: The vector env. Several learners may take turns on one, each resetting all of it at its turn.
@@ -71,6 +77,10 @@ class LearnerEnv:
             other group needs one.
         discount: By how much a reward counts less for each environment step since the decision.
         on_episode: Called with each finished episode.
+
+    Attributes:
+        terminated: ``(S,) bool``, agents whose task has ended without a step having told so, because it raised.
+        truncated: ``(S,) bool``, agents that were cut off likewise.
 
     Raises:
         ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does not
@@ -93,6 +103,9 @@ class LearnerEnv:
         self.policies = policies_by_group(policies or {}, venv.groups, self.group.name)
         self.discount = discount
         self.on_episode = on_episode
+        self.terminated = np.zeros(self.num_slots, dtype=bool)
+        self.truncated = np.zeros(self.num_slots, dtype=bool)
+        self._episodes: deque[Episode] = deque()
 
     @property
     def num_slots(self) -> int:
@@ -124,9 +137,14 @@ class LearnerEnv:
             ``(S, ...)``, what every slot sees now, a new array.
         """
         indices = self.venv.indices(range(self.venv.num_envs) if which is None else which)
-        self.venv.reset_envs(indices, seed, options)
-        self._decide(env_mask(indices, self.venv.num_envs) & self.venv.running)
-        return self._observations()
+        mask = env_mask(indices, self.venv.num_envs)
+        try:
+            self.venv.reset_envs(indices, seed, options)
+        finally:  # beside a copy that raised, the others have begun their episodes
+            begun = np.repeat(mask & (self.venv.steps == 0), self.group.num_agents)
+            self.terminated[begun] = self.truncated[begun] = False
+        self._decide(mask & self.venv.running)
+        return self.observations()
 
     def step(self, actions: npt.NDArray[Any]) -> LearnerStep:
         """Let every learning agent take one decision, in all copies that have a running episode.
@@ -139,39 +157,16 @@ class LearnerEnv:
                 then.
             EnvStepError: If a copy raised.
         """
-        venv, group = self.venv, self.group
-        shape = (venv.num_envs, group.num_agents)
-        array = np.asarray(actions)
-        if array.ndim < 1 or len(array) != self.num_slots:
-            raise InvalidActionError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
-        own = array.reshape(*shape, *array.shape[1:])
-        rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
-        terminated, truncated = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-        undecided = venv.running
-        finished = ~undecided
-        if not group.is_field:
-            self._decide(undecided, own)
-        while undecided.any():
-            took_part = venv.results[group.name].active & undecided[:, None]
-            results = venv.advance(self._field_actions(undecided, own), undecided)
-            result = results[group.name]
-            gain = self.discount**lengths
-            rewards[took_part] += (gain * result.rewards)[took_part]
-            lengths[took_part] += 1
-            terminated |= took_part & result.terminated
-            truncated |= took_part & result.truncated
-            self._report_episodes(undecided & ~venv.running)
-            undecided &= venv.running & (venv.steps % group.period != 0)
-            self._decide(undecided)
-        self._decide(venv.running & ~finished)
-        return LearnerStep(
-            self._observations(),
-            rewards.ravel(),
-            lengths.ravel(),
-            terminated.ravel(),
-            truncated.ravel(),
-            ~venv.running,
+        own = self._by_copy(actions)
+        self._tell_episodes()
+        if not self.group.is_field:
+            self._play(self._interrupted(), own)
+        rewards, lengths = self._play(self.venv.running, own)
+        step = LearnerStep(
+            self.observations(), rewards, lengths, self.terminated.copy(), self.truncated.copy(), ~self.venv.running
         )
+        self.terminated[:] = self.truncated[:] = False
+        return step
 
     def describe(self) -> str:
         """Who is who, and who decides for whom, as text."""
@@ -181,11 +176,77 @@ class LearnerEnv:
             shared += ", all with the same parameters"
         return describe(self.venv, {self.group.name: shared} | {name: repr(p) for name, p in self.policies.items()})
 
-    def _observations(self) -> ArrayTree:
+    def observations(self) -> ArrayTree:
+        """``(S, ...)``, what every slot sees now, a new array."""
         return _slots(self.venv.observe(self.group.name), np.ones((self.venv.num_envs, self.group.num_agents), bool))
+
+    def _by_copy(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Actions of slots as ``(num_envs, num_agents, ...)``."""
+        try:
+            array = np.asarray(actions)
+        except ValueError as error:
+            raise InvalidActionError(f"actions must make one array, got {actions!r}") from error
+        if array.ndim < 1 or len(array) != self.num_slots:
+            raise InvalidActionError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
+        return array.reshape(self.venv.num_envs, self.group.num_agents, *array.shape[1:])
+
+    def _interrupted(self) -> BoolArray:
+        """``(num_envs,) bool``, copies in the middle of a decision of the learning coordinators."""
+        venv, name = self.venv, self.group.name
+        decided = venv.results[name].active.any(axis=1) & ~venv.due(name).any(axis=1)
+        interrupted: BoolArray = venv.running & (decided | (venv.steps % self.group.period != 0))
+        return interrupted
+
+    def _anyone_due(self) -> BoolArray:
+        """``(num_envs,) bool``, copies in which a coordinator must decide before the next step."""
+        anyone = np.zeros(self.venv.num_envs, dtype=bool)
+        for group in self.venv.coordinator_groups:
+            anyone |= self.venv.due(group.name).any(axis=1)
+        return anyone
+
+    def _play(self, copies: BoolArray, own: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Play these copies until the next decision is due, beginning with one where it is due now.
+
+        Returns:
+            The rewards and lengths of a ``LearnerStep``.
+        """
+        venv, group = self.venv, self.group
+        shape = (venv.num_envs, group.num_agents)
+        rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        undecided = copies.copy()
+        self._decide(undecided & self._anyone_due(), own)
+        deciders = venv.results[group.name].active.copy()
+        while undecided.any():
+            took_part = deciders & venv.results[group.name].active & undecided[:, None]
+            result = self._advance(undecided, own, took_part)
+            gain = self.discount**lengths
+            rewards[took_part] += (gain * result.rewards)[took_part]
+            lengths[took_part] += 1
+            undecided &= venv.running & (venv.steps % group.period != 0)
+            self._decide(undecided)
+        self._decide(copies & venv.running)
+        return rewards.ravel(), lengths.ravel()
+
+    def _advance(self, copies: BoolArray, own: npt.NDArray[Any], took_part: BoolArray) -> GroupResult:
+        """Step these copies once, and keep in mind who has ended by it."""
+        actions = self._field_actions(copies, own)
+        steps = self.venv.steps.copy()
+        try:
+            self.venv.advance(actions, copies)
+        finally:  # beside a copy that raised, others may have ended
+            stepped = self.venv.steps > steps
+            result = self.venv.results[self.group.name]
+            ended = took_part & stepped[:, None]
+            self.terminated |= (ended & result.terminated).ravel()
+            self.truncated |= (ended & result.truncated).ravel()
+            self._note_episodes(stepped & ~self.venv.running)
+            self._tell_episodes()
+        return result
 
     def _decide(self, mask: BoolArray, own: npt.NDArray[Any] | None = None) -> None:
         """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""
+        if not mask.any():
+            return
         concerned, mask = mask, mask.copy()
         for group in self.venv.coordinator_groups:
             due = self.venv.due(group.name) & mask[:, None]
@@ -213,7 +274,7 @@ class LearnerEnv:
         shape = group.action_space.shape or ()
         actions = np.zeros((*where.shape, *shape), group.action_space.dtype)
         if where.any():
-            chosen = np.asarray(self.policies[group.name](_slots(self.venv.observe(group.name), where)))
+            chosen = _as_array(self.policies[group.name](_slots(self.venv.observe(group.name), where)), group)
             fits = chosen.shape == (where.sum(), *shape)
             if not fits or not np.can_cast(chosen.dtype, actions.dtype, "same_kind"):
                 raise ConfigurationError(
@@ -223,11 +284,26 @@ class LearnerEnv:
             actions[where] = chosen
         return actions
 
-    def _report_episodes(self, ended: BoolArray) -> None:
-        if self.on_episode is not None:
-            for index in np.flatnonzero(ended):
-                returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}
-                self.on_episode(Episode(self.venv.env_ids[index], int(self.venv.steps[index]), returns))
+    def _note_episodes(self, ended: BoolArray) -> None:
+        for index in np.flatnonzero(ended):
+            returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}
+            self._episodes.append(Episode(self.venv.env_ids[index], int(self.venv.steps[index]), returns))
+
+    def _tell_episodes(self) -> None:
+        """Call back with each episode once, also if a callback before has raised."""
+        while self._episodes:
+            episode = self._episodes.popleft()
+            if self.on_episode is not None:
+                self.on_episode(episode)
+
+
+def _as_array(actions: Any, group: VecGroup) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(actions)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"policy of group {group.name!r} must return actions that make one array, got {actions!r}"
+        ) from error
 
 
 def _slots(tree: ArrayTree, where: BoolArray) -> ArrayTree:

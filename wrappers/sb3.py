@@ -9,11 +9,13 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from heron.envs.array_tree import row
+from heron.envs.array_tree import ArrayTree, row
+from heron.envs.batch_env import BoolArray
+from heron.errors import EnvError
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.learner_env import Episode, LearnerEnv
 from heron.wrappers.policies import PolicyLike, actions_from_sb3, counted_from_zero
-from heron.wrappers.selection import EnvSelection
+from heron.wrappers.selection import EnvSelection, env_mask
 
 
 class Sb3VecEnv(VecEnv):
@@ -22,7 +24,10 @@ class Sb3VecEnv(VecEnv):
     Slot ``env_index * num_agents + agent_index`` is that agent of that copy; all slots share the learner's
     parameters. A copy is reset by itself when all of its agents have ended. An agent that ends earlier is done
     once, with its last observation as ``terminal_observation``; until its copy is reset its slot then goes on
-    with that observation, reward 0 and ``infos[slot]["inert"]`` true.
+    with that observation, reward 0 and ``infos[slot]["inert"]`` true, as does an agent that has not come yet.
+
+    An end that no step has told of yet is told by the next one, with its ``terminal_observation``: where a step or the
+    reset of a copy raised, and where ``reset_envs`` has cut an episode short.
 
     ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
     which its reward is summed.
@@ -53,6 +58,7 @@ class Sb3VecEnv(VecEnv):
         self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
         group = self.learner.group
         self._actions: npt.NDArray[Any] = np.zeros(0)
+        self._ends: dict[int, dict[str, Any]] = {}
         super().__init__(self.learner.num_slots, group.observation_space, counted_from_zero(group.action_space))
 
     @property
@@ -69,6 +75,7 @@ class Sb3VecEnv(VecEnv):
         else:
             for copy in range(self.venv.num_envs):
                 observations = self.learner.reset(copy, [seeds[copy]], options[copy] or None)
+        self._ends.clear()
         self._note_reset_infos(range(self.venv.num_envs))
         self._reset_seeds()
         self._reset_options()
@@ -82,6 +89,10 @@ class Sb3VecEnv(VecEnv):
     ) -> VecEnvObs:
         """Start a new episode in some copies, and touch no other.
 
+        Slots whose episode had not ended are done at the next step, truncated, with what they saw before this reset.
+        SB3's own algorithms do not look at what this returns: amid their rollout they act once more on what they saw
+        before, and the new episode's first reward counts for that action.
+
         Args:
             which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
             seed: As there.
@@ -90,25 +101,34 @@ class Sb3VecEnv(VecEnv):
         Returns:
             ``(num_slots, ...)``, what every slot sees now.
         """
-        observations = self.learner.reset(which, seed, options)
-        self._note_reset_infos(self.venv.indices(which))
+        copies = self.venv.indices(which)
+        ends = self._ends_by_reset(copies)
+        try:
+            observations = self.learner.reset(copies, seed, options)
+        except EnvError:  # beside a copy that raised, the others were reset
+            self._ends |= ends
+            raise
+        self._ends |= ends
+        self._note_reset_infos(copies)
         return observations  # type: ignore[return-value]
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         self._actions = actions_from_sb3(np.asarray(actions), self.learner.group.action_space)
 
     def step_wait(self) -> VecEnvStepReturn:
-        was_active = self._active()
         step = self.learner.step(self._actions)
-        dones = step.terminated | step.truncated
         observations = step.observations
-        infos = self._infos(was_active, step.lengths)
-        for slot in np.flatnonzero(dones):
-            infos[slot]["terminal_observation"] = row(step.observations, int(slot))
-            infos[slot]["TimeLimit.truncated"] = bool(step.truncated[slot] and not step.terminated[slot])
+        self._ends |= _ends(step.terminated, step.truncated, observations)
+        infos = self._infos(step.lengths)
         if step.finished.any():
             observations = self.learner.reset(step.finished)
             self._note_reset_infos(np.flatnonzero(step.finished).tolist())
+        dones = np.zeros(self.num_envs, dtype=bool)
+        for slot, end in self._ends.items():
+            dones[slot] = True
+            infos[slot] |= end
+            infos[slot].pop("inert", None)
+        self._ends.clear()
         return observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -159,14 +179,17 @@ class Sb3VecEnv(VecEnv):
     def close(self) -> None:
         self.venv.close()
 
-    def _active(self) -> npt.NDArray[np.bool_]:
-        """``(num_slots,) bool``, the slots whose agents take part in the next step."""
-        return self.venv.results[self.learner.group.name].active.ravel().copy()
+    def _ends_by_reset(self, copies: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The ends that a reset of these copies makes or covers up."""
+        learner = self.learner
+        reset = np.repeat(env_mask(copies, self.venv.num_envs), learner.group.num_agents)
+        active = self.venv.results[learner.group.name].active.ravel()
+        return _ends(learner.terminated & reset, (learner.truncated | active) & reset, learner.observations())
 
-    def _infos(self, was_active: npt.NDArray[np.bool_], lengths: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    def _infos(self, lengths: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         """One new dict a slot: what the environment said of its agent, and what the view has to add."""
         infos = self._env_infos()
-        for slot in np.flatnonzero(~was_active):
+        for slot in np.flatnonzero(lengths == 0):
             infos[slot]["inert"] = True
         if not self.learner.group.is_field:
             for info, length in zip(infos, lengths.tolist(), strict=True):
@@ -189,3 +212,14 @@ class Sb3VecEnv(VecEnv):
         of_slots = [self.learner.env_index(slot) for slot in self._get_indices(indices)]
         copies = list(dict.fromkeys(of_slots))
         return copies, [copies.index(copy) for copy in of_slots]
+
+
+def _ends(terminated: BoolArray, truncated: BoolArray, observations: ArrayTree) -> dict[int, dict[str, Any]]:
+    """Slot -> what its info says of its end."""
+    return {
+        slot: {
+            "terminal_observation": row(observations, slot),
+            "TimeLimit.truncated": bool(truncated[slot] and not terminated[slot]),
+        }
+        for slot in np.flatnonzero(terminated | truncated).tolist()
+    }
