@@ -27,7 +27,10 @@ def checked_actions(
         InvalidActionError: If shape or dtype do not fit, or an action that counts holds NaN or lies outside the
             space.
     """
-    array = np.asarray(actions)
+    try:
+        array = np.asarray(actions)
+    except ValueError as error:
+        raise InvalidActionError(f"actions of {list(agent_ids)} must make one array, got {actions!r}") from error
     shape = (*where.shape, *(space.shape or ()))
     if array.shape != shape:
         raise InvalidActionError(
@@ -38,7 +41,7 @@ def checked_actions(
     # Whole numbers are compared as they came, for a narrower dtype would wrap them round; others are rounded first.
     with np.errstate(over="ignore"):
         cast = array.astype(space.dtype, copy=False)
-    inside = _inside(cast if cast.dtype.kind == "f" else array, space)
+    inside = inside_space(cast if cast.dtype.kind == "f" else array, space)
     good = inside.reshape(*where.shape, -1).all(axis=-1) | ~where
     if not good.all():
         env, agent = np.argwhere(~good)[0]
@@ -48,8 +51,8 @@ def checked_actions(
     return cast
 
 
-def _inside(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:
-    """For each value whether it is allowed. A comparison with NaN is false."""
+def inside_space(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:
+    """For each value of ``(..., *space.shape)`` whether it is allowed. A comparison with NaN is false."""
     low: Any
     high: Any
     match space:

@@ -9,7 +9,9 @@ from gymnasium.spaces import Box
 
 from heron.agents import Hierarchy
 from heron.envs.batch_env import BoolArray
-from heron.messaging import ChannelManager, MessageBroker, MessageType, Route
+from heron.errors import InvalidMessageError
+from heron.messaging import ChannelManager, Lane, LaneBatch, MessageBroker, MessageType, Route
+from heron.wrappers.action_check import inside_space
 from heron.wrappers.vec_group import INFO_EXTRAS, VecGroup
 
 NEVER = -np.inf
@@ -37,6 +39,7 @@ class EdgeLanes:
         command_time: ``(N, E) float64``, when it was sent, ``NEVER`` before the first.
         infos: ``(N, E, info_size + 1) float32``, the latest observation and reward received, zero before.
         info_time: ``(N, E) float64``, when it was sent, ``NEVER`` before the first.
+        refused: What was wrong with messages that did not count, and that nobody has been told of yet.
     """
 
     def __init__(
@@ -50,14 +53,16 @@ class EdgeLanes:
     ) -> None:
         self.above = above
         self.below = below
+        place_above = {agent: place for place, agent in enumerate(above.agent_ids)}
+        place_below = {agent: place for place, agent in enumerate(below.agent_ids)}
         edges = [
             (parent, child)
             for parent in above.agent_ids
             for child in hierarchy.subordinates[parent]
-            if child in below.agent_ids
+            if child in place_below
         ]
-        self.parents = np.array([above.agent_ids.index(parent) for parent, _ in edges])
-        self.children = np.array([below.agent_ids.index(child) for _, child in edges])
+        self.parents = np.array([place_above[parent] for parent, _ in edges])
+        self.children = np.array([place_below[child] for _, child in edges])
         self._action_columns, self._info_columns = _columns(edges, hierarchy, info_sizes)
         self._shape = (len(env_ids), len(edges))
         command_shape, command_dtype = below.command_layout
@@ -66,6 +71,7 @@ class EdgeLanes:
         self.command_time = np.full(self._shape, NEVER)
         self.infos = np.zeros((*self._shape, info_size + 1), np.float32)
         self.info_time = np.full(self._shape, NEVER)
+        self.refused: list[InvalidMessageError] = []
         down = [
             Route(ChannelManager.action_channel(parent, child, env_id), parent, child, env_id)
             for env_id in env_ids
@@ -94,17 +100,18 @@ class EdgeLanes:
         self._down.send({"action": rows}, where.ravel(), self._rows(time))
 
     def receive_commands(self, mask: BoolArray, time: npt.NDArray[np.float64]) -> BoolArray:
-        """Take in the commands that have come in the masked copies.
+        """Take in the commands that have come in the masked copies, and refuse those outside the command space.
 
         Returns:
             ``(N, E) bool``, the edges on which one has come that was sent at this very time.
         """
-        batch = self._down.receive(self._rows(mask))
-        fresh = batch.fresh.reshape(self._shape)
-        times = batch.timestamp.reshape(self._shape)
+        batch = self._receive(self._down, mask)
+        commands = batch.arrays["action"].reshape(self.commands.shape)
+        fresh = batch.fresh.reshape(self._shape) & self._allowed(commands, batch.fresh)
+        times = _until(time, batch.timestamp.reshape(self._shape))
         # A link may deliver an older command after a newer one; then the newer one stands.
         newer = fresh & (times >= self.command_time)
-        self.commands[newer] = batch.arrays["action"].reshape(self.commands.shape)[newer]
+        self.commands[newer] = commands[newer]
         self.command_time[newer] = times[newer]
         sent_now: BoolArray = newer & (times == time[:, None])
         return sent_now
@@ -130,10 +137,10 @@ class EdgeLanes:
         }
         self._up.send(rows, where[:, self.children].ravel(), self._rows(time))
 
-    def receive_infos(self, mask: BoolArray) -> None:
-        """Take in the infos that have come in the masked copies."""
-        batch = self._up.receive(self._rows(mask))
-        times = batch.timestamp.reshape(self._shape)
+    def receive_infos(self, mask: BoolArray, time: npt.NDArray[np.float64]) -> None:
+        """Take in the infos that have come in the masked copies, at the simulation time of each copy."""
+        batch = self._receive(self._up, mask)
+        times = _until(time, batch.timestamp.reshape(self._shape))
         newer = batch.fresh.reshape(self._shape) & (times >= self.info_time)
         self.infos[newer, :-1] = batch.arrays["observation"].reshape(*self._shape, -1)[newer]
         self.infos[newer, -1] = batch.arrays["reward"].reshape(self._shape)[newer]
@@ -174,6 +181,29 @@ class EdgeLanes:
         self.infos[mask] = 0
         self.info_time[mask] = NEVER
 
+    def _receive(self, lane: Lane, mask: BoolArray) -> LaneBatch:
+        """What has come on a lane in the masked copies, but for messages that do not fit it."""
+        rows = self._rows(mask)
+        try:
+            return lane.receive(rows)
+        except InvalidMessageError as error:
+            self.refused.append(error)
+            return lane.receive(rows)  # all that came beside it
+
+    def _allowed(self, commands: npt.NDArray[Any], fresh: BoolArray) -> BoolArray:
+        """``(N, E) bool``, the commands that lie in the command space; fresh ones that do not are refused."""
+        space: Any = self.below.command_space  # never None, since the group has an upstream
+        allowed = np.asarray(inside_space(commands, space).reshape(*self._shape, -1).all(axis=-1))
+        for row in np.flatnonzero(fresh & ~allowed.ravel()).tolist():
+            route = self._down.routes[row]
+            self.refused.append(
+                InvalidMessageError(
+                    f"{route.env_id}: command from {route.sender_id!r} to {route.recipient_id!r} must lie in {space}, "
+                    f"got {commands.reshape(-1, *commands.shape[2:])[row]}"
+                )
+            )
+        return allowed
+
     def _rows(self, of_copies: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What holds for each copy, for each row of the lanes."""
         return np.repeat(of_copies, self._shape[1])
@@ -187,15 +217,21 @@ def _columns(
     Returns:
         ``(E, command_width)`` and ``(E, info_size + INFO_EXTRAS)``.
     """
-    action_columns, info_columns = [], []
-    for parent, child in edges:
-        siblings = hierarchy.subordinates[parent]
-        before = siblings[: siblings.index(child)]
-        action_start = sum(_command_width(hierarchy, sibling) for sibling in before)
-        info_start = sum(info_sizes[sibling] + INFO_EXTRAS for sibling in before)
-        action_columns.append(action_start + np.arange(_command_width(hierarchy, child)))
-        info_columns.append(info_start + np.arange(info_sizes[child] + INFO_EXTRAS))
-    return np.array(action_columns), np.array(info_columns)
+    actions: dict[str, npt.NDArray[np.intp]] = {}
+    infos: dict[str, npt.NDArray[np.intp]] = {}
+    for parent in dict.fromkeys(parent for parent, _ in edges):
+        action_start = info_start = 0
+        for child in hierarchy.subordinates[parent]:
+            actions[child] = action_start + np.arange(_command_width(hierarchy, child))
+            infos[child] = info_start + np.arange(info_sizes[child] + INFO_EXTRAS)
+            action_start += len(actions[child])
+            info_start += len(infos[child])
+    return np.array([actions[child] for _, child in edges]), np.array([infos[child] for _, child in edges])
+
+
+def _until(now: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``(N, E)`` times of which none is later than its copy's, or it would hide all that come after it."""
+    return np.minimum(times, now[:, None])
 
 
 def _command_width(hierarchy: Hierarchy, agent: str) -> int:

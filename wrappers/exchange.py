@@ -66,7 +66,7 @@ class MessageExchange:
             EdgeLanes(above, below, hierarchy, batch_env.env_ids, broker, sizes)
             for above in groups.values()
             for below in groups.values()
-            if any(hierarchy.upstream.get(agent) in above.agent_ids for agent in below.agent_ids)
+            if not {hierarchy.upstream.get(agent) for agent in below.agent_ids}.isdisjoint(above.agent_ids)
         ]
         self._own = {
             group.name: np.zeros((batch_env.num_envs, group.num_agents, *(group.own_space.shape or ())), np.float32)
@@ -118,7 +118,21 @@ class MessageExchange:
                 told = flatten(below.own_space, self.own_observation(below.name), batch_dims=2)
                 where = senders[below.name] & mask[:, None]
                 edge.send_infos(told, results[below.name].env_rewards, where, self._clock.time)
-                edge.receive_infos(mask)
+                edge.receive_infos(mask, self._clock.time)
+
+    def check_received(self) -> None:
+        """Check that every message that has come could be used.
+
+        Raises:
+            InvalidMessageError: If one did not fit its lane or command space. It was dropped, and all others count.
+        """
+        refused = [error for edge in self._edges for error in edge.refused]
+        if refused:
+            for edge in self._edges:
+                edge.refused.clear()
+            for other in refused[1:]:
+                refused[0].add_note(f"beside it, {other}")
+            raise refused[0]
 
     def own_observation(self, group: str) -> ArrayTree:
         """What the agents of a group observe, without their commands; valid until the next step.

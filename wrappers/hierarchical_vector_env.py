@@ -73,7 +73,7 @@ class HierarchicalVectorEnv:
         intrinsic_reward: IntrinsicReward | Mapping[str, IntrinsicReward] | None = None,
         step_length: float = 1.0,
     ) -> None:
-        if not np.isfinite(step_length) or step_length <= 0:
+        if not isinstance(step_length, (int, float, np.integer)) or not np.isfinite(step_length) or step_length <= 0:
             raise ConfigurationError(f"step_length must be a positive number, got {step_length!r}")
         env_agents = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
         self.batch_env = batch_env
@@ -179,10 +179,13 @@ class HierarchicalVectorEnv:
 
         Raises:
             UnknownEnvError: If there is no such copy; nothing was reset then.
-            ConfigurationError: If a copy stands twice, or a list of seeds has not one for each.
+            ConfigurationError: If a copy stands twice, a list of seeds has not one for each, or options are no
+                mapping; nothing was reset then.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
         self._check_open()
+        if options is not None and not isinstance(options, Mapping):
+            raise ConfigurationError(f"options must be a mapping, got {options!r}")
         indices = self.indices(which)
         mask = env_mask(indices, self.num_envs)
         seeds: list[int | None] = [None] * self.num_envs
@@ -198,6 +201,7 @@ class HierarchicalVectorEnv:
                 self.results[name].rewards[mask] = 0.0
             self._sum_up(mask, None)
             self._exchange.pass_infos_up(mask, self._active(), self.results)
+        self._exchange.check_received()
         return {name: self.observe(name) for name in self.groups}
 
     def due(self, group: str) -> BoolArray:
@@ -230,6 +234,8 @@ class HierarchicalVectorEnv:
             ConfigurationError: If there is no such coordinator group.
             ResetRequiredError: Before the first reset.
             InvalidActionError: If an action that counts does not lie in its space; nothing was sent then.
+            InvalidMessageError: If a command that was sent by hand does not lie in its space. It was dropped;
+                all else has been done.
         """
         self._check_open()
         given = {} if actions is None else actions
@@ -247,6 +253,7 @@ class HierarchicalVectorEnv:
             # A coordinator whose command has come by another way has decided, too.
             heard_from = self._exchange.receive_commands(group.name, concerned) & self.due(group.name)
             self._decided[group.name] |= heard_from | due.get(group.name, False)
+        self._exchange.check_received()
 
     def advance(
         self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None
@@ -268,6 +275,8 @@ class HierarchicalVectorEnv:
                 Nothing was stepped in these three cases.
             EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
                 stepped.
+            InvalidMessageError: If an info that was sent by hand does not fit. It was dropped; all else has been
+                done.
         """
         self._check_open()
         stepped = self._masked(mask)
@@ -284,6 +293,7 @@ class HierarchicalVectorEnv:
         finally:  # beside a copy that raised, the others have been stepped
             self._follow_step(stepped, took_part)
             self._reward_commands(before, stepped, took_part)
+        self._exchange.check_received()
         return self.results
 
     def observe(self, group: str) -> ArrayTree:
@@ -360,13 +370,10 @@ class HierarchicalVectorEnv:
         self._closed = True
         release(self.broker, self.env_ids)
         self._exchange.close()
-        self.batch_env.close()
-        if self._owns_broker:
-            self.broker.close()
-            return
-        with suppress(BrokerClosedError):
-            for env_id in self.env_ids:
-                self.broker.clear_environment(env_id)
+        try:
+            self.batch_env.close()
+        finally:
+            self._close_broker()
 
     def __enter__(self) -> Self:
         return self
@@ -375,6 +382,14 @@ class HierarchicalVectorEnv:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _close_broker(self) -> None:
+        if self._owns_broker:
+            self.broker.close()
+            return
+        with suppress(BrokerClosedError):
+            for env_id in self.env_ids:
+                self.broker.clear_environment(env_id)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -388,10 +403,9 @@ class HierarchicalVectorEnv:
     def _masked(self, mask: BoolArray | None) -> BoolArray:
         if mask is None:
             return np.ones(self.num_envs, dtype=bool)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ConfigurationError(
-                f"mask must have shape {(self.num_envs,)} and dtype bool, got {mask.shape} and {mask.dtype}"
-            )
+        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            got = f"{mask.shape} and {mask.dtype}" if isinstance(mask, np.ndarray) else repr(mask)
+            raise ConfigurationError(f"mask must have shape {(self.num_envs,)} and dtype bool, got {got}")
         return mask
 
     def _active(self) -> dict[str, BoolArray]:

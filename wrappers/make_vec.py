@@ -5,6 +5,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from heron.agents import Hierarchy
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError
@@ -101,7 +103,7 @@ def env_factory(name: str) -> EnvFactory:
 def _factories(
     env: str | EnvFactory | Sequence[EnvFactory], num_envs: int | None, env_kwargs: dict[str, Any]
 ) -> list[EnvFactory]:
-    if num_envs is not None and (not isinstance(num_envs, int) or num_envs < 1):
+    if num_envs is not None and (not isinstance(num_envs, (int, np.integer)) or num_envs < 1):
         raise ConfigurationError(f"num_envs must be a positive integer, got {num_envs!r}")
     factory = env_factory(env) if isinstance(env, str) else env
     if not isinstance(factory, Sequence) and callable(factory):

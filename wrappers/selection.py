@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, UnknownEnvError
@@ -40,7 +41,9 @@ def env_mask(indices: Sequence[int], num_envs: int) -> BoolArray:
     return mask
 
 
-def spread_seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:
+def spread_seeds(
+    seed: int | Sequence[int | None] | npt.NDArray[np.integer[Any]] | None, count: int
+) -> list[int | None]:
     """One seed for each of ``count`` copies: ``seed + k`` for the k-th, or the k-th of a list.
 
     Raises:
@@ -51,6 +54,8 @@ def spread_seeds(seed: int | Sequence[int | None] | None, count: int) -> list[in
     """
     if seed is None:
         return [None] * count
+    if isinstance(seed, np.ndarray):
+        seed = seed.tolist()
     if not isinstance(seed, Sequence):
         first = _checked_seed(seed)
         return [first + place for place in range(count)]

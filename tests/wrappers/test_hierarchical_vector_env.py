@@ -15,6 +15,7 @@ from heron.errors import (
     EnvStepError,
     HierarchyError,
     InvalidActionError,
+    InvalidMessageError,
     ResetRequiredError,
     UnknownEnvError,
 )
@@ -1078,3 +1079,99 @@ def test_a_choice_that_has_not_come_is_seen_as_zeros(start):
     assert venv.reset()["agent"][:, :, 4:].tolist() == [[[0, 0, 0]] * 2] * 2
     venv.decide(commands(venv, start), np.array([True, False]))
     assert venv.observe("agent")[:, :, 4:].tolist() == [[[1, 0, 0]] * 2, [[0, 0, 0]] * 2]
+
+
+class TestMessagesByHand:
+    @pytest.fixture
+    def venv(self):
+        venv = scripted(2, star(period=2), horizon=9, intrinsic_reward=lambda *args: np.ones((2, 2)))
+        venv.reset(seed=0)
+        venv.decide(commands(venv))
+        return venv
+
+    def publish(self, venv, channel, *route, time=0.0, **payload):
+        kind = MessageType.ACTION if "action" in payload else MessageType.INFO
+        venv.broker.publish(channel, Message(*route, time, kind, payload))
+
+    def inform(self, venv, **message):
+        channel = ChannelManager.info_channel(A, "coordinator", "env_0")
+        self.publish(venv, channel, "env_0", A, "coordinator", **message)
+
+    def command(self, venv, recipient=A, **message):
+        channel = ChannelManager.action_channel("coordinator", recipient, "env_0")
+        self.publish(venv, channel, "env_0", "coordinator", recipient, **message)
+
+    def test_an_info_that_does_not_fit_hides_nothing_else(self, venv):
+        self.inform(venv, time=99.0, note="hi")
+        with pytest.raises(InvalidMessageError, match="must carry 'observation'"):
+            venv.advance(still(venv))
+        assert venv.steps.tolist() == [1, 1]
+        assert venv.returns["agent"].tolist() == [[1, 10]] * 2
+        assert venv.returns["coordinator"].tolist() == [[11]] * 2
+        assert venv.results["agent"].rewards.tolist() == [[1, 1]] * 2
+        assert venv.observe("coordinator")[:, 0, [6, 11]].tolist() == [[1, 0]] * 2
+        venv.advance(still(venv))
+        assert venv.observe("coordinator")[:, 0, [0, 5]].tolist() == [[2, 0]] * 2
+
+    @pytest.mark.parametrize("bad", [[np.nan, 0.0], [0.0, 77.0], [-np.inf, 0.0]])
+    def test_a_command_outside_its_space_is_refused_and_all_others_count(self, venv, bad):
+        self.command(venv, action=np.float32(bad))
+        self.command(venv, B, action=np.float32([0.5, 0.5]))
+        with pytest.raises(
+            InvalidMessageError, match=r"env_0: command from 'coordinator' to 'agent_0' must lie in Box"
+        ):
+            venv.decide()
+        assert venv.commands("agent")[0].tolist() == [[0, 0], [0.5, 0.5]]
+        venv.decide()
+
+    def test_a_coordinator_has_decided_though_another_message_was_refused(self, venv):
+        for _ in range(2):
+            venv.advance(still(venv))
+        self.command(venv, time=3.0, action=np.float32([9, 9]))
+        with pytest.raises(InvalidMessageError, match="agent_0"):
+            venv.decide(commands(venv, 0.25))
+        assert not venv.due("coordinator").any()
+
+    def test_what_is_stamped_later_than_now_hides_nothing_that_follows(self, venv):
+        self.command(venv, time=1e6, action=np.float32([0.5, 0.5]))
+        self.inform(venv, time=1e6, observation=np.full(4, 7, np.float32), reward=1.0)
+        venv.decide()
+        venv.advance(still(venv))
+        venv.advance(still(venv))
+        assert venv.observe("coordinator")[0, 0, [0, 5]].tolist() == [2, 0]
+        venv.decide(commands(venv, 0.25))
+        assert venv.commands("agent")[0, 0].tolist() == [0.25, 0.25]
+
+
+class TestMistakes:
+    def test_a_mask_that_is_no_array(self):
+        venv = scripted(2)
+        venv.reset()
+        with pytest.raises(
+            ConfigurationError, match=r"mask must have shape \(2,\) and dtype bool, got \[True, False\]"
+        ):
+            venv.advance(still(venv), [True, False])
+
+    def test_ragged_actions(self):
+        venv = scripted(2)
+        venv.reset()
+        with pytest.raises(InvalidActionError, match="must make one array"):
+            venv.advance({"agent": [[0, 1], [2]]})
+
+    @pytest.mark.parametrize("step_length", ["1", None, 1j])
+    def test_step_length(self, step_length):
+        with pytest.raises(ConfigurationError, match="step_length must be a positive number"):
+            scripted(step_length=step_length)
+
+    def test_options_that_are_no_mapping_clear_nothing(self):
+        venv = scripted(1, star())
+        venv.reset()
+        step(venv)
+        with pytest.raises(ConfigurationError, match="options must be a mapping, got 3"):
+            venv.reset(options=3)
+        assert venv.steps.tolist() == [1]
+
+    def test_numbers_of_numpy_are_numbers(self):
+        venv = make_vec(Scripted, np.int64(2))
+        venv.reset(seed=np.array([4, 5]))
+        assert [env.reset_calls for env in venv.batch_env.envs] == [[(4, None)], [(5, None)]]

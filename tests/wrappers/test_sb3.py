@@ -463,6 +463,13 @@ class TestBadInput:
         with pytest.raises(ConfigurationError, match=message):
             view.reset()
 
+    def test_ragged_actions(self):
+        learner = LearnerEnv(copies((BOTH, 4), hierarchy=star()), FIELD, {TOP: lambda seen: [[0.0], [0.0, 1.0]]})
+        with pytest.raises(InvalidActionError, match="actions must make one array"):
+            learner.step([[0, 1], [2]])
+        with pytest.raises(ConfigurationError, match="policy of group 'coordinator' must return actions that make one"):
+            learner.reset()
+
     def test_policy_that_returns_fractions_for_choices(self):
         view = Sb3VecEnv(copies((BOTH, 4), hierarchy=star()), TOP, {FIELD: lambda seen: np.full(len(seen), 0.7)})
         view.reset()
