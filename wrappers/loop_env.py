@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,8 @@ class LoopEnv(BatchEnv):
         env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
         groups: Group name -> agent ids, to arrange the agents by hand; by default agents with the same spaces
             form a group, named for what their ids have in common.
-        validate: Check every observation against its space and every reward for being finite. Slow; meant for
-            a new environment.
+        validate: Check that every active agent observes something, every observation against its space, and every
+            reward for being finite. Slow; meant for a new environment.
 
     Raises:
         EnvCreationError: If a factory raises or returns something that cannot be used; it says which.
@@ -101,8 +102,9 @@ class LoopEnv(BatchEnv):
         return [method(*args, **kwargs) for method in self.get_attr(name, indices)]
 
     def close(self) -> None:
-        while self.envs:
-            self.envs.pop().close()
+        with ExitStack() as closing:  # which goes on beside a copy that raises
+            while self.envs:
+                closing.callback(self.envs.pop().close)
 
     def _indices(self, mask: BoolArray | None) -> list[int]:
         return list(range(self.num_envs)) if mask is None else np.flatnonzero(mask).tolist()
@@ -120,6 +122,8 @@ class LoopEnv(BatchEnv):
         except Exception as error:
             raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {_summary(error)}") from error
         self._write_observations(index, observations, frozenset(env.agents))
+        if self.validate:
+            self._check_observed(env.agents, observations, env_id)
         for agent in env.agents:
             name, place = self._places[agent]
             self.states[name].active[index, place] = True
@@ -167,6 +171,7 @@ class LoopEnv(BatchEnv):
                 state.active[index, place] = active
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
         if self.validate:
+            self._check_observed(env.agents, observations, env_id)
             self._check_rewards(index)
 
     def _write_observations(self, index: int, observations: Mapping[str, Any], agents: AbstractSet[str]) -> None:
@@ -186,6 +191,10 @@ class LoopEnv(BatchEnv):
                 raise InvalidObservationError(
                     f"{self.env_ids[index]}: {agent!r} observed {observation!r}, which is not in {space}"
                 )
+
+    def _check_observed(self, agents: Sequence[str], observations: Mapping[str, Any], env_id: str) -> None:
+        if missing := [agent for agent in agents if agent not in observations]:
+            raise InvalidObservationError(f"{env_id}: agents {missing} are active, but observed nothing")
 
     def _check_rewards(self, index: int) -> None:
         for name, group in self.groups.items():

@@ -131,12 +131,13 @@ class Hierarchy:
             HierarchyError: If a leaf is no agent of the environment, an agent of the environment is no leaf,
                 or a coordinator has the id of one.
         """
-        present = list(env_agents)
+        present = dict.fromkeys(env_agents)
+        fields = dict.fromkeys(self.field_agents)
         if commanding := [agent for agent in present if agent in self.subordinates]:
             raise HierarchyError(f"{commanding} act in the environment and so cannot be coordinators")
-        if unknown := [agent for agent in self.field_agents if agent not in present]:
-            raise HierarchyError(f"the environment has no agents {unknown}, only {present}")
-        if missing := [agent for agent in present if agent not in self.field_agents]:
+        if unknown := [agent for agent in fields if agent not in present]:
+            raise HierarchyError(f"the environment has no agents {unknown}, only {list(present)}")
+        if missing := [agent for agent in present if agent not in fields]:
             raise HierarchyError(
                 f"the hierarchy misses the environment's agents {missing}: put each under a coordinator, or "
                 "add it with no subordinates, as in {'" + missing[0] + "': []}"
@@ -147,6 +148,16 @@ class Hierarchy:
 
     def __repr__(self) -> str:
         return f"Hierarchy({dict(self.subordinates)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Views that forbid changes cannot be copied or pickled.
+        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self).items()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self.upstream = MappingProxyType(state["upstream"])
+        self.subordinates = MappingProxyType(state["subordinates"])
+        self.levels = MappingProxyType(state["levels"])
 
     def _draw(self, agent: str, here: str, below: str) -> Iterator[str]:
         note = f"  (every {self.period(agent)} steps)" if self.period(agent) > 1 else ""

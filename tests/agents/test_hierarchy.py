@@ -1,3 +1,6 @@
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
@@ -227,3 +230,13 @@ class TestMatchingAnEnvironment:
     def test_coordinator_without_subordinates_is_a_leaf(self):
         with pytest.raises(HierarchyError, match=r"no agents \['north'\]"):
             Hierarchy({"north": [], "top": ["a"]}).check_matches(["a"])
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda tree: pickle.loads(pickle.dumps(tree))])
+def test_copies_are_alike_and_as_closed_to_changes(copied):
+    tree = Hierarchy({"top": ["mid", "z"], "mid": ["a"], "lone": []}, period={"top": 3}, command_space=Discrete(2))
+    copy = copied(tree)
+    assert (copy.edges, copy.levels, copy.roots) == (tree.edges, tree.levels, tree.roots)
+    assert (copy.period("top"), copy.command_space("a")) == (3, Discrete(2))
+    with pytest.raises(TypeError):
+        copy.subordinates["top"] = ()

@@ -569,3 +569,35 @@ def test_what_cannot_be_read_is_an_error_of_its_copy_only():
         env.step(actions)
     assert env.running.tolist() == [False, True]
     assert env.states["agent"].truncated.tolist() == [[True, True], [False, False]]
+
+
+def test_all_copies_are_closed_though_one_raises():
+    class Stuck(Scripted):
+        def close(self):
+            super().close()
+            raise RuntimeError("stuck")
+
+    env = LoopEnv([Scripted, Stuck, Scripted])
+    envs = list(env.envs)
+    with pytest.raises(RuntimeError, match="stuck"):
+        env.close()
+    assert [copy.closed for copy in envs] == [1, 1, 1]
+    env.close()
+
+
+@pytest.mark.parametrize("when", ["reset", "step"])
+def test_validation_notices_an_active_agent_that_observes_nothing(when):
+    class Blind(Scripted):
+        def _observe(self, agents, actions):
+            seen = super()._observe(agents, actions)
+            if bool(actions) == (when == "step"):
+                del seen["agent_1"]
+            return seen
+
+    def play(env):
+        env.reset()
+        env.step({"agent": np.zeros((1, 2), int)})
+
+    play(LoopEnv([Blind]))
+    with pytest.raises(InvalidObservationError, match=r"env_0: agents \['agent_1'\] are active, but observed nothing"):
+        play(LoopEnv([Blind], validate=True))
