@@ -19,6 +19,9 @@ from heron.messaging import MessageBroker
 from heron.wrappers import HierarchicalVectorEnv, make_vec
 from heron.wrappers.intrinsic import GoalReward
 
+MAX_BOUND = float(np.finfo(np.float32).max)
+MAX_CHOICES = int(np.iinfo(np.int64).max)
+
 Record = TypeVar("Record", "HierarchyConfig", "LearnerConfig", "TrainConfig")
 
 
@@ -29,7 +32,8 @@ class HierarchyConfig:
     Attributes:
         period: Environment steps between two decisions of a coordinator, one for all or by coordinator id.
         command: What each subordinate receives: ``{"size": 2, "low": -1.0, "high": 1.0}`` for numbers or
-            ``{"choices": 4}`` for one of several.
+            ``{"choices": 4}`` for one of several. Either one for all, or a table of such by id of the
+            subordinate or else of its coordinator.
         subordinates: Coordinator id -> ids of those it commands; by default one coordinator above all agents.
         goal: Makes a command a goal for some entries of the subordinate's observation, with the keywords of
             ``GoalReward``: ``{"position": [2, 4]}``. Subordinates then learn to reach it.
@@ -48,8 +52,10 @@ class HierarchyConfig:
         if not all(map(_is_count, periods)):
             raise ConfigurationError(f"period must be a positive integer, or a table of such, got {self.period!r}")
         _check("subordinates", self.subordinates, (Mapping, NoneType), "a table of lists of agent ids")
+        for name in ("subordinates", "goal"):  # a file has no tuples
+            object.__setattr__(self, name, _with_lists(getattr(self, name)))
         space, goal = self.command_space(), self.goal_reward()
-        if goal is not None:
+        if goal is not None and isinstance(space, Space):
             size = goal.entries.stop - goal.entries.start
             if isinstance(space, Discrete) or space.shape != (size,):
                 raise ConfigurationError(
@@ -57,22 +63,17 @@ class HierarchyConfig:
                     f"{{ size = {size}, low = -1.0, high = 1.0 }}, got {self.command}"
                 )
 
-    def command_space(self) -> Space[Any]:
-        """The space of one command.
+    def command_space(self) -> Space[Any] | dict[str, Space[Any]]:
+        """The space of one command, or such spaces by id.
 
         Raises:
             ConfigurationError: If ``command`` describes none.
         """
-        match self.command:
-            case {"choices": choices, **rest} if _is_count(choices) and not rest:
-                return Discrete(choices)
-            case {"size": size, **bounds} if _is_count(size) and bounds.keys() <= {"low", "high"}:
-                low, high = bounds.get("low", -1.0), bounds.get("high", 1.0)
-                if _is_number(low) and _is_number(high) and low < high:
-                    return Box(low, high, (size,), dtype=np.float32)
-        raise ConfigurationError(
-            f"command must be like {{ size = 2, low = -1.0, high = 1.0 }} or like {{ choices = 4 }}, got {self.command}"
-        )
+        if self.command and isinstance(self.command, Mapping):
+            tables = {agent: command for agent, command in self.command.items() if isinstance(command, Mapping)}
+            if len(tables) == len(self.command):
+                return {agent: _command_space(f"command of {agent!r}", command) for agent, command in tables.items()}
+        return _command_space("command", self.command)
 
     def goal_reward(self) -> GoalReward | None:
         """What reaching a commanded goal is worth; None if commands are no goals.
@@ -106,7 +107,7 @@ class LearnerConfig:
         policy: The policy's name there; by default ``"MlpPolicy"``, or ``"MultiInputPolicy"`` for ``Dict``
             observations.
         share: How much of a round's environment steps the group learns for, relative to the other groups. With
-            0 it never learns: it acts at random while the others do, and is kept as an untrained model.
+            0 it never learns and always acts at random, in training and afterwards.
         normalize_rewards: Whether the learner sees rewards divided by the running scale of its returns, which
             keeps a large value loss from drowning the policy's.
         options: Keywords of the algorithm, such as ``learning_rate``.
@@ -126,7 +127,7 @@ class LearnerConfig:
         _check("policy", self.policy, (str, NoneType), "the name of a policy, such as 'MlpPolicy'")
         _check("normalize_rewards", self.normalize_rewards, bool, "true or false")
         _check("options", self.options, Mapping, "a table of keywords")
-        if not _is_number(self.share) or self.share < 0:
+        if not is_number(self.share) or self.share < 0:
             raise ConfigurationError(f"share must be a number of at least 0, got {self.share!r}")
 
 
@@ -187,13 +188,19 @@ class TrainConfig:
         """The config as nested dicts, as ``from_mapping`` takes them.
 
         Raises:
-            ConfigurationError: If it holds something that a file cannot, such as a function among the options.
+            ConfigurationError: If it holds something that a file cannot, such as a function among the options, or
+                that would not come back as it is, such as a tuple among ``env_kwargs``.
         """
         try:
             mapping = asdict(self)
-            json.dumps(mapping)
-        except TypeError as error:
+            read_back = json.loads(json.dumps(mapping))
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"the config holds something that cannot be written to a file: {error}") from error
+        if changed := {name: value for name, value in mapping.items() if read_back[name] != value}:
+            raise ConfigurationError(
+                "the config holds something that cannot be written to a file as it is (such as a tuple, NaN or a key "
+                f"that is no string): {changed}"
+            )
         return mapping
 
     def make_venv(self, num_envs: int | None = None, broker: MessageBroker | None = None) -> HierarchicalVectorEnv:
@@ -228,6 +235,27 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"cannot read the config file {path}: {error}") from error
 
 
+def _command_space(name: str, command: Any) -> Space[Any]:
+    match command:
+        case {"choices": choices, **rest} if _is_count(choices) and choices <= MAX_CHOICES and not rest:
+            return Discrete(choices)
+        case {"size": size, **bounds} if _is_count(size) and bounds.keys() <= {"low", "high"}:
+            low, high = command.get("low", -1.0), command.get("high", 1.0)
+            numbers = all(is_number(bound) and abs(bound) <= MAX_BOUND for bound in (low, high))
+            if numbers and np.float32(low) < np.float32(high):
+                return Box(low, high, (size,), dtype=np.float32)
+    raise ConfigurationError(
+        f"{name} must be like {{ size = 2, low = -1.0, high = 1.0 }} or like {{ choices = 4 }}, within what 32-bit "
+        f"floats and 64-bit integers can hold, got {command}"
+    )
+
+
+def _with_lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_lists(one) for key, one in value.items()}
+    return list(map(_with_lists, value)) if isinstance(value, (list, tuple)) else value
+
+
 def _record(kind: type[Record], values: Mapping[str, Any], where: str) -> Record:
     known = [one.name for one in fields(kind)]
     if not isinstance(values, Mapping):
@@ -260,5 +288,6 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

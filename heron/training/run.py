@@ -15,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 import heron
 from heron.errors import ConfigurationError, RunError
 from heron.training.config import TrainConfig
+from heron.training.policies import learned_policies
 from heron.training.trainer import HierarchyTrainer, file_names
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import ModelPolicy
@@ -41,8 +42,8 @@ class Run:
     details: Mapping[str, Any]
 
     def policies(self, *, deterministic: bool = True) -> dict[str, ModelPolicy]:
-        """Group name -> its policy."""
-        return {name: ModelPolicy(model, deterministic=deterministic) for name, model in self.models.items()}
+        """Group name -> its policy; random actions for a group that never learned, as in training."""
+        return learned_policies(self.models, self.details["seed"], deterministic=deterministic)
 
     def make_venv(self, num_envs: int | None = None) -> HierarchicalVectorEnv:
         """A vector env like the one that the policies were trained on.

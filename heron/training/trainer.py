@@ -2,65 +2,31 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy.typing as npt
-import sb3_contrib
-import stable_baselines3
-from gymnasium.spaces import Box, Dict
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
-from heron.envs.array_tree import ArrayTree
 from heron.errors import ConfigurationError, EnvStepError
 from heron.training.config import LearnerConfig, checked_count
+from heron.training.models import check_learner, make_model
+from heron.training.policies import TurnPolicy, learned_policies
 from heron.training.turn import Progress, Turn, TurnCallback
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
-from heron.wrappers.policies import ModelPolicy, Policy, RandomPolicy
+from heron.wrappers.policies import ModelPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.vec_group import resolve_group
 
-FIELD_STEPS, FIELD_BATCHES = 128, 12
-"""Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
-COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
-"""The same for coordinators, each of whose decisions lasts several environment steps."""
-UNFIT_ALGORITHMS = {
-    "MaskablePPO": "needs action masks, which the vector env does not pass on",
-    "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
-}
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
 TENSORBOARD_FOLDER = "tensorboard"
 MAX_FILE_NAME = 60
-
-
 SEEDS_APART = 10_007
 """Between the seeds of two turns, so that no copy of one starts as another of the last did."""
-
-
-class TurnPolicy:
-    """Acts for a group while others learn: at random until the group has learned, then by its model."""
-
-    def __init__(self, group: VecGroup, seed: int) -> None:
-        self.model: BaseAlgorithm | None = None
-        self._space = space = group.action_space
-        bounded = not isinstance(space, Box) or space.is_bounded()
-        self._random: Policy | None = RandomPolicy(space, seed) if bounded else None
-
-    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
-        untrained = self.model is None or self.model.num_timesteps == 0
-        if self._random is not None and untrained:
-            return self._random(observations)
-        if self.model is None:
-            raise ConfigurationError("an unbounded action space has no random policy: give the group a model first")
-        return ModelPolicy(self.model, action_space=self._space)(observations)
-
-    def __repr__(self) -> str:
-        return "its own model, at random until that has learned"
 
 
 class HierarchyTrainer:
@@ -109,8 +75,9 @@ class HierarchyTrainer:
         self._logs: dict[str, KVWriter] = {}
         self.models: dict[str, BaseAlgorithm] = {}
         for name, config in self.configs.items():
+            check_learner(venv.groups[name], config)
             self._views[name] = self._make_view(name, config)
-            self.models[name] = _make_model(venv.groups[name], config, self._views[name], seed)
+            self.models[name] = make_model(venv.groups[name], config, self._views[name], seed)
             self._turn_policies[name].model = self.models[name]
         if folder is not None:
             self.log_to(folder)
@@ -195,9 +162,9 @@ class HierarchyTrainer:
         self._steps_ahead[turn.group] = taken - steps
         self.env_steps += taken
 
-    def policies(self, *, deterministic: bool = True) -> dict[str, Policy]:
-        """Group name -> what its model has learned so far."""
-        return {name: ModelPolicy(model, deterministic=deterministic) for name, model in self.models.items()}
+    def policies(self, *, deterministic: bool = True) -> dict[str, ModelPolicy]:
+        """Group name -> what its model has learned so far, or random actions if it never learned."""
+        return learned_policies(self.models, self.seed, deterministic=deterministic)
 
     def _make_view(self, name: str, config: LearnerConfig) -> VecEnv:
         others = {other: policy for other, policy in self._turn_policies.items() if other != name}
@@ -238,45 +205,3 @@ def learner_configs(given: Mapping[str, LearnerConfig], groups: Mapping[str, Vec
         for group in resolve_group(key, groups, "learners"):
             configs[group.name] = given[key]
     return configs
-
-
-def _make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
-    algorithm = _algorithm(config.algorithm, group.name)
-    policy = config.policy or ("MultiInputPolicy" if isinstance(group.observation_space, Dict) else "MlpPolicy")
-    options: dict[str, Any] = {"device": "cpu", "seed": seed}
-    if issubclass(algorithm, OnPolicyAlgorithm):
-        options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
-    options |= deepcopy(dict(config.options))  # SB3 writes into policy_kwargs
-    try:
-        if algorithm is stable_baselines3.PPO and "batch_size" not in options:
-            batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
-            options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
-        return algorithm(policy, view, **options)
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
-        raise ConfigurationError(
-            f"learner of group {group.name!r}: {config.algorithm}({policy!r}, ...) does not accept its options "
-            f"{dict(config.options)} on {group.action_space}: {error}"
-        ) from error
-
-
-def _even_batch(samples: int, batches: int) -> int:
-    """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it.
-
-    >>> _even_batch(128, 4), _even_batch(30, 4), _even_batch(1, 4)
-    (32, 10, 1)
-    """
-    sizes = range(max(samples // batches, 2), samples + 1)
-    return next((size for size in sizes if samples % size == 0), samples)
-
-
-def _algorithm(name: str, group: str) -> type[BaseAlgorithm]:
-    if name in UNFIT_ALGORITHMS:
-        raise ConfigurationError(f"learner of group {group!r}: {name} {UNFIT_ALGORITHMS[name]}")
-    for library in (stable_baselines3, sb3_contrib):
-        found = getattr(library, name, None)
-        if isinstance(found, type) and issubclass(found, BaseAlgorithm):
-            return found
-    raise ConfigurationError(
-        f"learner of group {group!r}: no algorithm {name!r} in stable_baselines3 or sb3_contrib; expected a name "
-        "such as 'PPO'"
-    )

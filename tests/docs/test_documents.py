@@ -31,11 +31,16 @@ def test_readme_example_has_fifteen_lines_of_code():
     assert len([line for line in example.splitlines() if line.strip()]) <= 16
 
 
-def test_toml_of_the_guide_is_a_config():
-    (text,) = blocks("docs/guide.md", "toml")
-    config = TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | tomllib.loads(text))
-    assert config.learners["coordinator"].algorithm == "SAC"
-    assert config.to_mapping()["hierarchy"]["goal"] == {"position": [2, 4]}
+def test_toml_blocks_of_the_guide_are_configs():
+    star, tree = (
+        TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | tomllib.loads(text))
+        for text in blocks("docs/guide.md", "toml")
+    )
+    assert star.learners["coordinator"].algorithm == "SAC"
+    assert star.to_mapping()["hierarchy"]["goal"] == {"position": [2, 4]}
+    with tree.make_venv(num_envs=1) as venv:
+        assert list(venv.hierarchy.levels) == ["coordinator_1", "coordinator_2", "field"]
+        assert set(tree.learners) <= set(venv.hierarchy.levels)
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "CONTRIBUTING.md"])

@@ -95,6 +95,57 @@ def test_to_mapping_refuses_what_no_file_can_hold():
 
 
 @pytest.mark.parametrize(
+    "env_kwargs", [{"shape": (1, 2)}, {"table": {1: 2}}, {"deep": [{"x": (1,)}]}, {"limit": float("nan")}]
+)
+def test_to_mapping_refuses_what_a_file_would_change(env_kwargs):
+    with pytest.raises(ConfigurationError, match=r"cannot be written to a file as it is .*: \{'env_kwargs'"):
+        TrainConfig(ENV, env_kwargs=env_kwargs).to_mapping()
+
+
+def test_the_hierarchys_own_tuples_are_lists_from_the_start():
+    hierarchy = HierarchyConfig(subordinates={"boss": ("agent_0",)}, goal={"position": (2, 4)})
+
+    assert hierarchy == HierarchyConfig(subordinates={"boss": ["agent_0"]}, goal={"position": [2, 4]})
+    config = TrainConfig(ENV, hierarchy=hierarchy)
+    assert TrainConfig.from_mapping(json.loads(json.dumps(config.to_mapping()))) == config
+
+
+THREE_LEVELS = """
+[env_kwargs]
+N = 2
+
+[hierarchy]
+period = { top = 6, west = 3 }
+
+[hierarchy.subordinates]
+top = ["west", "east"]
+west = ["agent_0"]
+east = ["agent_1"]
+
+[hierarchy.command]
+top = { choices = 3 }
+agent_0 = { size = 2 }
+agent_1 = { size = 2, low = -1.0, high = 1.0 }
+"""
+
+
+def test_three_levels_with_commands_and_periods_of_their_own():
+    config = TrainConfig.from_mapping({"env": ENV, "num_envs": 1} | tomllib.loads(THREE_LEVELS))
+
+    assert TrainConfig.from_mapping(json.loads(json.dumps(config.to_mapping()))) == config
+    with config.make_venv() as venv:
+        assert list(venv.hierarchy.levels) == ["coordinator_1", "coordinator_2", "field"]
+        spaces = {agent: venv.hierarchy.command_space(agent) for agent in ("west", "east", "agent_0", "agent_1")}
+        assert [venv.hierarchy.period(agent) for agent in ("top", "west", "east")] == [6, 3, 1]
+    assert spaces == {
+        "west": Discrete(3),
+        "east": Discrete(3),
+        "agent_0": Box(-1, 1, (2,), np.float32),
+        "agent_1": Box(-1, 1, (2,), np.float32),
+    }
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"stepps": 5}, r"the config has no \['stepps'\], only \['env', "),
@@ -121,6 +172,11 @@ def test_to_mapping_refuses_what_no_file_can_hold():
         ({"hierarchy": {"command": {"size": 2, "high": float("inf")}}}, "command must be like"),
         ({"hierarchy": {"command": {"choices": 4, "size": 2}}}, "command must be like"),
         ({"hierarchy": {"command": {"choices": 2.0}}}, "command must be like"),
+        ({"hierarchy": {"command": {"size": 2, "low": -1e300}}}, "command must be like .*32-bit"),
+        ({"hierarchy": {"command": {"size": 2, "low": 1, "high": 1 + 1e-12}}}, "command must be like .*32-bit"),
+        ({"hierarchy": {"command": {"choices": 2**63}}}, "command must be like .*64-bit"),
+        ({"hierarchy": {"command": {"boss": {"size": 0}}}}, "hierarchy: command of 'boss' must be like"),
+        ({"hierarchy": {"command": {"boss": {"size": 2}, "size": 2}}}, "hierarchy: command must be like"),
         ({"hierarchy": {"goal": 3}}, "hierarchy: goal must be like .*, got 3"),
         ({"hierarchy": {"goal": {"place": [2, 4]}}}, "goal must be like .*place"),
         ({"hierarchy": {"goal": {"position": [4, 2]}}}, "position must be a pair"),

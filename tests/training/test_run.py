@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -217,3 +218,33 @@ def test_file_names_are_short_safe_and_apart():
     assert names["agent"] == "agent"
     assert len({name.lower() for name in names.values()}) == len(names)
     assert all(re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name) for name in names.values())
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_group_that_never_learned_acts_at_random_before_and_after_saving(tmp_path, deterministic):
+    config = replace(CONFIG, learners={"field": PPO, "coordinator": replace(PPO, share=0)})
+    with config.make_venv() as venv:
+        trainer = HierarchyTrainer(venv, config.learners, seed=7)
+        trainer.train(32)
+        save_run(tmp_path, trainer, config)
+        run = load_run(tmp_path)
+        before, after = (
+            evaluate(venv, source.policies(deterministic=deterministic), 3).returns for source in (trainer, run)
+        )
+
+    for source in (trainer, run):
+        commands = source.policies(deterministic=deterministic)["coordinator"](np.zeros((500, 3)))
+        assert commands.shape == (500, 6)
+        np.testing.assert_allclose(commands.mean(axis=0), 0, atol=0.15)
+        np.testing.assert_allclose(commands.std(axis=0), 1 / np.sqrt(3), atol=0.1)
+    if deterministic:
+        np.testing.assert_array_equal(before, after)
+
+
+def test_random_choices_of_a_group_that_never_learned_are_counted_from_the_spaces_start():
+    shifted = partial(Steady, action_space=Discrete(3, start=5))
+    trainer = HierarchyTrainer(make_vec(shifted, 2))
+
+    assert evaluate(trainer.venv, trainer.policies(), 2).episodes == 2
+    seen = set(trainer.policies()["agent"](np.zeros((100, 1))).tolist())
+    assert seen == {0, 1, 2}  # as SB3 counts

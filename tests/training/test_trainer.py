@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Tuple
 
 from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, EnvStepError
@@ -385,6 +385,19 @@ def test_other_algorithms_learn_too(field, coordinator, command):
         ({"field": LearnerConfig(options={"learning_rate": "fast"})}, "group 'agent': .*fast"),
         ({"field": LearnerConfig(options={"n_steps": 0})}, "group 'agent': .*n_steps"),
         ({"field": LearnerConfig(options={"n_steps": "many"})}, "group 'agent': .*n_steps"),
+        ({"field": LearnerConfig(options={"device": "tpu"})}, "group 'agent': .*tpu"),
+        (
+            {"field": LearnerConfig(options={"gamma": "x"})},
+            "group 'agent': gamma must be a number from 0 to 1",
+        ),
+        ({"field": LearnerConfig(options={"gamma": 1.5})}, "group 'agent': gamma must be .* got 1.5"),
+        (
+            {"field": LearnerConfig(options={"n_epochs": 0})},
+            "group 'agent': n_epochs must be a positive integer",
+        ),
+        ({"field": LearnerConfig(options={"batch_size": 2.5})}, "group 'agent': batch_size must be a positive integer"),
+        ({"field": LearnerConfig("A2C", options={"n_steps": 0})}, "group 'agent': n_steps must be a positive integer"),
+        ({"field": LearnerConfig(options={"learning_rate": -1})}, "group 'agent': learning_rate must be a positive"),
         ({"field": {"share": 2}}, r"learners: expected a LearnerConfig for 'field', got \{'share': 2\}"),
         ({"chief": PPO}, r"learners: no group or level 'chief'; groups \['coordinator', 'agent'\]"),
     ],
@@ -426,6 +439,24 @@ def test_unbounded_actions_cannot_be_learned_by_sb3_and_the_message_says_so():
 
     with pytest.raises(ConfigurationError, match=r"group 'agent': .*finite"):
         HierarchyTrainer(venv)
+
+
+def test_tuple_observations_are_refused_by_name():
+    class Tupled(Steady):
+        def observation_space(self, agent):
+            return Tuple([super().observation_space(agent)] * 2)
+
+        def _observe(self):
+            return {agent: (seen, seen) for agent, seen in super()._observe().items()}
+
+    with pytest.raises(ConfigurationError, match="group 'agent': SB3 cannot learn from Tuple observations"):
+        HierarchyTrainer(make_vec(Tupled, 1))
+
+
+def test_a_learning_rate_may_be_a_function():
+    options = TINY | {"learning_rate": lambda left: 1e-3 * left}
+
+    HierarchyTrainer(make_vec(Steady, 1), {"field": LearnerConfig(options=options)}).train(8)
 
 
 def test_seeds_as_large_as_they_come():

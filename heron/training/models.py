@@ -1,0 +1,101 @@
+"""The SB3 model that a group learns with."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import sb3_contrib
+import stable_baselines3
+from gymnasium.spaces import Dict, Tuple
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from heron.errors import ConfigurationError
+from heron.training.config import LearnerConfig, checked_count, is_number
+from heron.wrappers import VecGroup
+
+FIELD_STEPS, FIELD_BATCHES = 128, 12
+"""Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
+COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
+"""The same for coordinators, each of whose decisions lasts several environment steps."""
+UNFIT_ALGORITHMS = {
+    "MaskablePPO": "needs action masks, which the vector env does not pass on",
+    "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
+}
+
+
+def check_learner(group: VecGroup, config: LearnerConfig) -> None:
+    """Check what SB3 does not, or only in the middle of training.
+
+    Raises:
+        ConfigurationError: If SB3 has no policy for the group's observations, or an option cannot work.
+    """
+    if isinstance(group.observation_space, Tuple):
+        raise ConfigurationError(
+            f"learner of group {group.name!r}: SB3 cannot learn from Tuple observations, only from a Dict or an array, "
+            f"got {group.observation_space}"
+        )
+    try:
+        _check_options(config.options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"learner of group {group.name!r}: {error}") from error
+
+
+def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
+    """A new model for a group.
+
+    Raises:
+        ConfigurationError: If there is no such algorithm, or it does not accept its policy, options or spaces.
+    """
+    algorithm = _algorithm(config.algorithm, group.name)
+    policy = config.policy or ("MultiInputPolicy" if isinstance(group.observation_space, Dict) else "MlpPolicy")
+    options: dict[str, Any] = {"device": "cpu", "seed": seed}
+    if issubclass(algorithm, OnPolicyAlgorithm):
+        options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
+    options |= deepcopy(dict(config.options))  # SB3 writes into policy_kwargs
+    if algorithm is stable_baselines3.PPO and "batch_size" not in options:
+        batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
+        options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
+    try:
+        return algorithm(policy, view, **options)
+    except Exception as error:
+        # Options go on to torch, numpy and networks of all kinds, each with errors of its own.
+        raise ConfigurationError(
+            f"learner of group {group.name!r}: {config.algorithm}({policy!r}, ...) does not accept its options "
+            f"{dict(config.options)} on {group.action_space}: {error}"
+        ) from error
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for name in ("n_steps", "n_epochs", "batch_size"):
+        if name in options:
+            checked_count(name, options[name])
+    gamma, rate = options.get("gamma", 1.0), options.get("learning_rate", 1.0)
+    if not is_number(gamma) or not 0 <= gamma <= 1:
+        raise ConfigurationError(f"gamma must be a number from 0 to 1, got {gamma!r}")
+    if not callable(rate) and not (is_number(rate) and rate > 0):
+        raise ConfigurationError(f"learning_rate must be a positive number or a function, got {rate!r}")
+
+
+def _even_batch(samples: int, batches: int) -> int:
+    """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it.
+
+    >>> _even_batch(128, 4), _even_batch(30, 4), _even_batch(1, 4)
+    (32, 10, 1)
+    """
+    sizes = range(max(samples // batches, 2), samples + 1)
+    return next((size for size in sizes if samples % size == 0), samples)
+
+
+def _algorithm(name: str, group: str) -> type[BaseAlgorithm]:
+    if name in UNFIT_ALGORITHMS:
+        raise ConfigurationError(f"learner of group {group!r}: {name} {UNFIT_ALGORITHMS[name]}")
+    for library in (stable_baselines3, sb3_contrib):
+        found = getattr(library, name, None)
+        if isinstance(found, type) and issubclass(found, BaseAlgorithm):
+            return found
+    raise ConfigurationError(
+        f"learner of group {group!r}: no algorithm {name!r} in stable_baselines3 or sb3_contrib; expected a name "
+        "such as 'PPO'"
+    )
