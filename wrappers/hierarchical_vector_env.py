@@ -14,7 +14,6 @@ from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.errors import (
     BrokerClosedError,
     ConfigurationError,
-    DecisionRequiredError,
     EnvClosedError,
     InvalidActionError,
     ResetRequiredError,
@@ -23,6 +22,7 @@ from heron.errors import (
 from heron.messaging import InMemoryBroker, MessageBroker
 from heron.wrappers.action_check import checked_actions
 from heron.wrappers.bound_agents import bind_agents
+from heron.wrappers.decision_schedule import DecisionSchedule
 from heron.wrappers.describe import describe
 from heron.wrappers.env_claims import claim, release
 from heron.wrappers.exchange import Clock, MessageExchange
@@ -97,9 +97,7 @@ class HierarchicalVectorEnv:
         }
         self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
         self.total_steps = 0
-        self._decided = {
-            name: np.zeros((self.num_envs, group.num_agents), dtype=bool) for name, group in self.groups.items()
-        }
+        self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
         self._closed = False
 
     @property
@@ -213,11 +211,7 @@ class HierarchicalVectorEnv:
         Raises:
             ConfigurationError: If there is no such group.
         """
-        spec = self._group(group)
-        if spec.is_field:
-            return np.zeros((self.num_envs, spec.num_agents), dtype=bool)
-        on_time: BoolArray = (self.steps % spec.period == 0)[:, None]
-        return self.results[group].active & on_time & ~self._decided[group]
+        return self._schedule.due(self._group(group))
 
     def decide(self, actions: Mapping[str, npt.NDArray[Any]] | None = None, mask: BoolArray | None = None) -> None:
         """Send coordinators' actions down as commands, and receive below what has come.
@@ -252,7 +246,7 @@ class HierarchicalVectorEnv:
                 self._exchange.send_commands(group.name, checked[group.name], due[group.name], self.results)
             # A coordinator whose command has come by another way has decided, too.
             heard_from = self._exchange.receive_commands(group.name, concerned) & self.due(group.name)
-            self._decided[group.name] |= heard_from | due.get(group.name, False)
+            self._schedule.note(group, heard_from | due.get(group.name, False))
         self._exchange.check_received()
 
     def advance(
@@ -420,29 +414,21 @@ class HierarchicalVectorEnv:
             raise ResetRequiredError(
                 f"no running episode in {shown(stopped)}: call reset(), or reset_envs(...) with these"
             )
-        for group in self.coordinator_groups:
-            waiting = self.due(group.name) & stepped[:, None]
-            if waiting.any():
-                env, agent = np.argwhere(waiting)[0]
-                raise DecisionRequiredError(
-                    f"{self.env_ids[env]}: coordinator {group.agent_ids[agent]!r} is due at step "
-                    f"{self.steps[env]}: call decide({{{group.name!r}: actions}}) before advance"
-                )
+        self._schedule.check_nobody_due(stepped)
 
     def _clear(self, mask: BoolArray) -> None:
         """Forget everything about the masked copies' last episode."""
         self._clock.steps[mask] = 0
         self._exchange.clear(mask)
-        for name, decided in self._decided.items():
-            decided[mask] = False
-            self.returns[name][mask] = 0.0
+        self._schedule.forget(mask)
+        for returns in self.returns.values():
+            returns[mask] = 0.0
 
     def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
         self._clock.steps[stepped] += 1
         self.total_steps += int(stepped.sum())
-        for decided in self._decided.values():
-            decided[stepped] = False
+        self._schedule.forget(stepped)
         self._sum_up(stepped, took_part)
         # One that has just come tells what it sees, too, as all do at the reset.
         senders = {name: took_part[name] | active for name, active in self._active().items()}
