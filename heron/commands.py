@@ -17,7 +17,7 @@ from heron.training.config import read_toml
 from heron.training.run import RUN_FILE
 from heron.training.trainer import learner_configs
 from heron.wrappers import HierarchicalVectorEnv
-from heron.wrappers.policies import PolicyLike
+from heron.wrappers.policies import ModelPolicy, PolicyLike
 
 EVALUATION_SEED = 10_000
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
@@ -61,6 +61,9 @@ Goal = Annotated[
     typer.Option(metavar="FIRST,LAST", help="Commands are goals for these observation entries (LAST excluded)."),
 ]
 
+Episodes = Annotated[int, typer.Option(min=1, help="How many episodes to evaluate on.")]
+Threads = Annotated[int, typer.Option(min=1, help="Of torch; small networks are fastest with one.")]
+
 
 @app.callback(invoke_without_command=True)
 def _root(
@@ -94,10 +97,10 @@ def train(
     goal: Goal = None,
     algorithm: Annotated[str | None, typer.Option(help="SB3 or sb3-contrib class that all groups learn by.")] = None,
     seed: Seed = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes to evaluate on afterwards.")] = 100,
+    episodes: Episodes = 100,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; runs/ENV by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the folder already.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Of torch; small networks are fastest with one.")] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Train agents, or a coordinator and its agents, and keep them in a folder.
 
@@ -107,22 +110,14 @@ def train(
     flags = {"num_envs": num_envs, "steps": steps, "rounds": rounds, "seed": seed}
     settings = read_config(env, config, env_arg, flags, hierarchy_flags(period, command, goal))
     if algorithm is not None:
-        with settings.make_venv(num_envs=1) as venv:
-            learners = learner_configs(settings.learners, venv.groups)
-        settings = replace(
-            settings, learners={name: replace(learner, algorithm=algorithm) for name, learner in learners.items()}
-        )
+        settings = with_algorithm(settings, algorithm)
     folder = out or Path("runs") / env.replace(":", "-")
     if (folder / RUN_FILE).exists() and not force:
         raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
     trainer = train_and_save(settings, folder)
     title = f"{env} after {trainer.env_steps:,} environment steps"
-    contenders: dict[str, Mapping[str, PolicyLike]] = {
-        "random": random_policies(trainer.venv, settings.seed),
-        "trained": trainer.policies(),
-    }
-    compare(trainer.venv, contenders, folder, title, episodes, EVALUATION_SEED)
-    trainer.venv.close()
+    with trainer.venv as venv:
+        compare(venv, trainer.policies(), folder, title, episodes, EVALUATION_SEED, settings.seed)
     console.print(f"Everything is in {folder}; see {folder / CURVES_FILE}", markup=False, soft_wrap=True)
 
 
@@ -133,7 +128,7 @@ def train(
 )
 def evaluate_run(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that heron train has written.")],
-    episodes: Annotated[int, typer.Option(min=1, help="How many episodes.")] = 100,
+    episodes: Episodes = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = EVALUATION_SEED,
     num_envs: Annotated[
         int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side; by default as trained.")
@@ -141,15 +136,13 @@ def evaluate_run(
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Sample actions instead of taking the best.")
     ] = False,
+    threads: Threads = 1,
 ) -> None:
     """Evaluate a trained run beside random actions: mean team return, 95% interval, episodes."""
+    torch.set_num_threads(threads)
     loaded = load_run(run)
     with loaded.make_venv(num_envs) as venv:
-        contenders: dict[str, Mapping[str, PolicyLike]] = {
-            "random": random_policies(venv),
-            "trained": loaded.policies(deterministic=not stochastic),
-        }
-        compare(venv, contenders, run, str(run), episodes, seed)
+        compare(venv, loaded.policies(deterministic=not stochastic), run, str(run), episodes, seed)
 
 
 @app.command(
@@ -263,18 +256,42 @@ def parse_goal(text: str) -> tuple[int, int]:
         raise ConfigurationError(f"--goal must be FIRST,LAST, as in 2,4, got {text!r}") from None
 
 
+def with_algorithm(config: TrainConfig, algorithm: str) -> TrainConfig:
+    """The same config, but all groups learn by ``algorithm``."""
+    with config.make_venv(num_envs=1) as venv:
+        learners = learner_configs(config.learners, venv.groups)
+    return replace(config, learners={name: replace(one, algorithm=algorithm) for name, one in learners.items()})
+
+
 def compare(
     venv: HierarchicalVectorEnv,
-    contenders: Mapping[str, Mapping[str, PolicyLike]],
+    trained: Mapping[str, ModelPolicy],
     folder: Path,
     title: str,
     episodes: int,
     seed: int,
+    random_seed: int = 0,
 ) -> None:
-    """Evaluate contenders on the same episodes, show the table and write ``evaluation.json``."""
+    """Evaluate a run beside random actions on the same episodes, show the table and write ``evaluation.json``.
+
+    Raises:
+        ConfigurationError: If the file cannot be written.
+    """
+    contenders: dict[str, Mapping[str, PolicyLike]] = {
+        "random": random_policies(venv, random_seed),
+        "trained": trained,
+    }
     results = {
         label: evaluate_and_show(label, venv, policies, episodes, seed) for label, policies in contenders.items()
     }
-    text = json.dumps({label: result.to_mapping() for label, result in results.items()}, indent=2)
-    (folder / EVALUATION_FILE).write_text(text + "\n", encoding="utf-8")
     console.print(evaluation_table(results, title))
+    sampled = {"random": True, "trained": not any(policy.deterministic for policy in trained.values())}
+    figures = {
+        label: result.to_mapping() | {"seed": seed, "deterministic": not sampled[label]}
+        for label, result in results.items()
+    }
+    path = folder / EVALUATION_FILE
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error}") from error

@@ -15,7 +15,7 @@ import heron
 from heron.cli import main
 from heron.commands import hierarchy_flags, parse_command, parse_env_arg, parse_goal, read_config
 from heron.errors import ConfigurationError
-from heron.training import load_run
+from heron.training import HierarchyTrainer, load_run
 
 ENV = "mpe2.simple_spread_v3"
 SHORT = ("-a", "max_cycles=5", "-n", "2", "--steps", "40", "--episodes", "3")
@@ -246,6 +246,59 @@ def test_evaluate_takes_its_options(call, tmp_path, toml):
     assert results[0] != results[1]
     assert results[1]["mean_return"] == pytest.approx(results[2]["mean_return"])
     assert results[3] != results[0]
+
+
+def test_the_evaluation_file_says_how_it_was_made(call, tmp_path, toml):
+    folder = tmp_path / "run"
+    call("train", ENV, "-c", toml, "--episodes", 2, "-o", folder)
+    found = []
+    for options in [None, ("--seed", 3), ("--stochastic",)]:
+        if options is not None:
+            call("evaluate", folder, "--episodes", 2, *options)
+        results = json.loads((folder / "evaluation.json").read_text())
+        found.append([(results[label]["seed"], results[label]["deterministic"]) for label in ("random", "trained")])
+
+    assert found == [
+        [(10_000, False), (10_000, True)],
+        [(3, False), (3, True)],
+        [(10_000, False), (10_000, False)],
+    ]
+
+
+def test_threads_are_torchs_for_both_commands(call, refused, tmp_path, toml):
+    folder = tmp_path / "run"
+    call("train", ENV, "-c", toml, "--episodes", 2, "-o", folder, "--threads", 2)
+    assert torch.get_num_threads() == 2
+
+    call("evaluate", folder, "--episodes", 2)
+    assert torch.get_num_threads() == 1
+
+
+def test_an_evaluation_that_cannot_be_written_is_one_line(call, refused, tmp_path, toml):
+    folder = tmp_path / "run"
+    call("train", ENV, "-c", toml, "--episodes", 2, "-o", folder)
+    (folder / "evaluation.json").unlink()
+    (folder / "evaluation.json").mkdir()
+
+    assert f"cannot write {folder / 'evaluation.json'}: " in refused("evaluate", folder, "--episodes", 2)
+
+
+def test_ctrl_c_keeps_finished_turns_and_exits_with_130(call, tmp_path, toml, monkeypatch):
+    folder = tmp_path / "run"
+    real = HierarchyTrainer.take_turn
+
+    def take_turn(self, turn, *args):
+        if turn.group == "coordinator":
+            raise KeyboardInterrupt
+        real(self, turn, *args)
+
+    monkeypatch.setattr(HierarchyTrainer, "take_turn", take_turn)
+
+    code, out, err = call("train", ENV, "-c", toml, "-o", folder)
+
+    assert (code, err) == (130, "")
+    assert f"Training was cut off; what it had learned by its last whole turn is in {folder}" in out
+    assert load_run(folder).details["timesteps"]["agent"] > 0
 
 
 def test_describe_says_who_is_who(call):
