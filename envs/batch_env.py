@@ -71,12 +71,14 @@ class BatchEnv(ABC):
         groups: Group name -> its agents and spaces. Every agent is in exactly one group.
         states: Group name -> what the last reset or step said.
         infos: For each copy, agent id -> the info dict of the last reset or step, where it was not empty.
+        remark: Why the copies are stepped in this way, where something was chosen; for people to read.
     """
 
     env_ids: tuple[str, ...]
     groups: Mapping[str, AgentGroup]
     states: Mapping[str, GroupState]
     infos: Sequence[Mapping[str, Mapping[str, Any]]]
+    remark: str = ""
 
     @property
     def num_envs(self) -> int:
@@ -145,3 +147,20 @@ class BatchEnv(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close every copy. Closing twice is harmless."""
+
+    def use_states(self, states: Mapping[str, GroupState]) -> bool:
+        """Write what resets and steps say into these arrays from now on, if the environment can do so.
+
+        Args:
+            states: Group name -> arrays of this environment's size, such as views of shared memory.
+
+        Returns:
+            Whether ``states`` of the environment are the given ones now. Otherwise whoever wants them there
+            has to copy.
+        """
+        del states
+        return False
+
+    def describe(self) -> str:
+        """Where and how the copies are stepped, in one line."""
+        return f"{type(self).__name__} in this process"

@@ -16,6 +16,8 @@ HeronError
     ├── ResetRequiredError (RuntimeError)    a step before the first reset or after the episode's end
     ├── DecisionRequiredError (RuntimeError) an environment step while a coordinator's decision is due
     ├── EnvClosedError (RuntimeError)        any use of a vector env after ``close()``
+    ├── WorkerError (RuntimeError)           a worker process that died
+    │   └── WorkerTimeoutError (TimeoutError)  one that gave no answer in time
     ├── InvalidActionError (ValueError)      wrong shape or dtype, NaN, or outside its space
     └── InvalidObservationError (ValueError) an observation outside its space
 """
@@ -87,6 +89,28 @@ class DecisionRequiredError(EnvError, RuntimeError):
 
 class EnvClosedError(EnvError, RuntimeError):
     """The vector env was used after ``close()``."""
+
+
+class WorkerError(EnvError, RuntimeError):
+    """A worker process died, and the copies that it stepped are gone.
+
+    Args:
+        message: What happened.
+        worker: The worker's number; the first one is 1.
+        env_ids: The copies that it stepped.
+    """
+
+    def __init__(self, message: str, worker: int, env_ids: tuple[str, ...]) -> None:
+        super().__init__(message, worker, env_ids)
+        self.worker = worker
+        self.env_ids = env_ids
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A worker process gave no answer in time, and was killed."""
 
 
 class InvalidActionError(EnvError, ValueError):

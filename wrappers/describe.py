@@ -20,7 +20,10 @@ def describe(venv: "HierarchicalVectorEnv", drivers: Mapping[str, str] | None = 
         drivers: Group name -> what decides for its agents, where that is known.
     """
     noun = "copy" if venv.num_envs == 1 else "copies"
-    lines = [f"{venv.num_envs} {noun}: {_listed(venv.env_ids)}", "", "Hierarchy"]
+    lines = [f"{venv.num_envs} {noun}: {_listed(venv.env_ids)}", f"Stepped: {venv.batch_env.describe()}"]
+    if venv.batch_env.remark:
+        lines.append(f"  {venv.batch_env.remark}")
+    lines += ["", "Hierarchy"]
     lines += [f"  {line}" for line in str(venv.hierarchy).splitlines()]
     for group in venv.groups.values():
         every = "every step" if group.period == 1 else f"every {group.period} steps"

@@ -61,7 +61,9 @@ class LoopEnv(BatchEnv):
         except BaseException:
             self.close()
             raise
-        self.states = {name: GroupState.empty(group, self.num_envs) for name, group in self.groups.items()}
+        self.states: Mapping[str, GroupState] = {
+            name: GroupState.empty(group, self.num_envs) for name, group in self.groups.items()
+        }
         self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.envs]
         self.validate = validate
         self._places = {
@@ -105,6 +107,13 @@ class LoopEnv(BatchEnv):
         with ExitStack() as closing:  # which goes on beside a copy that raises
             while self.envs:
                 closing.callback(self.envs.pop().close)
+
+    def use_states(self, states: Mapping[str, GroupState]) -> bool:
+        self.states = states
+        return True
+
+    def describe(self) -> str:
+        return "one after the other, in this process"
 
     def _indices(self, mask: BoolArray | None) -> list[int]:
         return list(range(self.num_envs)) if mask is None else np.flatnonzero(mask).tolist()
