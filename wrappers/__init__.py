@@ -6,6 +6,7 @@ from heron.wrappers.intrinsic import GoalReward
 from heron.wrappers.loop_env import LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import ModelPolicy, RandomPolicy
+from heron.wrappers.process_env import ProcessEnv
 from heron.wrappers.vec_group import VecGroup
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "HierarchicalVectorEnv",
     "LoopEnv",
     "ModelPolicy",
+    "ProcessEnv",
     "RandomPolicy",
     "VecGroup",
     "make_vec",
