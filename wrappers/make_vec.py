@@ -11,9 +11,10 @@ from heron.agents import Hierarchy
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
+from heron.wrappers.backend import Backend, make_batch_env
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.intrinsic import IntrinsicReward
-from heron.wrappers.loop_env import EnvFactory, LoopEnv
+from heron.wrappers.loop_env import EnvFactory
 
 
 def make_vec(
@@ -28,6 +29,8 @@ def make_vec(
     intrinsic_reward: IntrinsicReward | Mapping[str, IntrinsicReward] | None = None,
     step_length: float = 1.0,
     validate: bool = False,
+    backend: Backend = "loop",
+    num_workers: int | None = None,
 ) -> HierarchicalVectorEnv:
     """Copies of an environment, under a hierarchy if there is one, that speak through one broker.
 
@@ -46,6 +49,10 @@ def make_vec(
             ``HierarchicalVectorEnv``.
         step_length: Simulation time of one environment step.
         validate: Check every observation against its space, and every reward for being finite.
+        backend: ``"loop"`` steps all copies in this process; ``"process"`` lets worker processes step most of
+            them, see ``ProcessEnv``; ``"auto"`` measures on a copy that is thrown away whether that pays.
+            ``describe()`` says what was chosen and why. The same seeds give the same trajectories with each.
+        num_workers: Worker processes beside this one; by default as many as there are cores for.
 
     Raises:
         ConfigurationError: If an option does not fit, or the name cannot be imported.
@@ -58,11 +65,15 @@ def make_vec(
     >>> venv.close()
     """
     if isinstance(env, BatchEnv):
-        _refuse_with_batch_env(num_envs, env, env_ids=env_ids, env_kwargs=env_kwargs, groups=groups)
+        _refuse_with_batch_env(
+            num_envs, env, env_ids=env_ids, env_kwargs=env_kwargs, groups=groups, num_workers=num_workers
+        )
+        if backend != "loop":
+            raise ConfigurationError(f"backend {backend!r} cannot be changed on a BatchEnv that exists already")
         batch_env = env
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
-        batch_env = LoopEnv(factories, env_ids, groups=groups, validate=validate)
+        batch_env = make_batch_env(factories, env_ids, backend, num_workers, groups=groups, validate=validate)
     try:
         if callable(hierarchy):
             agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
