@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import processes
 from benchmarks.interleaved import Timing, time_interleaved
 from benchmarks.messaging import lanes, singles
 from benchmarks.stepping import ENV, contenders
@@ -23,6 +24,7 @@ def main() -> None:
     options = parser.parse_args()
     console = Console()
     console.print(stepping_table(options.num_envs, options.steps, options.rounds))
+    console.print(processes_table(options.num_envs, options.steps, options.rounds))
     console.print(singles_table(options.rounds))
     console.print(lanes_table(options.rounds))
     console.print(f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}; medians")
@@ -32,6 +34,12 @@ def stepping_table(num_envs: int, steps: int, rounds: int) -> Table:
     """Env steps against a bare loop."""
     timings = time_interleaved(contenders(num_envs, steps), rounds)
     return _against_first(f"Stepping {ENV}, {num_envs} copies", "us per env step", timings, steps * num_envs)
+
+
+def processes_table(num_envs: int, steps: int, rounds: int) -> Table:
+    """Worker processes against a bare loop."""
+    timings = time_interleaved(processes.contenders(num_envs, steps), rounds)
+    return _against_first(f"Processes for {ENV}, {num_envs} copies", "us per env step", timings, steps * num_envs)
 
 
 def singles_table(rounds: int) -> Table:

@@ -19,14 +19,19 @@ def contenders(num_envs: int, steps: int) -> dict[str, Callable[[], None]]:
     """Label -> a function that steps ``num_envs`` copies ``steps`` times each, resetting where episodes end."""
     actions = np.random.default_rng(0).integers(0, CHOICES, (steps, num_envs, AGENTS))
     return {
-        "bare loop": _bare(actions),
+        "bare loop": bare_loop(actions),
         "heron, flat": _flat(actions),
         "heron, hierarchy": _hierarchy(actions),
         "heron, hierarchy, SB3 view": _sb3_view(actions),
     }
 
 
-def _bare(actions: np.ndarray) -> Callable[[], None]:
+def bare_loop(actions: np.ndarray) -> Callable[[], None]:
+    """Step copies as anybody would, with nothing around them.
+
+    Args:
+        actions: ``(steps, copies, agents)``.
+    """
     envs = [env_factory(ENV)() for _ in range(actions.shape[1])]
 
     def run() -> None:
