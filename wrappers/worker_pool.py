@@ -153,8 +153,9 @@ class WorkerPool:
             rows: The rows of a shard.
             infos: Row in the shard -> infos that are not empty.
         """
-        for local in np.flatnonzero(self._arrays.mask[rows]).tolist():
-            self.infos[rows.start + local] = infos.get(local, {})
+        for local, masked in enumerate(self._arrays.mask[rows].tolist()):
+            if masked:
+                self.infos[rows.start + local] = infos.get(local, {})
 
     def _take(self, worker: WorkerProcess, errors: list[Exception]) -> bool:
         """Take a worker's answer to a step or reset; returns whether it was lost and restarted."""

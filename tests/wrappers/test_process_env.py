@@ -16,6 +16,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils import BaseParallelWrapper
 
+import heron
 from heron.envs.array_tree import map_arrays
 from heron.errors import (
     ConfigurationError,
@@ -30,6 +31,7 @@ from heron.errors import (
 )
 from heron.wrappers import LoopEnv, ProcessEnv
 from heron.wrappers.env_worker import Shard
+from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sharding import split_rows
 
 from . import small_envs
@@ -576,3 +578,29 @@ class TestLostWorkers:
         for both in (loop, env):
             both.step(actions_for(loop, 1), workers)
         assert_equal(snapshot(loop), snapshot(env))
+
+    def test_answer_of_an_interrupted_call_is_dropped_later(self, env, monkeypatch):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        before = snapshot(env)
+        with monkeypatch.context() as patch:
+            patch.setattr(LoopEnv, "get_attr", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                env.get_attr("steps", range(5))
+        assert env.get_attr("horizon", range(5)) == [4] * 5
+        assert_equal(snapshot(env), before)
+
+    def test_view_goes_on_with_a_restarted_one(self, process_env):
+        """To the learner it is an episode that was cut off, like any other."""
+        venv = heron.make_vec(process_env([Deadly] * 3, num_workers=1, restart_workers=True))
+        view = Sb3VecEnv(venv)
+        view.reset()
+        os.kill(venv.batch_env.workers[0].pid, signal.SIGKILL)
+        _, _, dones, infos = view.step(np.zeros(6, int))
+        assert dones.tolist() == [False, False, True, True, True, True]
+        assert [info.get("TimeLimit.truncated") for info in infos] == [None, None, True, True, True, True]
+        _, rewards, dones, _ = view.step(np.zeros(6, int))
+        assert not dones.any()
+        assert rewards.tolist() == [2, 20, 1, 10, 1, 10]
+        venv.close()
