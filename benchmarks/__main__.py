@@ -18,7 +18,7 @@ MESSAGES = 10_000
 def main() -> None:
     """Time stepping and messages with and without HERON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--num-envs", type=int, default=16, help="copies (default 16)")
+    parser.add_argument("--num-envs", type=int, default=16, help="copies, at least 3 (default 16)")
     parser.add_argument("--steps", type=int, default=50, help="steps of each copy in a round (default 50)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds that count (default 9)")
     options = parser.parse_args()
