@@ -66,6 +66,8 @@ class LoopEnv(BatchEnv):
         }
         self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.envs]
         self.validate = validate
+        self._acting: list[list[str]] = [[] for _ in self.envs]
+        self._rows = self._observation_rows()
         self._places = {
             agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
         }
@@ -110,6 +112,7 @@ class LoopEnv(BatchEnv):
 
     def use_states(self, states: Mapping[str, GroupState]) -> bool:
         self.states = states
+        self._rows = self._observation_rows()
         return True
 
     def describe(self) -> str:
@@ -137,6 +140,7 @@ class LoopEnv(BatchEnv):
             name, place = self._places[agent]
             self.states[name].active[index, place] = True
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
+        self._acting[index] = list(env.agents)
 
     def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         was_active = {name: state.active[index].copy() for name, state in self.states.items()}
@@ -159,7 +163,10 @@ class LoopEnv(BatchEnv):
             name, place = places[agent]
             given[agent] = actions[name][index, place]
         try:
-            observations, rewards, terminations, truncations, infos = env.step(given)
+            results = env.step(given)
+            if self._follow_ordinary_step(index, results):
+                return
+            observations, rewards, terminations, truncations, infos = results
             self._check_known(env.agents, env_id)
         except Exception as error:
             raise EnvStepError(f"{env_id}: step({given}) raised {_summary(error)}") from error
@@ -174,14 +181,54 @@ class LoopEnv(BatchEnv):
                 active = agent in still_there and not (terminated or truncated)
                 # An agent that is gone without a word was cut off, as far as anybody can tell.
                 left = was_active and not (active or terminated or truncated)
-                state.rewards[index, place] = rewards.get(agent, 0.0) if was_active else 0.0
+                state.rewards[index, place] = float(rewards.get(agent, 0.0)) if was_active else 0.0
                 state.terminated[index, place] = was_active and terminated
                 state.truncated[index, place] = was_active and (truncated or left)
                 state.active[index, place] = active
+        self._acting[index] = [agent for agent in env.agents if not (terminations.get(agent) or truncations.get(agent))]
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
         if self.validate:
             self._check_observed(env.agents, observations, env_id)
             self._check_rewards(index)
+
+    def _observation_rows(self) -> list[dict[str, npt.NDArray[Any]]] | None:
+        """For each copy, agent id -> where its observation is written; None if any of them is a tree."""
+        if any(isinstance(state.observations, (dict, tuple)) for state in self.states.values()):
+            return None
+        return [
+            {
+                agent: np.asarray(self.states[name].observations)[index, place, ...]
+                for name, group in self.groups.items()
+                for place, agent in enumerate(group.agent_ids)
+            }
+            for index in range(self.num_envs)
+        ]
+
+    def _follow_ordinary_step(self, index: int, results: Any) -> bool:
+        """Take over the results of a step like most: all agents were there, and go on.
+
+        Returns:
+            False if it was no such step, or something does not fit; nothing that matters was written then.
+        """
+        acting = self._acting[index]
+        if self._rows is None or self.validate or len(acting) != len(self._places):
+            return False
+        try:
+            observations, rewards, terminations, truncations, infos = results
+            if self.envs[index].agents != acting or any(terminations.values()) or any(truncations.values()):
+                return False
+            earned = {name: [float(rewards[agent]) for agent in group.agent_ids] for name, group in self.groups.items()}
+            rows = self._rows[index]
+            for agent in acting:
+                rows[agent][...] = observations[agent]
+            told = {agent: info for agent, info in infos.items() if info}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return False
+        for name, state in self.states.items():
+            state.rewards[index] = earned[name]
+            state.terminated[index] = state.truncated[index] = False
+        self.infos[index] = told
+        return True
 
     def _write_observations(self, index: int, observations: Mapping[str, Any], agents: AbstractSet[str]) -> None:
         """Write what ``agents`` observe; what an environment says of others, who are gone, does not count."""

@@ -198,6 +198,8 @@ class Sb3VecEnv(VecEnv):
 
     def _env_infos(self) -> list[dict[str, Any]]:
         agents = self.learner.group.agent_ids
+        if not any(self.venv.infos):
+            return [{} for _ in range(self.num_envs)]
         return [dict(copy.get(agent, ())) for copy in self.venv.infos for agent in agents]
 
     def _note_reset_infos(self, copies: Sequence[int]) -> None:

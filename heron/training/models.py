@@ -14,15 +14,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from heron.errors import ConfigurationError
 from heron.training.config import LearnerConfig, checked_count, is_number
 from heron.wrappers import VecGroup
+from heron.wrappers.policies import UNFIT_MODELS
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
 COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
 """The same for coordinators, each of whose decisions lasts several environment steps."""
-UNFIT_ALGORITHMS = {
-    "MaskablePPO": "needs action masks, which the vector env does not pass on",
-    "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
-}
 
 
 def check_learner(group: VecGroup, config: LearnerConfig) -> None:
@@ -89,8 +86,8 @@ def _even_batch(samples: int, batches: int) -> int:
 
 
 def _algorithm(name: str, group: str) -> type[BaseAlgorithm]:
-    if name in UNFIT_ALGORITHMS:
-        raise ConfigurationError(f"learner of group {group!r}: {name} {UNFIT_ALGORITHMS[name]}")
+    if name in UNFIT_MODELS:
+        raise ConfigurationError(f"learner of group {group!r}: {name} {UNFIT_MODELS[name]}")
     for library in (stable_baselines3, sb3_contrib):
         found = getattr(library, name, None)
         if isinstance(found, type) and issubclass(found, BaseAlgorithm):
