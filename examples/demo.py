@@ -14,45 +14,17 @@ from pathlib import Path
 import torch
 
 from heron.console import console, evaluate_and_show, evaluation_table, train_and_save
-from heron.training import HierarchyConfig, LearnerConfig, TrainConfig, plot_curves, random_policies
+from heron.training import TrainConfig, plot_curves, random_policies
+from heron.training.config import read_toml
 from heron.training.plots import Level
 
 ENV = "mpe2.simple_spread_v3"
 FOLDER = Path("runs/demo")
-COPIES = 16
-STEPS = 100_000
 EPISODES = 100
 EVALUATION_SEED = 10_000
 
-FAST_PPO = LearnerConfig(options={"learning_rate": 1e-3, "gamma": 0.95, "ent_coef": 0.01})
-
-HIERARCHY = TrainConfig(
-    env=ENV,
-    num_envs=COPIES,
-    steps=STEPS,
-    hierarchy=HierarchyConfig(
-        period=5,
-        command={"size": 2, "low": -1.0, "high": 1.0},
-        goal={"position": [2, 4]},  # entries 2 and 3 of an agent's observation are its own position
-    ),
-    learners={
-        "field": LearnerConfig(share=0.3, options=FAST_PPO.options),
-        # A coordinator decides seldom, so it learns off-policy, which makes more of each decision.
-        "coordinator": LearnerConfig(
-            algorithm="SAC",
-            share=0.7,
-            options={
-                "learning_rate": 1e-3,
-                "gamma": 0.8,
-                "learning_starts": 400,
-                "gradient_steps": 8,
-                "policy_kwargs": {"net_arch": [64, 64]},
-            },
-        ),
-    },
-)
-
-FLAT = TrainConfig(env=ENV, num_envs=COPIES, steps=STEPS, learners={"field": FAST_PPO})
+HIERARCHY = TrainConfig.from_mapping({"env": ENV} | read_toml(Path(__file__).with_name("spread.toml")))
+FLAT = replace(HIERARCHY, hierarchy=None, learners={"field": replace(HIERARCHY.learners["field"], share=1.0)})
 
 
 def main() -> None:
@@ -82,7 +54,7 @@ def main() -> None:
         FOLDER / "curves.png",
         {"hierarchy": hierarchy.progress.rows, "flat PPO": flat.progress.rows},
         {"random": Level(chance.mean, *chance.interval)},
-        title=f"{ENV}, {COPIES} copies",
+        title=f"{ENV}, {HIERARCHY.num_envs} copies",
     )
     for label, steps in trained_on.items():
         console.print(f"{label}: trained on {steps:,} environment steps")

@@ -46,7 +46,10 @@ Copies = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="The one root of all randomness; 0 by default.")]
 Period = Annotated[
-    int | None, typer.Option(min=1, help="Put one coordinator above all agents, deciding every PERIOD steps.")
+    int | None,
+    typer.Option(
+        min=1, help="Put one coordinator above all agents, deciding every PERIOD steps; 1 by default, with --command."
+    ),
 ]
 Command = Annotated[
     str | None,
@@ -116,6 +119,10 @@ def train(
         raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
     trainer = train_and_save(settings, folder)
     title = f"{env} after {trainer.env_steps:,} environment steps"
+    if trainer.env_steps > settings.steps:
+        console.print(
+            f"Learners take whole rollouts, hence {trainer.env_steps:,} steps rather than {settings.steps:,}."
+        )
     with trainer.venv as venv:
         compare(venv, trainer.policies(), folder, title, episodes, EVALUATION_SEED, settings.seed)
     console.print(f"Everything is in {folder}; see {folder / CURVES_FILE}", markup=False, soft_wrap=True)

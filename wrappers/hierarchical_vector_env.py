@@ -276,8 +276,9 @@ class HierarchicalVectorEnv:
         stepped = self._masked(mask)
         self._check_ready(stepped)
         names = [group.name for group in self.field_groups]
-        if sorted(actions) != sorted(names):
-            raise InvalidActionError(f"expected actions of groups {names}, got {sorted(actions)}")
+        if not isinstance(actions, Mapping) or sorted(actions) != sorted(names):
+            got = sorted(actions) if isinstance(actions, Mapping) else f"a {type(actions).__name__}"
+            raise InvalidActionError(f"expected a dict of actions of groups {names}, got {got}")
         took_part = self._active()
         checked = {name: self._checked(name, actions[name], took_part[name] & stepped[:, None]) for name in names}
         before = {name: map_arrays(np.copy, self._exchange.own_observation(name)) for name in self._intrinsic}

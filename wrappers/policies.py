@@ -177,9 +177,14 @@ def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
         _check_fit(value.model, group)
         _check_spaces(value.model, group)
         return ModelPolicy(value.model, deterministic=value.deterministic, action_space=group.action_space)
+    space = group.action_space
+    if isinstance(value, RandomPolicy) and value.action_space != space:
+        raise ConfigurationError(
+            f"policy of group {group.name!r}: the random policy's action_space is {value.action_space}, "
+            f"but the group's is {space}"
+        )
     if callable(value):
         return value
-    space = group.action_space
     action = np.asarray(value)
     if action.shape == (space.shape or ()) and np.can_cast(action.dtype, np.dtype(space.dtype), "same_kind"):
         action = action.astype(space.dtype)

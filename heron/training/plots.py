@@ -14,6 +14,8 @@ from heron.training.turn import Metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's palette, which most colour-blind people can tell apart."""
+FEW = 10
+"""Rows of a run that would hardly show as a line."""
 GREY = "#666666"
 
 
@@ -76,7 +78,7 @@ def _draw_run(axes: Axes, label: str, rows: Sequence[Metrics], colour: str) -> N
         return
     steps = np.array([row.env_steps for row in with_episodes])
     returns = np.array([row.team_return for row in with_episodes])
-    axes.plot(steps, returns, color=colour, alpha=0.25, linewidth=1)
+    axes.plot(steps, returns, color=colour, alpha=0.25, linewidth=1, marker="o" if len(rows) < FEW else None)
     axes.plot(steps, smooth(returns, max(len(returns) // 15, 3)), color=colour, linewidth=2, label=label)
     turns = [list(turn) for _, turn in groupby(rows, key=lambda row: (row.round, row.group))]
     start = 0

@@ -876,7 +876,7 @@ class TestBadInput:
             venv.decide({"agent": still(venv)["agent"]})
         venv.decide(commands(venv))
         for actions in ({}, {"nobody": 1}, {**still(venv), "coordinator": 1}):
-            with pytest.raises(InvalidActionError, match=r"expected actions of groups \['agent'\], got"):
+            with pytest.raises(InvalidActionError, match=r"expected a dict of actions of groups \['agent'\], got"):
                 venv.advance(actions)
         for ask in (venv.observe, venv.due, venv.commands):
             with pytest.raises(ConfigurationError, match="no group 'nobody'"):
