@@ -875,7 +875,7 @@ class TestBadInput:
         with pytest.raises(ConfigurationError, match=r"no coordinator group \['agent'\], only \['coordinator'\]"):
             venv.decide({"agent": still(venv)["agent"]})
         venv.decide(commands(venv))
-        for actions in ({}, {"nobody": 1}, {**still(venv), "coordinator": 1}):
+        for actions in ({}, {"nobody": 1}, {**still(venv), "coordinator": 1}, np.zeros((2, 2), np.int64)):
             with pytest.raises(InvalidActionError, match=r"expected a dict of actions of groups \['agent'\], got"):
                 venv.advance(actions)
         for ask in (venv.observe, venv.due, venv.commands):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
+from heron import make_vec
 from heron.errors import ConfigurationError
 from heron.wrappers.policies import (
     ConstantPolicy,
@@ -249,3 +250,8 @@ class TestTrainedBehindAWrapper:
         for value in (kind(0, Discrete(4)), ModelPolicy(kind(0, Discrete(4)))):
             with pytest.raises(ConfigurationError, match=f"policy of group 'agent': a {name} .*{why}"):
                 as_policy(value, group(Discrete(4)))
+
+
+def test_a_random_policy_of_another_space_is_refused():
+    with make_vec("mpe2.simple_spread_v3", 1) as venv, pytest.raises(ConfigurationError, match="random policy's"):
+        policies_by_group({"agent": RandomPolicy(Discrete(4))}, venv.groups, None)
