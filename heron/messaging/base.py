@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from heron.messaging.channels import AgentChannels, ChannelManager, ChannelRegistry, ParsedChannel
+from heron.messaging.channels import AgentChannels, ChannelManager, ParsedChannel
 from heron.messaging.lane import Lane, LaneBatch, MessageLane, Route, Schema
-from heron.messaging.message import BROADCAST_ID, Message, MessageType, MessageTypeRegistry
+from heron.messaging.message import BROADCAST_ID, Message, MessageType
+from heron.messaging.registry import ChannelRegistry, MessageTypeRegistry
 
 __all__ = [
     "BROADCAST_ID",

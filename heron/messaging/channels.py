@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypedDict
+from typing import Final, TypedDict
 from urllib.parse import unquote
 
 from heron.errors import InvalidMessageError
@@ -221,31 +221,3 @@ def _unparse(parsed: ParsedChannel) -> str | None:
         return _name(env_id, kind)
     except InvalidMessageError:
         return None
-
-
-class ChannelRegistry:
-    """The custom channel types of the user's domain, with a description of each.
-
-    One registry for the whole process. It documents; ``ChannelManager.custom_channel`` does not require it.
-    """
-
-    _descriptions: ClassVar[dict[str, str]] = {}
-
-    @classmethod
-    def register(cls, channel_type: str, description: str = "") -> None:
-        """Register a custom channel type; registering it again replaces the description.
-
-        Raises:
-            InvalidMessageError: If the name is empty or no string.
-        """
-        cls._descriptions[check_id("channel_type", channel_type)] = description
-
-    @classmethod
-    def is_registered(cls, channel_type: str) -> bool:
-        """Whether the custom channel type is registered."""
-        return channel_type in cls._descriptions
-
-    @classmethod
-    def get_all(cls) -> dict[str, str]:
-        """All custom channel types with their descriptions, as a new dict."""
-        return dict(cls._descriptions)

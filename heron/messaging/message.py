@@ -1,9 +1,9 @@
-"""What travels: ``Message``, its ``MessageType``, and the registry of custom types."""
+"""What travels: ``Message`` and its ``MessageType``."""
 
 import math
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -156,32 +156,3 @@ def _is_finite(number: Any) -> bool:
         return math.isfinite(number)
     except OverflowError:  # an integer beyond the largest float
         return False
-
-
-class MessageTypeRegistry:
-    """The custom message types of the user's domain, with a description of each.
-
-    One registry for the whole process. A message of a custom type is of ``MessageType.CUSTOM`` and
-    names its type in ``payload["custom_type"]``.
-    """
-
-    _descriptions: ClassVar[dict[str, str]] = {}
-
-    @classmethod
-    def register(cls, type_name: str, description: str = "") -> None:
-        """Register a custom type; registering it again replaces the description.
-
-        Raises:
-            InvalidMessageError: If the name is empty or no string.
-        """
-        cls._descriptions[check_id("type_name", type_name)] = description
-
-    @classmethod
-    def is_registered(cls, type_name: str) -> bool:
-        """Whether the custom type is registered."""
-        return type_name in cls._descriptions
-
-    @classmethod
-    def get_all(cls) -> dict[str, str]:
-        """All custom types with their descriptions, as a new dict."""
-        return dict(cls._descriptions)

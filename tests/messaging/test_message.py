@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heron.errors import HeronError, InvalidMessageError, MessagingError
-from heron.messaging import BROADCAST_ID, Message, MessageType, MessageTypeRegistry
+from heron.messaging import BROADCAST_ID, Message, MessageType
 
 GOOD = {
     "env_id": "env_0",
@@ -104,41 +104,3 @@ def test_broadcast_is_by_recipient_or_by_type(message_type):
 
 def test_broadcast_id_is_the_documented_one():
     assert BROADCAST_ID == "broadcast"
-
-
-@pytest.fixture
-def registry():
-    known = MessageTypeRegistry._descriptions
-    before = dict(known)
-    yield MessageTypeRegistry
-    known.clear()
-    known.update(before)
-
-
-def test_registry_knows_what_was_registered(registry):
-    registry.register("test_bid", "a bid")
-    registry.register("test_ask")
-
-    assert registry.is_registered("test_bid")
-    assert not registry.is_registered("test_other")
-    assert registry.get_all()["test_bid"] == "a bid"
-    assert registry.get_all()["test_ask"] == ""
-
-
-def test_registering_again_replaces_the_description(registry):
-    registry.register("test_bid", "old")
-    registry.register("test_bid", "new")
-
-    assert registry.get_all()["test_bid"] == "new"
-
-
-def test_registry_gives_away_a_copy(registry):
-    registry.get_all()["test_bid"] = "not registered"
-
-    assert not registry.is_registered("test_bid")
-
-
-@pytest.mark.parametrize("bad", ["", None, 3])
-def test_registry_refuses_a_bad_name(registry, bad):
-    with pytest.raises(InvalidMessageError, match="type_name must be a non-empty string, got"):
-        registry.register(bad)
