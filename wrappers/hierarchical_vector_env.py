@@ -98,6 +98,7 @@ class HierarchicalVectorEnv:
         self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
         self.total_steps = 0
         self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
+        self._was_reset = False
         self._closed = False
 
     @property
@@ -192,6 +193,7 @@ class HierarchicalVectorEnv:
         for index in indices:
             self.broker.clear_environment(self.env_ids[index])
         self._clear(mask)
+        self._was_reset = True
         try:
             self.batch_env.reset(mask, seeds, options)
         finally:  # beside a copy that raised, the others have begun their episodes
@@ -305,8 +307,11 @@ class HierarchicalVectorEnv:
 
         Raises:
             ConfigurationError: If there is no such group.
+            ResetRequiredError: Before the first reset.
         """
         spec = self._group(group)
+        if not self._was_reset:
+            raise ResetRequiredError(f"group {group!r} has seen nothing yet: call reset() first")
         exchange = self._exchange
         return join_observation(
             spec, exchange.own_observation(group), exchange.commands(group), exchange.commanded(group)

@@ -888,6 +888,9 @@ class TestBadInput:
             venv.decide(commands(venv))
         with pytest.raises(ResetRequiredError, match=r"no running episode in env_0, env_1: call reset"):
             venv.advance(still(venv))
+        for group in ("agent", "coordinator"):
+            with pytest.raises(ResetRequiredError, match=f"group '{group}' has seen nothing yet: call reset"):
+                venv.observe(group)
         assert venv.broker.statistics().published == 0
 
     def test_after_the_end(self):
