@@ -21,6 +21,7 @@ from heron.errors import (
 )
 from heron.messaging.message import check_id
 from heron.wrappers.agent_groups import group_agents
+from heron.wrappers.ordinary_steps import OrdinarySteps
 
 EnvFactory = Callable[[], ParallelEnv]
 """Makes one environment copy; each call must make a new one."""
@@ -71,6 +72,7 @@ class LoopEnv(BatchEnv):
         self._places = {
             agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
         }
+        self._ordinary = OrdinarySteps(self.groups)
 
     def reset(
         self,
@@ -92,7 +94,11 @@ class LoopEnv(BatchEnv):
             raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
         # A copy, because an environment may keep what it was given.
         own = {name: np.array(array) for name, array in actions.items()}
-        _do_all(lambda index: self._step_copy(index, own), indices)
+        was_active = {name: state.active.copy() for name, state in self.states.items()}
+        try:
+            _do_all(lambda index: self._step_copy(index, own, was_active), indices)
+        finally:
+            self._ordinary.write(self.states)
         return self.states
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
@@ -142,8 +148,9 @@ class LoopEnv(BatchEnv):
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
         self._acting[index] = list(env.agents)
 
-    def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
-        was_active = {name: state.active[index].copy() for name, state in self.states.items()}
+    def _step_copy(
+        self, index: int, actions: Mapping[str, npt.NDArray[Any]], was_active: Mapping[str, BoolArray]
+    ) -> None:
         try:
             self._try_step_copy(index, actions)
         except EnvError:
@@ -157,11 +164,8 @@ class LoopEnv(BatchEnv):
             ) from error
 
     def _try_step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
-        env, env_id, places = self.envs[index], self.env_ids[index], self._places
-        given = {}
-        for agent in env.agents:
-            name, place = places[agent]
-            given[agent] = actions[name][index, place]
+        env, env_id = self.envs[index], self.env_ids[index]
+        given = self._actions_of(env.agents, index, actions)
         try:
             results = env.step(given)
             if self._follow_ordinary_step(index, results):
@@ -191,6 +195,17 @@ class LoopEnv(BatchEnv):
             self._check_observed(env.agents, observations, env_id)
             self._check_rewards(index)
 
+    def _actions_of(self, agents: list[str], index: int, actions: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+        """The actions of these agents of one copy, in their order."""
+        if agents == self._ordinary.agents and len(self.groups) == 1:
+            (of_group,) = actions.values()
+            return dict(zip(agents, of_group[index], strict=True))
+        given = {}
+        for agent in agents:
+            name, place = self._places[agent]
+            given[agent] = actions[name][index, place]
+        return given
+
     def _observation_rows(self) -> list[dict[str, npt.NDArray[Any]]] | None:
         """For each copy, agent id -> where its observation is written; None if any of them is a tree."""
         if any(isinstance(state.observations, (dict, tuple)) for state in self.states.values()):
@@ -217,16 +232,14 @@ class LoopEnv(BatchEnv):
             observations, rewards, terminations, truncations, infos = results
             if self.envs[index].agents != acting or any(terminations.values()) or any(truncations.values()):
                 return False
-            earned = {name: [float(rewards[agent]) for agent in group.agent_ids] for name, group in self.groups.items()}
+            earned = self._ordinary.rewards_of(rewards)
             rows = self._rows[index]
             for agent in acting:
                 rows[agent][...] = observations[agent]
-            told = {agent: info for agent, info in infos.items() if info}
+            told = {agent: info for agent, info in infos.items() if info} if any(infos.values()) else {}
         except (AttributeError, KeyError, TypeError, ValueError):
             return False
-        for name, state in self.states.items():
-            state.rewards[index] = earned[name]
-            state.terminated[index] = state.truncated[index] = False
+        self._ordinary.note(index, earned)
         self.infos[index] = told
         return True
 
@@ -266,7 +279,7 @@ class LoopEnv(BatchEnv):
         for name, state in self.states.items():
             state.rewards[index] = 0.0
             state.terminated[index] = state.active[index] = False
-            state.truncated[index] = was_active[name]
+            state.truncated[index] = was_active[name][index]
         self.infos[index] = {}
 
     def _check_known(self, agents: Sequence[str], env_id: str) -> None:
