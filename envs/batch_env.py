@@ -88,8 +88,10 @@ class BatchEnv(ABC):
     @property
     def running(self) -> BoolArray:
         """``(num_envs,) bool``, the copies in which any agent is active, a new array."""
-        active = np.concatenate([state.active for state in self.states.values()], axis=1)
-        return np.asarray(active.any(axis=1))
+        first, *others = (np.logical_or.reduce(state.active, axis=1) for state in self.states.values())
+        for more in others:
+            first |= more
+        return np.asarray(first)
 
     @abstractmethod
     def reset(

@@ -36,12 +36,16 @@ def checked_actions(
         raise InvalidActionError(
             f"actions of {list(agent_ids)} must have shape {shape} (copies, agents, ...), got {array.shape}"
         )
-    if not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
+    if array.dtype != space.dtype and not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
         raise InvalidActionError(f"actions of {list(agent_ids)} must have dtype {space.dtype}, got {array.dtype}")
+    cast = array
+    if array.dtype != space.dtype:
+        with np.errstate(over="ignore"):
+            cast = array.astype(space.dtype)
     # Whole numbers are compared as they came, for a narrower dtype would wrap them round; others are rounded first.
-    with np.errstate(over="ignore"):
-        cast = array.astype(space.dtype, copy=False)
     inside = inside_space(cast if cast.dtype.kind == "f" else array, space)
+    if np.count_nonzero(inside) == inside.size:
+        return cast
     good = inside.reshape(*where.shape, -1).all(axis=-1) | ~where
     if not good.all():
         env, agent = np.argwhere(~good)[0]

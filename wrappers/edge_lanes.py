@@ -12,6 +12,7 @@ from heron.envs.batch_env import BoolArray
 from heron.errors import InvalidMessageError
 from heron.messaging import ChannelManager, Lane, LaneBatch, MessageBroker, MessageType, Route
 from heron.wrappers.action_check import inside_space
+from heron.wrappers.group_result import Families
 from heron.wrappers.vec_group import INFO_EXTRAS, VecGroup
 
 NEVER = -np.inf
@@ -35,6 +36,8 @@ class EdgeLanes:
     Attributes:
         parents: ``(E,) int``, the place of each edge's coordinator in its group.
         children: ``(E,) int``, the place of each edge's subordinate in its group.
+        families: Who is whose subordinate, for sums.
+        covers_below: Whether the edges lead to all subordinates of the group, in its order.
         commands: ``(N, E, *command_shape)``, the latest command received, zero before the first.
         command_time: ``(N, E) float64``, when it was sent, ``NEVER`` before the first.
         infos: ``(N, E, info_size + 1) float32``, the latest observation and reward received, zero before.
@@ -63,6 +66,8 @@ class EdgeLanes:
         ]
         self.parents = np.array([place_above[parent] for parent, _ in edges])
         self.children = np.array([place_below[child] for _, child in edges])
+        self.families = Families(self.parents, self.children)
+        self.covers_below = np.array_equal(self.children, np.arange(below.num_agents))
         self._action_columns, self._info_columns = _columns(edges, hierarchy, info_sizes)
         self._shape = (len(env_ids), len(edges))
         command_shape, command_dtype = below.command_layout
@@ -99,18 +104,23 @@ class EdgeLanes:
         rows = commands.reshape(-1, *self.commands.shape[2:])
         self._down.send({"action": rows}, where.ravel(), self._rows(time))
 
-    def receive_commands(self, mask: BoolArray, time: npt.NDArray[np.float64]) -> BoolArray:
+    def receive_commands(self, mask: BoolArray | None, time: npt.NDArray[np.float64]) -> BoolArray | None:
         """Take in the commands that have come in the masked copies, and refuse those outside the command space.
 
+        Args:
+            mask: ``(N,) bool``; None for all copies.
+            time: ``(N,) float64``, the simulation time of each copy.
+
         Returns:
-            ``(N, E) bool``, the edges on which one has come that was sent at this very time.
+            ``(N, E) bool``, the edges on which one has come that was sent at this very time; None if nothing came.
         """
         batch = self._receive(self._down, mask)
+        if not np.count_nonzero(batch.fresh):
+            return None
         commands = batch.arrays["action"].reshape(self.commands.shape)
         fresh = batch.fresh.reshape(self._shape) & self._allowed(commands, batch.fresh)
-        times = _until(time, batch.timestamp.reshape(self._shape))
         # A link may deliver an older command after a newer one; then the newer one stands.
-        newer = fresh & (times >= self.command_time)
+        times, newer = _newer(fresh, batch, time, self.command_time)
         self.commands[newer] = commands[newer]
         self.command_time[newer] = times[newer]
         sent_now: BoolArray = newer & (times == time[:, None])
@@ -131,20 +141,30 @@ class EdgeLanes:
             where: ``(N, num_subordinates) bool``, the subordinates that send.
             time: ``(N,) float64``, the simulation time of each copy.
         """
+        if not self.covers_below:
+            observations, rewards = observations[:, self.children], rewards[:, self.children]
+            where = where[:, self.children]
         rows: dict[str, npt.NDArray[Any]] = {
-            "observation": observations[:, self.children].reshape(-1, observations.shape[-1]),
-            "reward": rewards[:, self.children].ravel(),
+            "observation": observations.reshape(-1, observations.shape[-1]),
+            "reward": rewards.ravel(),
         }
-        self._up.send(rows, where[:, self.children].ravel(), self._rows(time))
+        self._up.send(rows, where.ravel(), self._rows(time))
 
-    def receive_infos(self, mask: BoolArray, time: npt.NDArray[np.float64]) -> None:
-        """Take in the infos that have come in the masked copies, at the simulation time of each copy."""
+    def receive_infos(self, mask: BoolArray | None, time: npt.NDArray[np.float64]) -> None:
+        """Take in the infos that have come in the masked copies.
+
+        Args:
+            mask: ``(N,) bool``; None for all copies.
+            time: ``(N,) float64``, the simulation time of each copy.
+        """
         batch = self._receive(self._up, mask)
-        times = _until(time, batch.timestamp.reshape(self._shape))
-        newer = batch.fresh.reshape(self._shape) & (times >= self.info_time)
-        self.infos[newer, :-1] = batch.arrays["observation"].reshape(*self._shape, -1)[newer]
-        self.infos[newer, -1] = batch.arrays["reward"].reshape(self._shape)[newer]
-        self.info_time[newer] = times[newer]
+        if not np.count_nonzero(batch.fresh):
+            return
+        times, newer = _newer(batch.fresh.reshape(self._shape), batch, time, self.info_time)
+        observations = batch.arrays["observation"].reshape(*self._shape, -1)
+        np.copyto(self.infos[..., :-1], observations, where=newer[..., None])
+        np.copyto(self.infos[..., -1], batch.arrays["reward"].reshape(self._shape), "same_kind", newer)
+        np.copyto(self.info_time, times, where=newer)
 
     def show_infos(
         self,
@@ -181,9 +201,9 @@ class EdgeLanes:
         self.infos[mask] = 0
         self.info_time[mask] = NEVER
 
-    def _receive(self, lane: Lane, mask: BoolArray) -> LaneBatch:
+    def _receive(self, lane: Lane, mask: BoolArray | None) -> LaneBatch:
         """What has come on a lane in the masked copies, but for messages that do not fit it."""
-        rows = self._rows(mask)
+        rows = None if mask is None else self._rows(mask)
         try:
             return lane.receive(rows)
         except InvalidMessageError as error:
@@ -206,7 +226,7 @@ class EdgeLanes:
 
     def _rows(self, of_copies: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What holds for each copy, for each row of the lanes."""
-        return np.repeat(of_copies, self._shape[1])
+        return np.broadcast_to(of_copies[:, None], self._shape).ravel()
 
 
 def _columns(
@@ -229,9 +249,13 @@ def _columns(
     return np.array([actions[child] for _, child in edges]), np.array([infos[child] for _, child in edges])
 
 
-def _until(now: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``(N, E)`` times of which none is later than its copy's, or it would hide all that come after it."""
-    return np.minimum(times, now[:, None])
+def _newer(
+    fresh: BoolArray, batch: LaneBatch, now: npt.NDArray[np.float64], known: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], BoolArray]:
+    """When messages were sent, and which of the fresh ones are not older than what is known, ``(N, E)`` each."""
+    # No time is later than its copy's, or it would hide all that come after it.
+    times = np.minimum(batch.timestamp.reshape(fresh.shape), now[:, None])
+    return times, fresh & (times >= known)
 
 
 def _command_width(hierarchy: Hierarchy, agent: str) -> int:

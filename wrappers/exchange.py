@@ -68,6 +68,8 @@ class MessageExchange:
             for below in groups.values()
             if not {hierarchy.upstream.get(agent) for agent in below.agent_ids}.isdisjoint(above.agent_ids)
         ]
+        self._edges_below = {name: [edge for edge in self._edges if edge.above.name == name] for name in groups}
+        self._edges_above = {name: [edge for edge in self._edges if edge.below.name == name] for name in groups}
         self._own = {
             group.name: np.zeros((batch_env.num_envs, group.num_agents, *(group.own_space.shape or ())), np.float32)
             for group in self._bottom_up
@@ -79,7 +81,7 @@ class MessageExchange:
 
     def edges_below(self, group: str) -> Sequence[EdgeLanes]:
         """The edges from a group to its subordinates, by group of those."""
-        return [edge for edge in self._edges if edge.above.name == group]
+        return self._edges_below[group]
 
     def send_commands(
         self, group: str, actions: npt.NDArray[np.generic], due: BoolArray, results: Mapping[str, GroupResult]
@@ -89,15 +91,21 @@ class MessageExchange:
             where = due[:, edge.parents] & results[edge.below.name].active[:, edge.children]
             edge.send_commands(actions, where, self._clock.time)
 
-    def receive_commands(self, group: str, mask: BoolArray) -> BoolArray:
+    def receive_commands(self, group: str, mask: BoolArray) -> BoolArray | None:
         """Take in the commands of a group's coordinators that have come in the masked copies.
 
         Returns:
-            ``(N, M) bool``, the coordinators of whom a command has come that was sent at this very time.
+            ``(N, M) bool``, the coordinators of whom a command has come that was sent at this very time; None if
+            nothing has come.
         """
-        heard_from = np.zeros((self._batch_env.num_envs, self._groups[group].num_agents), dtype=bool)
+        heard_from: BoolArray | None = None
+        rows = self._part(mask)
         for edge in self.edges_below(group):
-            received = edge.receive_commands(mask, self._clock.time)
+            received = edge.receive_commands(rows, self._clock.time)
+            if received is None:
+                continue
+            if heard_from is None:
+                heard_from = np.zeros((self._batch_env.num_envs, self._groups[group].num_agents), dtype=bool)
             for place, parent in enumerate(edge.parents):
                 heard_from[:, parent] |= received[:, place]
         return heard_from
@@ -112,13 +120,14 @@ class MessageExchange:
             senders: Group name -> ``(N, M) bool``, who sends.
             results: Group name -> the rewards to tell.
         """
+        time, rows = self._clock.time, self._part(mask)
         for group in self._bottom_up:
             for edge in self.edges_below(group.name):
                 below = edge.below
                 told = flatten(below.own_space, self.own_observation(below.name), batch_dims=2)
                 where = senders[below.name] & mask[:, None]
-                edge.send_infos(told, results[below.name].env_rewards, where, self._clock.time)
-                edge.receive_infos(mask, self._clock.time)
+                edge.send_infos(told, results[below.name].env_rewards, where, time)
+                edge.receive_infos(rows, time)
 
     def check_received(self) -> None:
         """Check that every message that has come could be used.
@@ -126,8 +135,8 @@ class MessageExchange:
         Raises:
             InvalidMessageError: If one did not fit its lane or command space. It was dropped, and all others count.
         """
-        refused = [error for edge in self._edges for error in edge.refused]
-        if refused:
+        if any(edge.refused for edge in self._edges):
+            refused = [error for edge in self._edges for error in edge.refused]
             for edge in self._edges:
                 edge.refused.clear()
             for other in refused[1:]:
@@ -147,24 +156,29 @@ class MessageExchange:
             edge.show_infos(own, ~self._gone[group], self._clock.time, self._clock.step_length)
         return own
 
-    def commands(self, group: str) -> npt.NDArray[np.generic] | None:
-        """The latest command that each agent of a group has received, ``(N, M, ...)``, a new array, or None."""
+    def latest_commands(self, group: str) -> npt.NDArray[np.generic] | None:
+        """The latest command that each agent of a group has received, zero before the first.
+
+        Returns:
+            ``(N, M, ...)``, to be read only and valid until the next ones come; None if the group has no upstream.
+        """
         spec = self._groups[group]
         if spec.command_space is None:
             return None
+        edges = self._edges_above[group]
+        if edges[0].covers_below:
+            return edges[0].commands
         shape, dtype = spec.command_layout
         commands = np.zeros((self._batch_env.num_envs, spec.num_agents, *shape), dtype)
-        for edge in self._edges:
-            if edge.below.name == group:
-                commands[:, edge.children] = edge.commands
+        for edge in edges:
+            commands[:, edge.children] = edge.commands
         return commands
 
     def commanded(self, group: str) -> BoolArray:
         """``(N, M) bool``, the agents of a group that a command has come to, a new array."""
         commanded = np.zeros((self._batch_env.num_envs, self._groups[group].num_agents), dtype=bool)
-        for edge in self._edges:
-            if edge.below.name == group:
-                commanded[:, edge.children] = edge.command_time > NEVER
+        for edge in self._edges_above[group]:
+            commanded[:, edge.children] = edge.command_time > NEVER
         return commanded
 
     def freeze_ended(self, mask: BoolArray, results: Mapping[str, GroupResult]) -> None:
@@ -172,7 +186,7 @@ class MessageExchange:
         for group in self._bottom_up:
             result = results[group.name]
             ended = (result.terminated | result.truncated) & mask[:, None]
-            if ended.any():
+            if np.count_nonzero(ended):
                 self.own_observation(group.name)
                 self._gone[group.name] |= ended
 
@@ -180,6 +194,11 @@ class MessageExchange:
         """Let coordinators see again whose subordinates have come back."""
         for name in self._gone:
             self._gone[name] &= ~results[name].active
+
+    @staticmethod
+    def _part(mask: BoolArray) -> BoolArray | None:
+        """The mask, or None for all copies, which is cheaper."""
+        return None if np.count_nonzero(mask) == len(mask) else mask
 
     def close(self) -> None:
         """Give up all lanes."""

@@ -55,32 +55,64 @@ class GroupResult:
 
     def sum_up(
         self,
-        below: Iterable[tuple[Places, Places, "GroupResult"]],
+        below: Iterable[tuple["Families", "GroupResult"]],
         mask: BoolArray,
         was_active: BoolArray | None,
     ) -> None:
         """Bring coordinators' results up to date with their subordinates'.
 
         Args:
-            below: For each group of subordinates the place of the coordinator and of the subordinate of every
-                edge, and the subordinates' results.
+            below: For each group of subordinates who is whose, and the subordinates' results.
             mask: ``(N,) bool``, the copies that were stepped or reset.
             was_active: ``(N, M) bool``, who was active before the step; None after a reset.
         """
         rewards = np.zeros(self.active.shape)
         active = np.zeros(self.active.shape, dtype=bool)
         cut = np.zeros(self.active.shape, dtype=bool)
-        for parents, children, result in below:
-            for parent, child in zip(parents, children, strict=True):
-                rewards[:, parent] += result.env_rewards[:, child]
-                active[:, parent] |= result.active[:, child]
-                cut[:, parent] |= result.truncated[:, child]
+        for family, result in below:
+            rewards[:, family.parents] += family.sums(result.env_rewards)
+            active[:, family.parents] |= family.any_of(result.active)
+            if np.count_nonzero(result.truncated):
+                cut[:, family.parents] |= family.any_of(result.truncated)
+        stepped = mask[:, None]
         if was_active is None:
             was_active = np.zeros_like(active)
             self._cut_below[mask] = False
-        self._cut_below[mask] |= cut[mask]
-        ended = was_active & ~active
-        self.env_rewards[mask] = rewards[mask]
-        self.active[mask] = active[mask]
-        self.truncated[mask] = (ended & self._cut_below)[mask]
-        self.terminated[mask] = (ended & ~self._cut_below)[mask]
+        np.logical_or(self._cut_below, cut, out=self._cut_below, where=stepped)
+        ended = was_active > active
+        np.copyto(self.env_rewards, rewards, where=stepped)
+        np.copyto(self.active, active, where=stepped)
+        np.logical_and(ended, self._cut_below, out=self.truncated, where=stepped)
+        np.greater(ended, self._cut_below, out=self.terminated, where=stepped)
+
+
+class Families:
+    """Subordinates of one group under their coordinators, for sums over each coordinator's own.
+
+    Args:
+        parents: ``(E,) int``, the place of each edge's coordinator; edges of one coordinator stand together.
+        children: ``(E,) int``, the place of each edge's subordinate.
+
+    Attributes:
+        parents: ``(P,) int``, the coordinators, each once, or a slice where they are the first P.
+    """
+
+    def __init__(self, parents: Places, children: Places) -> None:
+        places, self._starts = np.unique(parents, return_index=True)
+        self.parents = as_slice(places)
+        self._children = as_slice(children)
+
+    def sums(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """``(N, P)`` sums of ``(N, M)`` values of the subordinates."""
+        sums: npt.NDArray[np.float64] = np.add.reduceat(values[:, self._children], self._starts, axis=1)
+        return sums
+
+    def any_of(self, flags: BoolArray) -> BoolArray:
+        """``(N, P)``, whether any of ``(N, M)`` flags of the subordinates is true."""
+        found: BoolArray = np.logical_or.reduceat(flags[:, self._children], self._starts, axis=1)
+        return found
+
+
+def as_slice(places: Places) -> Places | slice:
+    """The places, as a slice where they are 0, 1, 2 ..., since that gives views instead of copies."""
+    return slice(0, len(places)) if np.array_equal(places, np.arange(len(places))) else places

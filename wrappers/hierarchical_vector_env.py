@@ -54,6 +54,8 @@ class HierarchicalVectorEnv:
 
     Attributes:
         groups: Group name -> what its agents see and do, from the top of the hierarchy down.
+        coordinator_groups: Those that command others, from the top down.
+        field_groups: Those that act on the environment.
         results: Group name -> what the last reset or step said.
         total_steps: Environment steps of all copies since the vector env was made.
         returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
@@ -79,6 +81,8 @@ class HierarchicalVectorEnv:
         self.batch_env = batch_env
         self.hierarchy = Hierarchy({agent: [] for agent in env_agents}) if hierarchy is None else hierarchy
         self.groups = build_groups(batch_env.groups, self.hierarchy)
+        self.coordinator_groups = [group for group in self.groups.values() if not group.is_field]
+        self.field_groups = [group for group in self.groups.values() if group.is_field]
         self._intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
         self._owns_broker = broker is None
         self.broker = InMemoryBroker() if broker is None else broker
@@ -112,16 +116,6 @@ class HierarchicalVectorEnv:
         return self.batch_env.env_ids
 
     @property
-    def coordinator_groups(self) -> list[VecGroup]:
-        """The groups that command others, from the top down."""
-        return [group for group in self.groups.values() if not group.is_field]
-
-    @property
-    def field_groups(self) -> list[VecGroup]:
-        """The groups that act on the environment."""
-        return [group for group in self.groups.values() if group.is_field]
-
-    @property
     def infos(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
         """For each copy, agent id -> the environment's info dict of the last reset or step, if not empty."""
         return self.batch_env.infos
@@ -130,6 +124,11 @@ class HierarchicalVectorEnv:
     def running(self) -> BoolArray:
         """``(num_envs,) bool``, the copies in which any agent is active."""
         return self.batch_env.running
+
+    @property
+    def undecided(self) -> BoolArray:
+        """``(num_envs,) bool``, the copies in which a coordinator must decide before the next step, read only."""
+        return self._schedule.undecided
 
     @property
     def steps(self) -> npt.NDArray[np.int64]:
@@ -213,7 +212,7 @@ class HierarchicalVectorEnv:
         Raises:
             ConfigurationError: If there is no such group.
         """
-        return self._schedule.due(self._group(group))
+        return self._schedule.due(self._group(group)).copy()
 
     def decide(self, actions: Mapping[str, npt.NDArray[Any]] | None = None, mask: BoolArray | None = None) -> None:
         """Send coordinators' actions down as commands, and receive below what has come.
@@ -238,7 +237,7 @@ class HierarchicalVectorEnv:
         coordinators = [group.name for group in self.coordinator_groups]
         if unknown := [name for name in given if name not in coordinators]:
             raise ConfigurationError(f"no coordinator group {unknown}, only {coordinators}")
-        if not self.running.any() and given:
+        if given and not self.running.any():
             raise ResetRequiredError("no copy has a running episode: call reset() first")
         concerned = self._masked(mask)
         due = {name: self.due(name) & concerned[:, None] for name in given}
@@ -247,8 +246,11 @@ class HierarchicalVectorEnv:
             if group.name in checked:
                 self._exchange.send_commands(group.name, checked[group.name], due[group.name], self.results)
             # A coordinator whose command has come by another way has decided, too.
-            heard_from = self._exchange.receive_commands(group.name, concerned) & self.due(group.name)
-            self._schedule.note(group, heard_from | due.get(group.name, False))
+            heard_from = self._exchange.receive_commands(group.name, concerned)
+            if heard_from is not None:
+                self._schedule.note(group, heard_from & self.due(group.name))
+            if group.name in due:
+                self._schedule.note(group, due[group.name])
         self._exchange.check_received()
 
     def advance(
@@ -314,7 +316,7 @@ class HierarchicalVectorEnv:
             raise ResetRequiredError(f"group {group!r} has seen nothing yet: call reset() first")
         exchange = self._exchange
         return join_observation(
-            spec, exchange.own_observation(group), exchange.commands(group), exchange.commanded(group)
+            spec, exchange.own_observation(group), exchange.latest_commands(group), exchange.commanded(group)
         )
 
     def commands(self, group: str) -> npt.NDArray[Any] | None:
@@ -326,7 +328,8 @@ class HierarchicalVectorEnv:
         Raises:
             ConfigurationError: If there is no such group.
         """
-        return self._exchange.commands(self._group(group).name)
+        commands = self._exchange.latest_commands(self._group(group).name)
+        return None if commands is None else commands.copy()
 
     def agents(self, env_id: str) -> dict[str, Agent]:
         """The hierarchy's agents of one copy as objects, bound to the same broker, channels and clock.
@@ -416,7 +419,9 @@ class HierarchicalVectorEnv:
         return checked_actions(actions, group.action_space, where, group.agent_ids, self.env_ids)
 
     def _check_ready(self, stepped: BoolArray) -> None:
-        if stopped := [self.env_ids[i] for i in np.flatnonzero(stepped & ~self.running)]:
+        stopped_too = stepped > self.running
+        if np.count_nonzero(stopped_too):
+            stopped = [self.env_ids[index] for index in np.flatnonzero(stopped_too)]
             raise ResetRequiredError(
                 f"no running episode in {shown(stopped)}: call reset(), or reset_envs(...) with these"
             )
@@ -426,32 +431,28 @@ class HierarchicalVectorEnv:
         """Forget everything about the masked copies' last episode."""
         self._clock.steps[mask] = 0
         self._exchange.clear(mask)
-        self._schedule.forget(mask)
         for returns in self.returns.values():
             returns[mask] = 0.0
 
     def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
-        self._clock.steps[stepped] += 1
-        self.total_steps += int(stepped.sum())
-        self._schedule.forget(stepped)
+        self._clock.steps += stepped
+        self.total_steps += int(np.count_nonzero(stepped))
         self._sum_up(stepped, took_part)
         # One that has just come tells what it sees, too, as all do at the reset.
         senders = {name: took_part[name] | active for name, active in self._active().items()}
         self._exchange.pass_infos_up(stepped, senders, self.results)
         for name, returns in self.returns.items():
-            returns[stepped] += self.results[name].env_rewards[stepped]
+            np.add(returns, self.results[name].env_rewards, out=returns, where=stepped[:, None])
 
     def _sum_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray] | None) -> None:
         """Bring the coordinators' results up to date with the levels below; None stands for a reset."""
         for group in reversed(self.coordinator_groups):
             was_active = None if took_part is None else took_part[group.name]
-            below = [
-                (edge.parents, edge.children, self.results[edge.below.name])
-                for edge in self._exchange.edges_below(group.name)
-            ]
+            below = [(edge.families, self.results[edge.below.name]) for edge in self._exchange.edges_below(group.name)]
             self.results[group.name].sum_up(below, mask, was_active)
         self._exchange.revive(self.results)
+        self._schedule.forget(mask)
 
     def _reward_commands(
         self, before: Mapping[str, ArrayTree], stepped: BoolArray, took_part: Mapping[str, BoolArray]
@@ -460,7 +461,7 @@ class HierarchicalVectorEnv:
         for name, function in self._intrinsic.items():
             result = self.results[name]
             after = self._exchange.own_observation(name)
-            rewards = np.asarray(function(before[name], self._exchange.commands(name), after, result.env_rewards))
+            rewards = np.asarray(function(before[name], self.commands(name), after, result.env_rewards))
             if rewards.shape != result.rewards.shape:
                 raise ConfigurationError(
                     f"intrinsic_reward of group {name!r} must return rewards of shape {result.rewards.shape} "

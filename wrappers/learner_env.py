@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -161,9 +161,9 @@ class LearnerEnv:
         self._tell_episodes()
         if not self.group.is_field:
             self._play(self._interrupted(), own)
-        rewards, lengths = self._play(self.venv.running, own)
+        rewards, lengths, running = self._play(self.venv.running, own)
         step = LearnerStep(
-            self.observations(), rewards, lengths, self.terminated.copy(), self.truncated.copy(), ~self.venv.running
+            self.observations(), rewards, lengths, self.terminated.copy(), self.truncated.copy(), ~running
         )
         self.terminated[:] = self.truncated[:] = False
         return step
@@ -178,7 +178,12 @@ class LearnerEnv:
 
     def observations(self) -> ArrayTree:
         """``(S, ...)``, what every slot sees now, a new array."""
-        return _slots(self.venv.observe(self.group.name), np.ones((self.venv.num_envs, self.group.num_agents), bool))
+        return cast(
+            "ArrayTree",
+            map_arrays(
+                lambda array: array.reshape(self.num_slots, *array.shape[2:]).copy(), self.venv.observe(self.group.name)
+            ),
+        )
 
     def _by_copy(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Actions of slots as ``(num_envs, num_agents, ...)``."""
@@ -197,38 +202,39 @@ class LearnerEnv:
         interrupted: BoolArray = venv.running & (decided | (venv.steps % self.group.period != 0))
         return interrupted
 
-    def _anyone_due(self) -> BoolArray:
-        """``(num_envs,) bool``, copies in which a coordinator must decide before the next step."""
-        anyone = np.zeros(self.venv.num_envs, dtype=bool)
-        for group in self.venv.coordinator_groups:
-            anyone |= self.venv.due(group.name).any(axis=1)
-        return anyone
-
-    def _play(self, copies: BoolArray, own: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    def _play(
+        self, copies: BoolArray, own: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
         """Play these copies until the next decision is due, beginning with one where it is due now.
 
         Returns:
-            The rewards and lengths of a ``LearnerStep``.
+            The rewards and lengths of a ``LearnerStep``, and which of all copies are running.
         """
         venv, group = self.venv, self.group
         shape = (venv.num_envs, group.num_agents)
         rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
-        undecided = copies.copy()
-        self._decide(undecided & self._anyone_due(), own)
+        undecided, running = copies.copy(), venv.running
+        self._decide(undecided & venv.undecided, own)
         deciders = venv.results[group.name].active.copy()
-        while undecided.any():
+        while np.count_nonzero(undecided):
             took_part = deciders & venv.results[group.name].active & undecided[:, None]
-            result = self._advance(undecided, own, took_part)
-            gain = self.discount**lengths
-            rewards[took_part] += (gain * result.rewards)[took_part]
-            lengths[took_part] += 1
-            undecided &= venv.running & (venv.steps % group.period != 0)
+            result, running = self._advance(undecided, own, took_part)
+            gain = result.rewards if self.discount == 1.0 else self.discount**lengths * result.rewards
+            np.add(rewards, gain, out=rewards, where=took_part)
+            lengths += took_part
+            if group.period == 1:
+                break
+            undecided &= running & (venv.steps % group.period != 0)
             self._decide(undecided)
-        self._decide(copies & venv.running)
-        return rewards.ravel(), lengths.ravel()
+        self._decide(copies & running)
+        return rewards.ravel(), lengths.ravel(), running
 
-    def _advance(self, copies: BoolArray, own: npt.NDArray[Any], took_part: BoolArray) -> GroupResult:
-        """Step these copies once, and keep in mind who has ended by it."""
+    def _advance(self, copies: BoolArray, own: npt.NDArray[Any], took_part: BoolArray) -> tuple[GroupResult, BoolArray]:
+        """Step these copies once, and keep in mind who has ended by it.
+
+        Returns:
+            The learning group's result, and which of all copies are running.
+        """
         actions = self._field_actions(copies, own)
         steps = self.venv.steps.copy()
         try:
@@ -239,18 +245,20 @@ class LearnerEnv:
             ended = took_part & stepped[:, None]
             self.terminated |= (ended & result.terminated).ravel()
             self.truncated |= (ended & result.truncated).ravel()
-            self._note_episodes(stepped & ~self.venv.running)
+            running = self.venv.running
+            self._note_episodes(stepped > running)
             self._tell_episodes()
-        return result
+        return result, running
 
     def _decide(self, mask: BoolArray, own: npt.NDArray[Any] | None = None) -> None:
         """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""
-        if not mask.any():
+        if not self.venv.coordinator_groups or not np.count_nonzero(mask):
             return
         concerned, mask = mask, mask.copy()
-        for group in self.venv.coordinator_groups:
+        some_due = np.count_nonzero(mask & self.venv.undecided) > 0
+        for group in self.venv.coordinator_groups if some_due else ():
             due = self.venv.due(group.name) & mask[:, None]
-            if not due.any():
+            if not np.count_nonzero(due):
                 continue
             if group.name != self.group.name:
                 self.venv.decide({group.name: self._ask(group, due)}, mask)
@@ -258,8 +266,7 @@ class LearnerEnv:
                 self.venv.decide({group.name: own}, mask)
             else:
                 mask &= ~due.any(axis=1)
-        if self.venv.hierarchy.edges:
-            self.venv.decide(mask=concerned)  # A link may deliver commands long after they were sent.
+        self.venv.decide(mask=concerned)  # A link may deliver commands long after they were sent.
 
     def _field_actions(self, mask: BoolArray, own: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         return {
@@ -285,6 +292,8 @@ class LearnerEnv:
         return actions
 
     def _note_episodes(self, ended: BoolArray) -> None:
+        if not np.count_nonzero(ended):
+            return
         for index in np.flatnonzero(ended):
             returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}
             self._episodes.append(Episode(self.venv.env_ids[index], int(self.venv.steps[index]), returns))

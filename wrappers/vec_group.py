@@ -120,7 +120,9 @@ def join_observation(
     """
     if group.command_space is None or commands is None:
         return own
-    seen = flatten(group.command_space, commands, batch_dims=2) * commanded[..., None]
+    seen = flatten(group.command_space, commands, batch_dims=2)
+    if not isinstance(group.command_space, Box):  # a choice is one-hot, and even the first is not zeros
+        seen = seen * commanded[..., None]
     if isinstance(group.observation_space, Box):
         return np.concatenate([np.asarray(own), seen], axis=-1, dtype=group.observation_space.dtype)
     if isinstance(own, dict):
