@@ -226,7 +226,7 @@ class EdgeLanes:
 
     def _rows(self, of_copies: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What holds for each copy, for each row of the lanes."""
-        return np.broadcast_to(of_copies[:, None], self._shape).ravel()
+        return of_copies.repeat(self._shape[1])
 
 
 def _columns(

@@ -1,6 +1,6 @@
 """What a step meant for each group, from the field agents up to the top."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,34 +53,49 @@ class GroupResult:
         rewards = np.zeros(shape) if intrinsic else env_rewards
         return cls(rewards, env_rewards, *(np.zeros(shape, dtype=bool) for _ in range(4)))
 
-    def sum_up(
-        self,
-        below: Iterable[tuple["Families", "GroupResult"]],
-        mask: BoolArray,
-        was_active: BoolArray | None,
-    ) -> None:
-        """Bring coordinators' results up to date with their subordinates'.
+    def anyone_changed(self, was_active: BoolArray) -> bool:
+        """Whether an agent has come, left or ended in the step.
+
+        Args:
+            was_active: ``(N, M) bool``, who was active before the step.
+        """
+        flags = (self.terminated, self.truncated, self.active != was_active)
+        return any(np.count_nonzero(flag) for flag in flags)
+
+    def sum_up_rewards(self, below: "Below", mask: BoolArray) -> None:
+        """Set coordinators' rewards to the sums of their subordinates', and nobody's end.
 
         Args:
             below: For each group of subordinates who is whose, and the subordinates' results.
             mask: ``(N,) bool``, the copies that were stepped or reset.
-            was_active: ``(N, M) bool``, who was active before the step; None after a reset.
         """
         rewards = np.zeros(self.active.shape)
+        for families, result in below:
+            rewards[:, families.parents] += families.sums(result.env_rewards)
+        stepped = mask[:, None]
+        np.copyto(self.env_rewards, rewards, where=stepped)
+        np.copyto(self.terminated, False, where=stepped)
+        np.copyto(self.truncated, False, where=stepped)
+
+    def follow(self, below: "Below", mask: BoolArray, was_active: BoolArray | None) -> None:
+        """Bring it up to date who of the coordinators is active, and who has ended, by their subordinates.
+
+        Args:
+            below: As for ``sum_up_rewards``.
+            mask: As there.
+            was_active: ``(N, M) bool``, who was active before the step; None after a reset.
+        """
         active = np.zeros(self.active.shape, dtype=bool)
         cut = np.zeros(self.active.shape, dtype=bool)
-        for family, result in below:
-            rewards[:, family.parents] += family.sums(result.env_rewards)
-            active[:, family.parents] |= family.any_of(result.active)
-            if np.count_nonzero(result.truncated):
-                cut[:, family.parents] |= family.any_of(result.truncated)
+        for families, result in below:
+            active[:, families.parents] |= families.any_of(result.active)
+            cut[:, families.parents] |= families.any_of(result.truncated)
         stepped = mask[:, None]
         if was_active is None:
             was_active = np.zeros_like(active)
             self._cut_below[mask] = False
         np.logical_or(self._cut_below, cut, out=self._cut_below, where=stepped)
         ended = was_active > active
-        np.copyto(self.env_rewards, rewards, where=stepped)
         np.copyto(self.active, active, where=stepped)
         np.logical_and(ended, self._cut_below, out=self.truncated, where=stepped)
         np.greater(ended, self._cut_below, out=self.terminated, where=stepped)
@@ -116,3 +131,7 @@ class Families:
 def as_slice(places: Places) -> Places | slice:
     """The places, as a slice where they are 0, 1, 2 ..., since that gives views instead of copies."""
     return slice(0, len(places)) if np.array_equal(places, np.arange(len(places))) else places
+
+
+Below = Sequence[tuple[Families, GroupResult]]
+"""Groups of subordinates: who is whose, and their results."""

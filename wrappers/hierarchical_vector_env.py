@@ -99,6 +99,12 @@ class HierarchicalVectorEnv:
             else GroupResult.of_coordinators(self.num_envs, group.num_agents, intrinsic=name in self._intrinsic)
             for name, group in self.groups.items()
         }
+        self._below = {
+            group.name: [
+                (edge.families, self.results[edge.below.name]) for edge in self._exchange.edges_below(group.name)
+            ]
+            for group in self.coordinator_groups
+        }
         self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
         self.total_steps = 0
         self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
@@ -316,7 +322,7 @@ class HierarchicalVectorEnv:
             raise ResetRequiredError(f"group {group!r} has seen nothing yet: call reset() first")
         exchange = self._exchange
         return join_observation(
-            spec, exchange.own_observation(group), exchange.latest_commands(group), exchange.commanded(group)
+            spec, exchange.own_observation(group), exchange.latest_commands(group), lambda: exchange.commanded(group)
         )
 
     def commands(self, group: str) -> npt.NDArray[Any] | None:
@@ -438,20 +444,30 @@ class HierarchicalVectorEnv:
         """Bring everything above the environment up to date with its step."""
         self._clock.steps += stepped
         self.total_steps += int(np.count_nonzero(stepped))
-        self._sum_up(stepped, took_part)
-        # One that has just come tells what it sees, too, as all do at the reset.
-        senders = {name: took_part[name] | active for name, active in self._active().items()}
+        if any(self.results[group.name].anyone_changed(took_part[group.name]) for group in self.field_groups):
+            self._sum_up(stepped, took_part)
+            # One that has just come tells what it sees, too, as all do at the reset.
+            senders = {name: took_part[name] | active for name, active in self._active().items()}
+        else:
+            self._sum_up_rewards(stepped)
+            senders = dict(took_part)
         self._exchange.pass_infos_up(stepped, senders, self.results)
         for name, returns in self.returns.items():
             np.add(returns, self.results[name].env_rewards, out=returns, where=stepped[:, None])
 
     def _sum_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray] | None) -> None:
         """Bring the coordinators' results up to date with the levels below; None stands for a reset."""
+        self._sum_up_rewards(mask)
         for group in reversed(self.coordinator_groups):
             was_active = None if took_part is None else took_part[group.name]
-            below = [(edge.families, self.results[edge.below.name]) for edge in self._exchange.edges_below(group.name)]
-            self.results[group.name].sum_up(below, mask, was_active)
+            self.results[group.name].follow(self._below[group.name], mask, was_active)
         self._exchange.revive(self.results)
+        self._schedule.forget(mask)
+
+    def _sum_up_rewards(self, mask: BoolArray) -> None:
+        """Bring the coordinators' rewards up to date with the levels below, who act on as before."""
+        for group in reversed(self.coordinator_groups):
+            self.results[group.name].sum_up_rewards(self._below[group.name], mask)
         self._schedule.forget(mask)
 
     def _reward_commands(

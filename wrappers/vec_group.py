@@ -1,6 +1,6 @@
 """What each group of agents of the vector env sees and does, coordinators included."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -108,7 +108,7 @@ def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[V
 
 
 def join_observation(
-    group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None, commanded: BoolArray
+    group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None, commanded: Callable[[], BoolArray]
 ) -> ArrayTree:
     """What agents see: their own observation together with their command, laid out as the group's space says.
 
@@ -116,15 +116,19 @@ def join_observation(
         group: The agents' group.
         own: Their own observations, ``(num_envs, num_agents, ...)``.
         commands: Their commands in ``group.command_space``, or None if the group has no upstream.
-        commanded: ``(num_envs, num_agents) bool``, the agents that a command has come to; others see zeros.
+        commanded: Gives ``(num_envs, num_agents) bool``, the agents that a command has come to; others see zeros.
     """
     if group.command_space is None or commands is None:
         return own
     seen = flatten(group.command_space, commands, batch_dims=2)
     if not isinstance(group.command_space, Box):  # a choice is one-hot, and even the first is not zeros
-        seen = seen * commanded[..., None]
+        seen = seen * commanded()[..., None]
     if isinstance(group.observation_space, Box):
-        return np.concatenate([np.asarray(own), seen], axis=-1, dtype=group.observation_space.dtype)
+        own = np.asarray(own)
+        joined = np.empty((*own.shape[:2], own.shape[2] + seen.shape[2]), group.observation_space.dtype)
+        joined[..., : own.shape[2]] = own
+        joined[..., own.shape[2] :] = seen
+        return joined
     if isinstance(own, dict):
         return {**own, "command": seen}
     return {"observation": own, "command": seen}

@@ -150,7 +150,7 @@ class ArrayLane(Lane):
             other.fresh[:] = False
             return other
         staying = waiting.fresh & ~rows
-        self._some_wait = bool(staying.any())
+        self._some_wait = bool(np.count_nonzero(staying))
         self._waiting, self._handed_over = other, waiting
         if self._some_wait:
             for name, array in waiting.arrays.items():
