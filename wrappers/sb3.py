@@ -27,7 +27,9 @@ class Sb3VecEnv(VecEnv):
     with that observation, reward 0 and ``infos[slot]["inert"]`` true, as does an agent that has not come yet.
 
     An end that no step has told of yet is told by the next one, with its ``terminal_observation``: where a step or the
-    reset of a copy raised, and where ``reset_envs`` has cut an episode short.
+    reset of a copy raised, and where ``reset_envs`` has cut an episode short. ``infos[slot]["stale"]`` is true for such
+    a step, and for every slot's first one after ``reset_envs``: its action was chosen before the reset. An end that it
+    tells is that of the episode before; its reward and ``decision_length`` are of the episode that goes on now.
 
     ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
     which its reward is summed.
@@ -59,6 +61,7 @@ class Sb3VecEnv(VecEnv):
         group = self.learner.group
         self._actions: npt.NDArray[Any] = np.zeros(0)
         self._ends: dict[int, dict[str, Any]] = {}
+        self._stale = np.zeros(self.learner.num_slots, dtype=bool)
         super().__init__(self.learner.num_slots, group.observation_space, counted_from_zero(group.action_space))
 
     @property
@@ -76,6 +79,7 @@ class Sb3VecEnv(VecEnv):
             for copy in range(self.venv.num_envs):
                 observations = self.learner.reset(copy, [seeds[copy]], options[copy] or None)
         self._ends.clear()
+        self._stale[:] = False
         self._note_reset_infos(range(self.venv.num_envs))
         self._reset_seeds()
         self._reset_options()
@@ -102,13 +106,16 @@ class Sb3VecEnv(VecEnv):
             ``(num_slots, ...)``, what every slot sees now.
         """
         copies = self.venv.indices(which)
-        ends = self._ends_by_reset(copies)
+        reset = np.repeat(env_mask(copies, self.venv.num_envs), self.learner.group.num_agents)
+        ends = self._ends_by_reset(reset)
         try:
             observations = self.learner.reset(copies, seed, options)
         except EnvError:  # beside a copy that raised, the others were reset
             self._ends |= ends
+            self._stale |= reset
             raise
         self._ends |= ends
+        self._stale |= reset
         self._note_reset_infos(copies)
         return observations  # type: ignore[return-value]
 
@@ -118,17 +125,20 @@ class Sb3VecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         step = self.learner.step(self._actions)
         observations = step.observations
-        self._ends |= _ends(step.terminated, step.truncated, observations)
+        late, new = self._ends, _ends(step.terminated, step.truncated, observations)
+        self._ends = new | late  # kept if a reset raises
         infos = self._infos(step.lengths)
         if step.finished.any():
             observations = self.learner.reset(step.finished)
             self._note_reset_infos(np.flatnonzero(step.finished).tolist())
         dones = np.zeros(self.num_envs, dtype=bool)
-        for slot, end in self._ends.items():
+        for slot, end in self._told_now(late, new).items():
             dones[slot] = True
             infos[slot] |= end
             infos[slot].pop("inert", None)
-        self._ends.clear()
+        for slot in np.flatnonzero(self._stale | (dones & (step.lengths == 0))).tolist():
+            infos[slot] |= {"stale": True, "decision_length": int(step.lengths[slot])}
+        self._stale[:] = False
         return observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -179,10 +189,15 @@ class Sb3VecEnv(VecEnv):
     def close(self) -> None:
         self.venv.close()
 
-    def _ends_by_reset(self, copies: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """The ends that a reset of these copies makes or covers up."""
+    def _told_now(self, late: dict[int, dict[str, Any]], new: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """The ends that this step tells. A slot has one end a step: a new one waits where this step is stale."""
+        self._stale[list(late)] = True
+        self._ends = {slot: end for slot, end in new.items() if self._stale[slot]}
+        return late | {slot: end for slot, end in new.items() if not self._stale[slot]}
+
+    def _ends_by_reset(self, reset: BoolArray) -> dict[int, dict[str, Any]]:
+        """The ends that a reset of these slots makes or covers up."""
         learner = self.learner
-        reset = np.repeat(env_mask(copies, self.venv.num_envs), learner.group.num_agents)
         active = self.venv.results[learner.group.name].active.ravel()
         return _ends(learner.terminated & reset, (learner.truncated | active) & reset, learner.observations())
 

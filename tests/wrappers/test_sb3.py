@@ -686,6 +686,56 @@ class TestCutShort:
         assert plays(view, 1)[0][2].tolist() == [False, False]
 
 
+class TestStaleSteps:
+    """Actions that were chosen on what a slot saw before its copy was reset."""
+
+    def flags(self, view, steps=1):
+        return [[info.get("stale", False) for info in infos] for *_, infos in plays(view, steps)]
+
+    def test_are_those_right_after_a_reset_by_hand_of_living_and_dead_slots(self):
+        view = Sb3VecEnv(copies((BOTH, 9), ({A: Life(), B: Life(leaves=2)}, 9)))
+        view.reset()
+        assert not np.any(self.flags(view, 3))
+        view.reset_envs(1)
+        (_, _, dones, infos), after = plays(view, 2)
+        assert [info.get("stale", False) for info in infos] == [False, False, True, True]
+        assert [info["decision_length"] for info in infos[2:]] == [1, 1]
+        assert dones.tolist() == [False, False, True, False]
+        assert not any("stale" in info for info in after[3])
+
+    def test_are_not_those_after_a_reset_of_its_own_or_of_everything(self):
+        view = Sb3VecEnv(copies((BOTH, 2)))
+        view.reset()
+        assert not np.any(self.flags(view, 5))
+        view.reset_envs(0)
+        view.reset()
+        assert not np.any(self.flags(view))
+
+    def test_tell_one_end_and_the_next_step_the_other(self):
+        view = Sb3VecEnv(copies((BOTH, 1), ({A: Life(), B: Life(leaves=1)}, 3)))
+        view.reset()
+        plays(view, 1)
+        view.reset_envs([0, 1])
+        first, second, third = plays(view, 3)
+        assert [step[2].tolist() for step in (first, second, third)] == [
+            [True, True, True, False], [True, True, False, True], [True, True, True, False],
+        ]  # fmt: skip
+        assert [[bool(info.get("stale")) for info in step[3]] for step in (first, second, third)] == [
+            [True] * 4, [True, True, False, True], [True, True, False, False],
+        ]  # fmt: skip
+        assert second[3][3]["decision_length"] == 0  # it died before
+
+    def test_are_those_that_tell_of_a_step_that_raised(self):
+        venv = make_vec([lambda: Scripted(BOTH, 1), lambda: Scripted(BOTH, 9, fail_at=0)])
+        view = Sb3VecEnv(venv)
+        view.reset()
+        with pytest.raises(EnvStepError):
+            plays(view, 1)
+        _, _, dones, infos = plays(view, 1)[0]
+        assert dones.all()
+        assert [(info["stale"], info["decision_length"]) for info in infos] == [(True, 0)] * 4
+
+
 def test_a_coordinator_that_comes_amid_a_period_takes_no_part_before_it_is_due():
     tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=3, command_space=GOAL)
     view = Sb3VecEnv(copies(({A: Life(), B: Life(joins=1)}, 9), hierarchy=tree), "red", {FIELD: 0})
