@@ -1,0 +1,93 @@
+"""A chain of states whose values are known, walked by agents that die, are cut off, and are reset by hand."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete
+from pettingzoo import ParallelEnv
+
+REWARDS = np.array([1.0, -2.0, 0.5, 3.0, -1.0, 2.0, 0.25, -0.75, 4.0, 1.5])
+STATES = len(REWARDS)
+"""States on the chain; behind the last one the task ends."""
+
+
+class Move(NamedTuple):
+    """One step of one agent."""
+
+    state: int
+    action: int
+    reward: float
+    next_state: int
+    terminated: bool
+    truncated: bool
+
+
+def value(gamma):
+    """``(STATES + 1,)``, the value of each state when each step goes on by one, by its linear system; 0 at the end."""
+    transition = np.eye(STATES, k=1)
+    return np.append(np.linalg.solve(np.eye(STATES) - gamma * transition, REWARDS), 0.0)
+
+
+class Chain(ParallelEnv):
+    """Agents start where ``starts`` says, and go on by one state a step, or with ``strides`` by 1 or 2 as they act.
+
+    Leaving a state earns its reward, and 0.5 less for a stride of 2. Who comes to the end dies. ``cuts`` cuts an agent
+    off after so many steps, and the horizon all that are left.
+
+    Attributes:
+        log: For each step the moves of the agents that took part.
+        cut_by_hand: The numbers of steps in ``log`` before which an unfinished episode was reset.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "chain_v0"}
+
+    def __init__(self, starts, horizon=100, *, cuts=None, strides=False, as_dict=False):
+        self.starts, self.horizon, self.cuts, self.strides, self.as_dict = starts, horizon, cuts or {}, strides, as_dict
+        self.possible_agents = list(starts)
+        self.agents = []
+        self.log, self.cut_by_hand = [], set()
+
+    def observation_space(self, agent):
+        one_hot = Box(0, 1, (STATES + 1,), np.float32)
+        return Dict(state=one_hot, place=Discrete(STATES + 1)) if self.as_dict else one_hot
+
+    def action_space(self, agent):
+        return Discrete(2)
+
+    def action_masks(self):
+        return np.array([True, False])
+
+    def reset(self, seed=None, options=None):
+        if self.agents:
+            self.cut_by_hand.add(len(self.log))
+        self.agents = list(self.possible_agents)
+        self.states = dict(self.starts)
+        self.steps = 0
+        return {agent: self._observe(agent) for agent in self.agents}, {}
+
+    def step(self, actions):
+        self.steps += 1
+        moves = {agent: self._move(agent, int(actions[agent])) for agent in self.agents}
+        self.log.append(moves)
+        self.states |= {agent: move.next_state for agent, move in moves.items()}
+        self.agents = [agent for agent, move in moves.items() if not (move.terminated or move.truncated)]
+        return (
+            {agent: self._observe(agent) for agent in moves},
+            {agent: move.reward for agent, move in moves.items()},
+            {agent: move.terminated for agent, move in moves.items()},
+            {agent: move.truncated for agent, move in moves.items()},
+            {},
+        )
+
+    def _move(self, agent, action):
+        state = self.states[agent]
+        stride = 1 + action * self.strides
+        next_state = min(state + stride, STATES)
+        terminated = next_state == STATES
+        truncated = not terminated and self.steps >= min(self.horizon, self.cuts.get(agent, self.horizon))
+        return Move(state, action, REWARDS[state] - 0.5 * (stride - 1), next_state, terminated, truncated)
+
+    def _observe(self, agent):
+        state = self.states[agent]
+        one_hot = np.eye(STATES + 1, dtype=np.float32)[state]
+        return {"state": one_hot, "place": state} if self.as_dict else one_hot

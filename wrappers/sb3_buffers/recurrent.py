@@ -1,0 +1,77 @@
+"""RecurrentPPO that leaves out inert rows and discounts by how long a decision lasted."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Dict
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
+
+from heron.wrappers.sb3_buffers.options import last_rows
+from heron.wrappers.sb3_buffers.rollout import LiveRows
+
+STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
+
+
+class _LiveSequences(LiveRows):
+    """Minibatches keep the order of rows: a sequence ends where its slot's next row is not live."""
+
+    def _order(self, rows: int) -> npt.NDArray[np.intp]:
+        return np.roll(np.arange(rows), np.random.randint(rows))  # noqa: NPY002 -- the stream that SB3 seeds
+
+    def _minibatch(self, indices: npt.NDArray[np.intp]) -> Any:
+        recurrent: Any = super()  # SB3's recurrent buffer, whose samples need to know where sequences start
+        return recurrent._get_samples(indices, self._sequence_starts)  # noqa: SLF001 -- of its own base class
+
+    def _keep_live_rows(self) -> None:
+        live = self._rows_to_learn_from()
+        starts = live & np.insert(~live[:-1], 0, values=True, axis=0)
+        self._sequence_starts = starts.T.ravel()[live.T.ravel()][:, None]
+        for name in STATES:  # layers of the network come before slots
+            setattr(self, name, getattr(self, name).swapaxes(1, 2))
+        super()._keep_live_rows()
+
+    def _sampled(self) -> tuple[str, ...]:
+        return (*super()._sampled(), "episode_starts", *STATES)
+
+
+class LiveRecurrentRolloutBuffer(_LiveSequences, RecurrentRolloutBuffer):
+    """For RecurrentPPO."""
+
+
+class LiveRecurrentDictRolloutBuffer(_LiveSequences, RecurrentDictRolloutBuffer):
+    """For RecurrentPPO on ``Dict`` observations."""
+
+
+class LiveRecurrentPPO(RecurrentPPO):
+    """``sb3_contrib.RecurrentPPO``, which takes no buffer class, with these buffers.
+
+    What a slot saw while it was inert still goes into the memory with which its next episode begins.
+
+    Args:
+        args: As for ``RecurrentPPO``. The environment's outermost wrapper must be a ``SlotRecorder``.
+        kwargs: As for ``RecurrentPPO``.
+
+    Raises:
+        ConfigurationError: If the environment is not one for these buffers.
+    """
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        if self.env is None:
+            return
+        buffer: Any = self.rollout_buffer
+        is_dict = isinstance(self.observation_space, Dict)
+        kind = LiveRecurrentDictRolloutBuffer if is_dict else LiveRecurrentRolloutBuffer
+        self.rollout_buffer = kind(
+            self.n_steps,
+            self.observation_space,
+            self.action_space,
+            buffer.hidden_state_shape,
+            self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+            rows=last_rows(self.env, self.gamma),
+        )

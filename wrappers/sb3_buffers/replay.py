@@ -1,0 +1,175 @@
+"""Replay buffers that leave out inert rows and discount by how long a decision lasted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium.spaces import Space
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from heron.envs.batch_env import BoolArray
+from heron.errors import ConfigurationError
+from heron.wrappers.sb3_buffers.recorder import row_lengths
+
+Places = npt.NDArray[np.intp]
+
+
+class LiveTransitions(ReplayBuffer):
+    """What the replay buffers of this module have in common, to be mixed into one of SB3's.
+
+    Rows of length 0 are not stored, so they take no room and are never sampled. Rows of all slots stand in one line,
+    which for SB3 looks like a buffer of a single slot. The ``discounts`` of samples are ``gamma ** length`` for a
+    coordinator's decision of ``length`` environment steps, as in a semi-Markov decision process: R. S. Sutton,
+    D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for temporal abstraction in reinforcement
+    learning", Artificial Intelligence 112 (1999), section 3.
+
+    Args:
+        buffer_size: Most rows to keep, of all slots together.
+        observation_space: Of one slot.
+        action_space: Of one slot.
+        device: Where samples go.
+        n_envs: Number of slots.
+        optimize_memory_usage: Not supported: the row behind another is seldom of the same slot.
+        handle_timeout_termination: Whether to bootstrap where an episode was cut off.
+        gamma: Discount of one environment step.
+        n_steps: Decisions whose rewards are summed up before the value of what follows.
+
+    Raises:
+        ConfigurationError: If ``optimize_memory_usage`` is asked for, or ``n_steps`` is not positive.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        *,
+        gamma: float,
+        n_steps: int = 1,
+    ) -> None:
+        if optimize_memory_usage:
+            raise ConfigurationError("optimize_memory_usage cannot work in a buffer that leaves out inert rows")
+        if n_steps < 1:
+            raise ConfigurationError(f"n_steps must be a positive integer, got {n_steps!r}")
+        super().__init__(
+            buffer_size,
+            observation_space,
+            action_space,
+            device,
+            n_envs=1,
+            handle_timeout_termination=handle_timeout_termination,
+        )
+        self.gamma = gamma
+        self.n_steps = n_steps
+        self.discounts = np.ones((self.buffer_size, 1), dtype=np.float32)
+        # The place of what the same slot did next, -1 if unknown or in another episode.
+        self._next = np.full(self.buffer_size, -1, dtype=np.intp)
+        self._last = np.full(n_envs, -1, dtype=np.intp)
+
+    def add(
+        self,
+        obs: Any,
+        next_obs: Any,
+        action: npt.NDArray[Any],
+        reward: npt.NDArray[Any],
+        done: npt.NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        lengths = row_lengths(infos)
+        slots = np.flatnonzero(lengths)[-self.buffer_size :]
+        if not len(slots):
+            self._last[:] = -1
+            return
+        places = (self.pos + np.arange(len(slots))) % self.buffer_size
+        self._link(obs, done, slots, places)
+        _put(self.observations, obs, slots, places)
+        _put(self.next_observations, next_obs, slots, places)
+        _put(self.actions, action, slots, places)
+        self.rewards[places, 0] = reward[slots]
+        self.dones[places, 0] = done[slots]
+        self.discounts[places, 0] = self.gamma ** lengths[slots]
+        if self.handle_timeout_termination:
+            self.timeouts[places, 0] = [bool(infos[slot].get("TimeLimit.truncated")) for slot in slots]
+        self.full = self.full or self.pos + len(slots) >= self.buffer_size
+        self.pos = (self.pos + len(slots)) % self.buffer_size
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+        """Samples of live rows; an empty batch, which changes nothing, as long as there are none."""
+        if not self.size():
+            return self._get_samples(np.zeros(0, dtype=np.intp), env)
+        return super().sample(batch_size, env)
+
+    def _get_samples(self, batch_inds: Places, env: VecNormalize | None = None) -> Any:
+        samples: Any = super()._get_samples(batch_inds, env)
+        if self.n_steps == 1:
+            return samples._replace(discounts=self.to_torch(self.discounts[batch_inds]))
+        last, returns, discounts = self._n_step_returns(batch_inds, env)
+        # SB3 looks up and normalises the last row of each sample; only its end is of interest.
+        end: Any = super()._get_samples(last, env)
+        return samples._replace(
+            rewards=self.to_torch(returns.astype(np.float32)),
+            discounts=self.to_torch(discounts.astype(np.float32)),
+            next_observations=end.next_observations,
+            dones=end.dones,
+        )
+
+    def _n_step_returns(
+        self, first: Places, env: VecNormalize | None
+    ) -> tuple[Places, npt.NDArray[Any], npt.NDArray[Any]]:
+        """The last row of up to ``n_steps`` decisions from each first one, their return, and its discount, (B, 1)."""
+        last = first.copy()
+        returns = self._normalize_reward(self.rewards[first], env)
+        discounts = self.discounts[first]
+        for _ in range(self.n_steps - 1):
+            following = self._next[last]
+            known = (following >= 0)[:, None]
+            returns = returns + known * discounts * self._normalize_reward(self.rewards[following], env)
+            discounts = np.where(known, discounts * self.discounts[following], discounts)
+            last = np.where(known[:, 0], following, last)
+        return last, returns, discounts
+
+    def _link(self, obs: Any, done: npt.NDArray[Any], slots: Places, places: Places) -> None:
+        """Note that the rows at ``places`` follow the last ones of their slots, where they do."""
+        self._last[np.isin(self._last, places)] = -1  # overwritten
+        self._next[places] = -1
+        before = self._last[slots]
+        # What a slot sees now is what it saw at last, unless somebody has reset the vector env in between.
+        follows = (before >= 0) & _equal(self.next_observations, before, obs, slots)
+        self._next[before[follows]] = places[follows]
+        self._last[:] = -1
+        self._last[slots] = np.where(done[slots], -1, places)
+
+
+class LiveReplayBuffer(LiveTransitions, ReplayBuffer):
+    """For SAC, TD3, DDPG and DQN, and for TQC, QRDQN and CrossQ."""
+
+
+class LiveDictReplayBuffer(LiveTransitions, DictReplayBuffer):
+    """For the same on ``Dict`` observations."""
+
+
+def _put(target: Any, values: Any, slots: Places, places: Places) -> None:
+    """Copy the rows of some slots to some places; ``target`` may be a dict of arrays."""
+    if isinstance(target, Mapping):
+        for key, array in target.items():
+            _put(array, values[key], slots, places)
+    else:
+        target[places, 0] = np.asarray(values)[slots].reshape(len(slots), *target.shape[2:])
+
+
+def _equal(stored: Any, places: Places, values: Any, slots: Places) -> BoolArray:
+    """Which of the rows at ``places`` are what the slots have now."""
+    if isinstance(stored, Mapping):
+        equal = np.array([_equal(array, places, values[key], slots) for key, array in stored.items()])
+    else:
+        rows = np.asarray(values)[slots].reshape(len(slots), -1)
+        equal = (stored[places, 0].reshape(len(slots), -1) == rows).T
+    same: BoolArray = np.logical_and.reduce(equal, axis=0)
+    return same
