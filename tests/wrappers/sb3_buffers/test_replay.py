@@ -118,7 +118,7 @@ class TestTransitions:
 
 class TestNSteps:
     @pytest.mark.parametrize("as_dict", [False, True])
-    @pytest.mark.parametrize("size", [1_000, 40])
+    @pytest.mark.parametrize("size", [1_000, 40, 10])
     def test_returns_follow_one_agent_to_its_end(self, as_dict, size):
         envs, buffer = collected(as_dict=as_dict, n_steps=3, size=size)
         expected = {}
@@ -147,6 +147,14 @@ class TestNSteps:
         assert samples.rewards[:, 0].tolist() == [expected[path] for path in paths]
         if size == 1_000:
             assert set(paths) == set(expected)
+
+    def test_an_episode_that_begins_as_the_last_one_ended_is_another(self):
+        space = Box(0, 1, (1,), np.float32)
+        buffer = LiveReplayBuffer(10, space, Discrete(2), "cpu", gamma=GAMMA, n_steps=2)
+        same = np.zeros((1, 1), np.float32)
+        for done in (False, True, False):
+            buffer.add(same, same, np.zeros((1, 1)), np.ones(1), np.array([done]), [{}])
+        assert buffer._next[:3].tolist() == [1, -1, -1]
 
     def test_a_reset_of_the_vector_env_cuts_them(self):
         _, view = chain_view()
