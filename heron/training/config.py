@@ -110,7 +110,8 @@ class LearnerConfig:
             0 it never learns and always acts at random, in training and afterwards.
         normalize_rewards: Whether the learner sees rewards divided by the running scale of its returns, which
             keeps a large value loss from drowning the policy's.
-        options: Keywords of the algorithm, such as ``learning_rate``.
+        options: Keywords of the algorithm, such as ``learning_rate``. ``gamma`` discounts by environment step, also for
+            coordinators, whose decisions last several.
 
     Raises:
         ConfigurationError: If a value is of the wrong kind.

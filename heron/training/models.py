@@ -8,6 +8,7 @@ import sb3_contrib
 import stable_baselines3
 from gymnasium.spaces import Dict, Tuple
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -15,11 +16,15 @@ from heron.errors import ConfigurationError
 from heron.training.config import LearnerConfig, checked_count, is_number
 from heron.wrappers import VecGroup
 from heron.wrappers.policies import UNFIT_MODELS
+from heron.wrappers.sb3_buffers import buffer_options
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
 COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
 """The same for coordinators, each of whose decisions lasts several environment steps."""
+DEFAULT_GAMMA = 0.99
+BUFFERS: Mapping[type[BaseAlgorithm], str] = {OnPolicyAlgorithm: "rollout_buffer", OffPolicyAlgorithm: "replay_buffer"}
+"""Kind of algorithm -> the buffer that its class and keyword options are named for."""
 PPO_LEARNING_RATE = 1e-3
 """Higher than SB3's 3e-4, as these minibatches are several times larger than SB3's of 64."""
 
@@ -36,9 +41,14 @@ def check_learner(group: VecGroup, config: LearnerConfig) -> None:
             f"got {group.observation_space}"
         )
     try:
-        _check_options(config.options)
+        _check_options(config.options, group.period)
     except ConfigurationError as error:
         raise ConfigurationError(f"learner of group {group.name!r}: {error}") from error
+
+
+def gamma_of(config: LearnerConfig) -> float:
+    """By how much a learner discounts for each environment step."""
+    return float(config.options.get("gamma", DEFAULT_GAMMA))
 
 
 def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
@@ -59,7 +69,7 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
         batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
         options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
     try:
-        return algorithm(policy, view, **options)
+        return algorithm(policy, view, **_with_buffer(options, view, algorithm, gamma_of(config)))
     except Exception as error:
         # Options go on to torch, numpy and networks of all kinds, each with errors of its own.
         raise ConfigurationError(
@@ -68,13 +78,27 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
         ) from error
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def _with_buffer(options: dict[str, Any], view: VecEnv, algorithm: type[BaseAlgorithm], gamma: float) -> dict[str, Any]:
+    """The options, and a buffer that knows inert slots and long decisions, unless they bring one of their own."""
+    kind = next((kind for base, kind in BUFFERS.items() if issubclass(algorithm, base)), None)
+    if kind is None or f"{kind}_class" in options:
+        return options
+    options = dict(options)
+    n_steps = options.pop("n_steps", 1) if kind == "replay_buffer" else 1
+    buffer = buffer_options(view, algorithm, gamma=gamma, n_steps=n_steps)
+    buffer[f"{kind}_kwargs"] |= options.get(f"{kind}_kwargs", {})
+    return options | buffer
+
+
+def _check_options(options: Mapping[str, Any], period: int) -> None:
     for name in ("n_steps", "n_epochs", "batch_size"):
         if name in options:
             checked_count(name, options[name])
     gamma, rate = options.get("gamma", 1.0), options.get("learning_rate", 1.0)
     if not is_number(gamma) or not 0 <= gamma <= 1:
         raise ConfigurationError(f"gamma must be a number from 0 to 1, got {gamma!r}")
+    if gamma == 0 and period > 1:
+        raise ConfigurationError("gamma is for one environment step and must be positive where decisions last several")
     if not callable(rate) and not (is_number(rate) and rate > 0):
         raise ConfigurationError(f"learning_rate must be a positive number or a function, got {rate!r}")
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv
 
 from heron.errors import ConfigurationError, EnvStepError
 from heron.training.config import LearnerConfig, checked_count
-from heron.training.models import check_learner, make_model
+from heron.training.models import check_learner, gamma_of, make_model
 from heron.training.policies import TurnPolicy, learned_policies
 from heron.training.turn import Progress, Turn, TurnCallback
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
 from heron.wrappers.policies import ModelPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.sb3_buffers import SlotMonitor, SlotNormalize, SlotRecorder
 from heron.wrappers.vec_group import resolve_group
 
 if TYPE_CHECKING:
@@ -168,11 +169,13 @@ class HierarchyTrainer:
 
     def _make_view(self, name: str, config: LearnerConfig) -> VecEnv:
         others = {other: policy for other, policy in self._turn_policies.items() if other != name}
-        view: VecEnv = VecMonitor(Sb3VecEnv(self.venv, name, others, on_episode=self.progress.note_episode))
+        gamma = gamma_of(config)
+        discount = 1.0 if self.venv.groups[name].period == 1 else gamma
+        view = Sb3VecEnv(self.venv, name, others, discount=discount, on_episode=self.progress.note_episode)
+        monitored = SlotMonitor(view)
         if config.normalize_rewards:
-            gamma = config.options.get("gamma", 0.99)
-            return VecNormalize(view, norm_obs=False, norm_reward=True, gamma=gamma)
-        return view
+            return SlotRecorder(SlotNormalize(monitored, norm_obs=False, norm_reward=True, gamma=gamma))
+        return SlotRecorder(monitored)
 
 
 def file_names(groups: Iterable[str]) -> dict[str, str]:

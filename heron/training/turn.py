@@ -42,7 +42,8 @@ class Metrics:
         timesteps: Decisions of all its slots so far, as SB3 counts them.
         episodes: Episodes finished since the last row.
         team_return: Mean over those of the sum of the environment's rewards over all field agents; NaN if none.
-        learner_return: Mean of what the learner's last episodes were worth to it; NaN if there was none yet.
+        learner_return: Mean of what the learner's last episodes were worth to it; NaN if there was none yet. Within
+            each decision of a coordinator, rewards count less by its ``gamma``.
     """
 
     seconds: float

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, Tuple
+from stable_baselines3.common.buffers import RolloutBuffer
 
 from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, EnvStepError
@@ -295,7 +296,8 @@ def test_metrics_add_up(tmp_path):
     assert [(row.round, row.group) for row in rows] == sorted((row.round, row.group) for row in rows)
     assert len(rows) >= 8  # each turn is of 600 steps, with a row after 500 or so and one at its end
     assert all(row.team_return == (1 + 2 + 3 + 4) * (1 + 10) for row in rows)
-    assert {row.learner_return for row in rows if row.group == "coordinator"} == {110.0}
+    of_coordinator = {row.learner_return for row in rows if row.group == "coordinator"}
+    assert list(of_coordinator) == [pytest.approx(11 * (1 + 0.99 * 2 + 3 + 0.99 * 4), rel=1e-6)]
     assert all(abs(row.learner_return - 55) < 1 for row in rows if row.group == "agent")
     starts = 4 * 4  # one a turn and copy is a learner's first reset
     assert sum(row.episodes for row in rows) == sum(env.resets for env in envs) - starts
@@ -392,6 +394,10 @@ def test_other_algorithms_learn_too(field, coordinator, command):
         ),
         ({"field": LearnerConfig(options={"gamma": 1.5})}, "group 'agent': gamma must be .* got 1.5"),
         (
+            {"field": LearnerConfig("DQN", options={"optimize_memory_usage": True})},
+            "group 'agent': DQN.*optimize_memory_usage cannot work",
+        ),
+        (
             {"field": LearnerConfig(options={"n_epochs": 0})},
             "group 'agent': n_epochs must be a positive integer",
         ),
@@ -461,6 +467,76 @@ def test_a_learning_rate_may_be_a_function():
 
 def test_seeds_as_large_as_they_come():
     HierarchyTrainer(make_vec(Varying, 1), {"field": PPO}, seed=2**32 - 1).train(8)
+
+
+# -- inert slots and long decisions -----------------------------------------------------------------------------------
+
+
+class Relieved(Steady):
+    """The second agent leaves after the first step."""
+
+    def step(self, actions):
+        observations, rewards, terminations, truncations, infos = super().step(actions)
+        if self.steps == 1:
+            terminations["agent_1"] = True
+            self.agents.remove("agent_1")
+        return observations, rewards, terminations, truncations, infos
+
+
+def star(period):
+    return lambda ids: Hierarchy.star(ids, period=period, command_space=Box(-1, 1, (1,), np.float32))
+
+
+def test_rollouts_leave_out_agents_that_are_gone():
+    trainer = HierarchyTrainer(make_vec(lambda: Relieved(4), 2), {"field": PPO})
+    trainer.train(8)
+    model = trainer.models["agent"]
+    assert model.rollout_buffer.lengths.tolist() == [[1, 1, 1, 1], [1, 0, 1, 0], [1, 0, 1, 0], [1, 0, 1, 0]]
+    assert sorted(episode["l"] for episode in model.ep_info_buffer) == [1, 1, 4, 4]
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_coordinator_discounts_by_environment_step(normalize):
+    learner = LearnerConfig(options=TINY | {"gamma": 0.9}, normalize_rewards=normalize)
+    trainer = HierarchyTrainer(make_vec(Steady, 1, star(3)), {"coordinator": learner, "field": PPO})
+    trainer.train(40)
+    buffer = trainer.models["coordinator"].rollout_buffer
+    assert (buffer.gamma, trainer.models["coordinator"].gamma) == (0.9, 0.9)
+    assert buffer.lengths[:, 0].tolist() == [3, 1, 3, 1]
+    if not normalize:
+        assert buffer.rewards[0, 0] == pytest.approx(11 * (1 + 0.9 * 2 + 0.81 * 3))
+
+
+def test_replayed_decisions_discount_by_their_length_and_over_several():
+    learner = LearnerConfig("SAC", options={"gamma": 0.9, "n_steps": 2, "learning_starts": 4})
+    trainer = HierarchyTrainer(make_vec(Steady, 1, star(3)), {"coordinator": learner, "field": LearnerConfig(share=0)})
+    trainer.train(24)
+    buffer = trainer.models["coordinator"].replay_buffer
+    assert buffer.discounts[:2, 0].tolist() == pytest.approx([0.9**3, 0.9])
+    assert np.unique(buffer.sample(50).discounts).tolist() == pytest.approx([0.9**4, 0.9])
+
+
+def test_a_buffer_of_ones_own_is_kept():
+    options = TINY | {"rollout_buffer_class": RolloutBuffer}
+    trainer = HierarchyTrainer(make_vec(Steady, 1), {"field": LearnerConfig(options=options)})
+    trainer.train(8)
+    assert type(trainer.models["agent"].rollout_buffer) is RolloutBuffer
+
+
+def test_options_of_the_buffer_are_passed_on():
+    options = {"replay_buffer_kwargs": {"handle_timeout_termination": False}}
+    trainer = HierarchyTrainer(make_vec(Steady, 1), {"field": LearnerConfig("DQN", options=options)})
+    assert trainer.models["agent"].replay_buffer.handle_timeout_termination is False
+    assert trainer.models["agent"].replay_buffer.gamma == 0.99
+
+
+def test_no_discount_at_all_needs_decisions_of_one_step():
+    nothing_later = LearnerConfig(options=TINY | {"gamma": 0.0})
+    HierarchyTrainer(make_vec(Steady, 1, star(1)), {"coordinator": nothing_later})
+    with pytest.raises(
+        ConfigurationError, match="'coordinator': gamma is for one environment step and must be positive"
+    ):
+        HierarchyTrainer(make_vec(Steady, 1, star(2)), {"coordinator": nothing_later})
 
 
 # -- learning ---------------------------------------------------------------------------------------------------------
