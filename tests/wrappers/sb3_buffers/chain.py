@@ -6,6 +6,10 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete
 from pettingzoo import ParallelEnv
 
+GAMMA = 0.9
+A, B, C = AGENTS = ("agent_0", "agent_1", "agent_2")
+STARTS = {A: 0, B: 3, C: 7}
+"""Where the agents of most tests start."""
 REWARDS = np.array([1.0, -2.0, 0.5, 3.0, -1.0, 2.0, 0.25, -0.75, 4.0, 1.5])
 STATES = len(REWARDS)
 """States on the chain; behind the last one the task ends."""

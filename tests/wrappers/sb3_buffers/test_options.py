@@ -27,9 +27,7 @@ from heron.wrappers.sb3_buffers import (
     buffer_options,
 )
 
-from .chain import STATES, Chain
-
-A, B = "agent_0", "agent_1"
+from .chain import STATES, A, B, Chain
 
 
 def chain_env(as_dict=False, copies=2):

@@ -15,11 +15,8 @@ from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sb3_buffers import LiveDictReplayBuffer, LiveReplayBuffer, buffer_options
 
-from .chain import REWARDS, STATES, Chain
+from .chain import AGENTS, GAMMA, REWARDS, STARTS, STATES, A, B, Chain
 
-GAMMA = 0.9
-A, B, C = AGENTS = ("agent_0", "agent_1", "agent_2")
-STARTS = {A: 0, B: 3, C: 7}
 MIXED = [{}, {"horizon": 4}, {"horizon": 6, "cuts": {B: 2}}]
 BY_HAND = {5: [0], 9: [1, 2], 13: [1], 14: [1]}
 

@@ -16,11 +16,8 @@ from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sb3_buffers import LiveRecurrentPPO, SlotMonitor, SlotNormalize, SlotRecorder, buffer_options
 
-from .chain import STATES, Chain, value
+from .chain import AGENTS, GAMMA, STARTS, STATES, A, B, Chain, value
 
-GAMMA = 0.9
-A, B, C = AGENTS = ("agent_0", "agent_1", "agent_2")
-STARTS = {A: 0, B: 3, C: 7}
 MIXED = [{"horizon": 100}, {"horizon": 4}, {"horizon": 6, "cuts": {B: 2}}, {"cuts": {A: 1}, "horizon": 9}]
 BY_HAND = {5: [0], 9: [1, 2], 13: [3], 14: [3], 15: [0], 16: [1], 30: [0, 1, 2, 3]}
 """Decision of the learner -> the copies that are reset behind it; 13 is the end of a rollout."""

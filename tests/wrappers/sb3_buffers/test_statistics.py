@@ -14,11 +14,8 @@ from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sb3_buffers import SlotMonitor, SlotNormalize, SlotRecorder, buffer_options
 
-from .chain import REWARDS, Chain
+from .chain import AGENTS, GAMMA, REWARDS, STARTS, A, B, Chain
 
-GAMMA = 0.9
-A, B, C = AGENTS = ("agent_0", "agent_1", "agent_2")
-STARTS = {A: 0, B: 3, C: 7}
 MIXED = [{}, {"horizon": 4}, {"horizon": 6, "cuts": {B: 2}}]
 BY_HAND = {2: [0], 4: [1], 5: [0, 1], 6: [0], 9: [1, 2], 13: [1], 14: [1]}
 """Step -> copies that are reset behind it; copy 1 behind its 4th step, where it has just begun anew."""
