@@ -1,79 +1,112 @@
-"""Run the benchmarks and print their tables."""
+"""Time stepping, messages and training with and without HERON, side by side."""
 
 import argparse
-import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
 
-from benchmarks import processes
-from benchmarks.interleaved import Timing, time_interleaved
-from benchmarks.messaging import lanes, singles
-from benchmarks.stepping import ENV, contenders
+from benchmarks.machine import describe_machine
+from benchmarks.peers.remote import VENVS
+from benchmarks.suite import SMOKE, TABLES, Sizes, Suite
+from benchmarks.tables import Report, Table
+from benchmarks.text import cells, headers, machine_lines
 
-MESSAGES = 10_000
+WIDTH = 140  # characters of a line in a file
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+EXAMPLES = f"""\
+tables: {", ".join(TABLES)}
+
+examples:
+  python -m benchmarks                              all tables, kept in benchmarks/results/latest.json
+  python -m benchmarks --only stepping,lanes        two of them
+  python -m benchmarks --json before.json           keep the figures ...
+  python -m benchmarks.compare before.json benchmarks/results/latest.json
+                                                    ... and compare them with a later run's
+  python -m benchmarks.report --update docs/performance.md --plot docs/scaling.png
+                                                    put the latest figures into the documentation
+
+Speed is how many times as fast a contender is as the first one of its group, the median over rounds in which all
+take turns; behind it and in "spread" stands half the interquartile range.
+"""
 
 
-def main() -> None:
-    """Time stepping and messages with and without HERON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--num-envs", type=int, default=16, help="copies, at least 3 (default 16)")
-    parser.add_argument("--steps", type=int, default=50, help="steps of each copy in a round (default 50)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds that count (default 9)")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure tables, print them, and keep them."""
+    options = _parser().parse_args(arguments)
+    sizes = SMOKE if options.smoke else replace(Sizes(), rounds=options.rounds, steps=options.steps)
+    machine = describe_machine()
+    start = time.perf_counter()
     console = Console()
-    console.print(stepping_table(options.num_envs, options.steps, options.rounds))
-    console.print(processes_table(options.num_envs, options.steps, options.rounds))
-    console.print(singles_table(options.rounds))
-    console.print(lanes_table(options.rounds))
-    console.print(f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}; medians")
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    tables = []
+    for name in options.only:
+        table = _measure(name, sizes, None if options.no_peers else options.peers)
+        console.print(_rich(table))
+        tables.append(table)
+    how = asdict(sizes) | {"seconds": time.perf_counter() - start}
+    report = Report(machine, how, tuple(tables))
+    report.save(options.json)
+    for line in (*machine_lines(machine, how), f"Kept in {options.json}."):
+        console.print(line, highlight=False)
 
 
-def stepping_table(num_envs: int, steps: int, rounds: int) -> Table:
-    """Env steps against a bare loop."""
-    timings = time_interleaved(contenders(num_envs, steps), rounds)
-    return _against_first(f"Stepping {ENV}, {num_envs} copies", "us per env step", timings, steps * num_envs)
-
-
-def processes_table(num_envs: int, steps: int, rounds: int) -> Table:
-    """Worker processes against a bare loop."""
-    timings = time_interleaved(processes.contenders(num_envs, steps), rounds)
-    return _against_first(f"Processes for {ENV}, {num_envs} copies", "us per env step", timings, steps * num_envs)
-
-
-def singles_table(rounds: int) -> Table:
-    """Single messages against the least that Python can do."""
-    timings = time_interleaved(singles(MESSAGES), rounds)
-    return _against_first("Messages one by one", "us per message", timings, MESSAGES)
-
-
-def lanes_table(rounds: int) -> Table:
-    """Lanes of several sizes."""
-    trips = 100
-    table = _table(
-        "Lanes of the in-memory broker", "rows x float32", "us per round trip", "million messages/s", "spread"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for (rows, values), timing in time_interleaved(lanes(trips), rounds).items():
-        trip = timing.median / trips
-        table.add_row(f"{rows} x {values}", f"{trip * 1e6:.1f}", f"{rows / trip / 1e6:.1f}", f"{timing.spread:.0%}")
-    return table
+    parser.add_argument("--only", type=_names, default=list(TABLES), metavar="NAMES", help="some tables, by comma")
+    parser.add_argument("--rounds", type=_at_least_two, default=Sizes.rounds, help="rounds that count (%(default)s)")
+    parser.add_argument("--steps", type=int, default=Sizes.steps, help="steps of each copy in a round (%(default)s)")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to keep the figures")
+    parser.add_argument("--peers", type=Path, default=VENVS, metavar="DIR", help="where make bench-peers put them")
+    parser.add_argument("--no-peers", action="store_true", help="leave other libraries out")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see whether everything runs")
+    return parser
 
 
-def _against_first(title: str, unit: str, timings: dict[str, Timing], count: int) -> Table:
-    table = _table(title, "", unit, "relative speed", "spread")
-    first = next(iter(timings.values())).median
-    for label, timing in timings.items():
-        per_item = timing.median / count * 1e6
-        table.add_row(label, f"{per_item:.2f}", f"{first / timing.median:.2f}", f"{timing.spread:.0%}")
-    return table
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in TABLES]:
+        raise argparse.ArgumentTypeError(f"no tables {unknown}, only {', '.join(TABLES)}")
+    return names
 
 
-def _table(title: str, *headers: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place else "left")
-    return table
+def _at_least_two(text: str) -> int:
+    if (rounds := int(text)) < 2:  # noqa: PLR2004 -- fewer have no spread
+        raise argparse.ArgumentTypeError(f"expected at least 2 rounds, got {rounds}")
+    return rounds
+
+
+def _measure(name: str, sizes: Sizes, venvs: Path | None) -> Table:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(name, total=None)
+        return Suite(sizes, venvs, lambda done, of: progress.update(bar, completed=done, total=of)).measure(name)
+
+
+def _rich(table: Table) -> RichTable:
+    names = headers(table)
+    shown = RichTable(title=table.title, title_justify="left", title_style="bold")
+    for name in names:
+        shown.add_column(name, justify="left" if name in {"", "remarks"} else "right", overflow="fold")
+    group = ""
+    for row in table.rows:
+        if row.group != group:
+            shown.add_section()
+            shown.add_row(f"[italic]{row.group}[/italic]")
+            group = row.group
+        shown.add_row(*cells(table, row))
+    return shown
 
 
 if __name__ == "__main__":

@@ -1,66 +1,103 @@
-"""What HERON adds to an environment's own cost: env steps per second against a bare Python loop."""
+"""What HERON adds to an environment's own cost, layer by layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 from gymnasium.spaces import Box
 
 import heron
-from heron.wrappers.make_vec import env_factory
+from benchmarks.bare import bare_loop, packing_loop
+from benchmarks.messages_off import HandOverBroker
+from benchmarks.tasks import Actions, Task
+from heron.envs.batch_env import BatchEnv
+from heron.messaging import MessageBroker
+from heron.wrappers import LoopEnv, ProcessEnv
+from heron.wrappers.backend import Backend
 from heron.wrappers.policies import RandomPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
 
-ENV = "mpe2.simple_spread_v3"
-AGENTS = 3
-CHOICES = 5
+Run = Callable[[], None]
+AUTO = 'heron backend="auto" + hierarchy + SB3 view'
 
 
-def contenders(num_envs: int, steps: int) -> dict[str, Callable[[], None]]:
-    """Label -> a function that steps ``num_envs`` copies ``steps`` times each, resetting where episodes end."""
-    actions = np.random.default_rng(0).integers(0, CHOICES, (steps, num_envs, AGENTS))
-    return {
-        "bare loop": bare_loop(actions),
-        "heron, flat": _flat(actions),
-        "heron, hierarchy": _hierarchy(actions),
-        "heron, hierarchy, SB3 view": _sb3_view(actions),
-    }
+@contextmanager
+def contenders(task: Task, steps: int) -> Iterator[tuple[dict[str, Run], dict[str, str]]]:
+    """Label -> a function that steps all copies ``steps`` times, resetting where episodes end; and remarks on some."""
+    actions = task.actions(steps)
+    factories = [task.make] * task.copies
+    with ExitStack() as open_envs:
+
+        def batch(env: BatchEnv) -> Run:
+            open_envs.callback(env.close)
+            return batch_steps(env, actions)
+
+        def view(backend: Backend = "loop", workers: int | None = None, broker: MessageBroker | None = None) -> Run:
+            return view_steps(open_envs.enter_context(hierarchy(task, backend, workers, broker)), actions)
+
+        auto = open_envs.enter_context(hierarchy(task, "auto"))
+        runs = {
+            "bare loop": bare_loop(task, steps),
+            "bare loop + packing": packing_loop(task, steps),
+            "heron LoopEnv": batch(LoopEnv(factories)),
+            "heron flat": flat_steps(open_envs.enter_context(heron.make_vec(task.make, task.copies)), actions),
+            "heron hierarchy": hierarchy_steps(open_envs.enter_context(hierarchy(task)), actions),
+            "heron hierarchy + SB3 view": view(),
+            "... messages off": view(broker=HandOverBroker()),
+            "heron ProcessEnv, 1 worker": batch(ProcessEnv(factories, num_workers=1)),
+            "heron ProcessEnv, 2 workers": batch(ProcessEnv(factories, num_workers=2)),
+            "heron processes (1 worker) + hierarchy + SB3 view": view("process", 1),
+            AUTO: view_steps(auto, actions),
+        }
+        yield runs, {AUTO: auto.batch_env.remark.removeprefix('backend="auto" chose ')}
 
 
-def bare_loop(actions: np.ndarray) -> Callable[[], None]:
-    """Step copies as anybody would, with nothing around them.
+def hierarchy(
+    task: Task, backend: Backend = "loop", workers: int | None = None, broker: MessageBroker | None = None
+) -> heron.HierarchicalVectorEnv:
+    """One coordinator over all agents of each copy, which commands them every 5 steps."""
+    space = Box(-1.0, 1.0, (2,), dtype=np.float32)
+    return heron.make_vec(
+        task.make,
+        task.copies,
+        lambda ids: heron.Hierarchy.star(ids, period=5, command_space=space),
+        broker,
+        backend=backend,
+        num_workers=workers,
+    )
 
-    Args:
-        actions: ``(steps, copies, agents)``.
-    """
-    envs = [env_factory(ENV)() for _ in range(actions.shape[1])]
+
+def batch_steps(env: BatchEnv, actions: Actions) -> Run:
+    """Step a batch without a hierarchy or a view."""
+    (group,) = env.groups
 
     def run() -> None:
-        for env in envs:
-            env.reset(seed=0)
+        env.reset(seeds=range(env.num_envs))
         for row in actions:
-            for env, chosen in zip(envs, row, strict=True):
-                env.step(dict(zip(env.agents, chosen, strict=True)))
-                if not env.agents:
-                    env.reset()
+            env.step({group: row})
+            if not env.running.all():
+                env.reset(~env.running)
 
     return run
 
 
-def _flat(actions: np.ndarray) -> Callable[[], None]:
-    venv = heron.make_vec(ENV, actions.shape[1])
+def flat_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
+    """Step a vector env without a hierarchy."""
+    (group,) = venv.groups
 
     def run() -> None:
         venv.reset(seed=0)
         for row in actions:
-            venv.advance({"agent": row})
+            venv.advance({group: row})
             if not venv.running.all():
                 venv.reset_envs(~venv.running)
 
     return run
 
 
-def _hierarchy(actions: np.ndarray) -> Callable[[], None]:
-    venv = _make_hierarchy(actions.shape[1])
+def hierarchy_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
+    """Step a vector env whose coordinators command at random."""
+    (field,) = [group.name for group in venv.field_groups]
     goals = RandomPolicy(venv.groups["coordinator"].action_space, 0)
 
     def run() -> None:
@@ -69,16 +106,16 @@ def _hierarchy(actions: np.ndarray) -> Callable[[], None]:
             if venv.due("coordinator").any():
                 commands = goals(venv.observe("coordinator")[:, 0])
                 venv.decide({"coordinator": commands[:, None]})
-            venv.observe("agent")
-            venv.advance({"agent": row})
+            venv.observe(field)
+            venv.advance({field: row})
             if not venv.running.all():
                 venv.reset_envs(~venv.running)
 
     return run
 
 
-def _sb3_view(actions: np.ndarray) -> Callable[[], None]:
-    venv = _make_hierarchy(actions.shape[1])
+def view_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
+    """Step the SB3 view of the field agents, whose coordinators command at random."""
     view = Sb3VecEnv(venv, "field", {"coordinator": RandomPolicy(venv.groups["coordinator"].action_space, 0)})
 
     def run() -> None:
@@ -88,8 +125,3 @@ def _sb3_view(actions: np.ndarray) -> Callable[[], None]:
             view.step(row.ravel())
 
     return run
-
-
-def _make_hierarchy(num_envs: int) -> heron.HierarchicalVectorEnv:
-    space = Box(-1.0, 1.0, (2,), dtype=np.float32)
-    return heron.make_vec(ENV, num_envs, lambda ids: heron.Hierarchy.star(ids, period=5, command_space=space))
