@@ -2,15 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PEERS := .venv-peers
+OLD = benchmarks/results/before.json
+NEW = benchmarks/results/latest.json
 
-.PHONY: help demo test lint format types bench clean
+.PHONY: help demo test lint format types bench bench-peers bench-compare bench-docs clean
 
 help:
 	@echo "make demo    train a two-level hierarchy on mpe2.simple_spread_v3 and show how it does (runs/demo/)"
 	@echo "make test    run the tests"
 	@echo "make lint    check style          make format   mend it"
 	@echo "make types   check types          make bench    run the benchmarks"
-	@echo "make clean   remove .venv and caches"
+	@echo "make bench-peers    install the libraries that make bench compares with (4 GB in .venv-peers/)"
+	@echo "make bench-compare OLD=a.json NEW=b.json    what changed between two runs"
+	@echo "make bench-docs     run the benchmarks and renew the figures in docs/"
+	@echo "make clean   remove .venv, .venv-peers and caches"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -38,5 +44,24 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# One that cannot be installed is left out, and make bench says so. PufferLib is built without its own games, which its
+# build would download.
+bench-peers:
+	for name in common agilerl pufferlib; do \
+		test -x $(PEERS)/$$name/bin/python || $(PYTHON) -m venv $(PEERS)/$$name; \
+	done
+	-$(PEERS)/common/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers.txt
+	-$(PEERS)/agilerl/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers-agilerl.txt
+	-$(PEERS)/pufferlib/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers-pufferlib.txt
+	-NO_OCEAN=1 NO_TRAIN=1 PYTHONPATH=$(CURDIR)/benchmarks/peers/pufferlib_build $(PEERS)/pufferlib/bin/python -m pip \
+		install --quiet --no-deps --no-build-isolation pufferlib==3.0.0
+
+bench-compare: $(INSTALLED)
+	$(BIN)/python -m benchmarks.compare $(OLD) $(NEW)
+
+bench-docs: $(INSTALLED)
+	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.report --update docs/performance.md --plot docs/scaling.png
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

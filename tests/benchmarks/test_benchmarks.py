@@ -1,15 +1,132 @@
 """The benchmarks still run; what they measure is for people to read."""
 
+import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
+
+from benchmarks.compare import changes, unmatched
+from benchmarks.interleaved import Timing, time_interleaved
+from benchmarks.report import BEGIN, END, markdown, update
+from benchmarks.suite import TABLES
+from benchmarks.tables import Report, Row, Table, rows_of
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_all_tables_are_printed():
-    command = [sys.executable, "-m", "benchmarks", "--num-envs", "3", "--steps", "5", "--rounds", "2"]
-    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for title in ("Stepping mpe2.simple_spread_v3, 3 copies", "Messages one by one", "Lanes of the in-memory broker"):
-        assert title in output
-    assert "relative speed" in output
+def run(*arguments):
+    command = [sys.executable, "-m", *arguments]
+    # More threads than free cores make torch wait for itself.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Output and figures of all tables, measured with tiny sizes and without other libraries."""
+    path = tmp_path_factory.mktemp("benchmarks") / "figures.json"
+    output = run("benchmarks", "--smoke", "--no-peers", "--json", str(path))
+    return output, path
+
+
+def test_all_tables_are_measured_printed_and_kept(smoke):
+    output, path = smoke
+    report = Report.load(path)
+    assert [table.name for table in report.tables] == list(TABLES)
+    for table in report.tables:
+        assert table.title in output
+        assert all(row.seconds > 0 for row in table.rows), table.name
+    assert report.machine["packages"]["numpy"] in output
+
+
+def test_messages_take_a_share_of_the_time(smoke):
+    _, path = smoke
+    tables = {table.name: table for table in Report.load(path).tables}
+    shares = [row.extra["messages, %"] for row in tables["copies"].rows if "messages, %" in row.extra]
+    assert len(shares) == 2
+    assert all(0 < share < 100 for share in shares)
+    for row in tables["training"].rows:
+        parts = [row.extra[f"{part}, %"] for part in ("environment", "view", "inference", "update")]
+        assert min(parts) > 0
+        assert sum(parts) < 100
+
+
+def test_a_document_and_a_picture_are_made_of_the_figures(smoke, tmp_path):
+    _, path = smoke
+    document, picture = tmp_path / "page.md", tmp_path / "curves.png"
+    document.write_text(f"before\n{BEGIN}\nold figures\n{END}\nafter\n")
+    run("benchmarks.report", str(path), "--update", str(document), "--plot", str(picture))
+    text = document.read_text()
+    assert text.startswith(f"before\n{BEGIN}")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "| bare loop |" in text
+    assert "old figures" not in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="end of figures"):
+        update(f"{BEGIN} only", Report.load(path))
+
+
+def test_two_runs_are_compared(smoke, tmp_path):
+    _, path = smoke
+    stored = json.loads(path.read_text())
+    for row in stored["tables"][0]["rows"]:
+        row["speed"] *= 0.5
+        row["speed_spread"] = 0.0
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(stored))
+    output = run("benchmarks.compare", str(older), str(path))
+    assert "+100%" in output
+    assert "beyond the spread" in output
+
+
+def table_of(**speeds):
+    rows = [Row("", label, 1 / speed, 0.0, speed, 0.05) for label, speed in speeds.items()]
+    return Table("stepping", "Stepping", "env step", tuple(rows))
+
+
+def test_only_changes_beyond_both_spreads_count():
+    old, new = table_of(bare=1.0, same=0.5, slower=0.5, gone=0.5), table_of(bare=1.0, same=0.52, slower=0.4, come=0.5)
+    same, slower = changes(old, new)
+    assert (same.label, same.beyond_spread) == ("same", False)
+    assert (slower.label, slower.beyond_spread) == ("slower", True)
+    assert slower.gain == pytest.approx(-0.2)
+    assert unmatched(Report({}, {}, (old,)), Report({}, {}, (new,))) == [
+        "only in the older run: stepping: gone",
+        "only in the newer run: stepping: come",
+    ]
+
+
+def test_contenders_without_a_reference_are_compared_by_time():
+    old = Table("lanes", "Lanes", "round trip", (Row("", "48 rows", 2e-6, 0.1),))
+    (change,) = changes(old, replace(old, rows=(Row("", "48 rows", 1e-6, 0.1),)))
+    assert change.gain == pytest.approx(1.0)
+    assert change.noise == pytest.approx(0.3)
+
+
+def test_a_peer_that_is_not_there_is_a_line_without_figures():
+    table = Table("stepping", "Stepping", "env step", (*table_of(bare=1.0).rows, Row("", "peer", note="not installed")))
+    options = {"rounds": 2, "training_rounds": 2, "scaling_rounds": 2, "seconds": 1.0}
+    machine = {"date": "", "processor": "", "cores": 2, "load before": 0.0, "system": "", "python": "", "packages": {}}
+    assert "| peer |  |  |  | not installed |" in markdown(Report(machine, options, (table,)))
+    assert list(changes(table, table)) == []
+
+
+def test_contenders_take_turns_and_the_first_round_does_not_count():
+    calls = []
+    timings = time_interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b") or 2.0}, rounds=3)
+    assert calls == ["a", "b"] * 4
+    assert timings["b"].rounds == (2.0, 2.0, 2.0)
+
+
+def test_rounds_are_compared_with_their_neighbours():
+    slowing_down, always_twice_as_long = Timing((1.0, 2.0, 4.0)), Timing((2.0, 4.0, 8.0))
+    assert always_twice_as_long.speed_against(slowing_down) == (0.5, 0.0)
+    bare, tenth = rows_of({"bare": slowing_down, "tenth": always_twice_as_long}, {"bare": 100, "tenth": 10})
+    assert (bare.speed, tenth.speed) == (1.0, pytest.approx(0.05))
+    assert tenth.seconds == pytest.approx(0.4)
