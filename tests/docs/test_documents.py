@@ -43,7 +43,7 @@ def test_toml_blocks_of_the_guide_are_configs():
         assert set(tree.learners) <= set(venv.hierarchy.levels)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/performance.md", "CONTRIBUTING.md"])
 def test_links_lead_to_files(document):
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
     for link in links:
