@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from typing import Any
 
+import gymnasium
 import numpy as np
 import numpy.typing as npt
 from pettingzoo import AECEnv, ParallelEnv
@@ -21,17 +22,19 @@ from heron.errors import (
 )
 from heron.messaging.message import check_id
 from heron.wrappers.agent_groups import group_agents
+from heron.wrappers.gym_source import GymSource, SingleAgentEnv
 from heron.wrappers.ordinary_steps import OrdinarySteps
 
-EnvFactory = Callable[[], ParallelEnv]
+EnvFactory = Callable[[], ParallelEnv | gymnasium.Env[Any, Any]]
 """Makes one environment copy; each call must make a new one."""
 
 
 class LoopEnv(BatchEnv):
-    """Copies of a PettingZoo ``ParallelEnv``, stepped one after the other in this process.
+    """Copies of an environment, stepped one after the other in this process.
 
     Args:
-        factories: One a copy.
+        factories: One a copy; each makes a PettingZoo ``ParallelEnv``, or a Gymnasium ``Env``, in which the one
+            agent ``"agent"`` acts.
         env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
         groups: Group name -> agent ids, to arrange the agents by hand; by default agents with the same spaces
             form a group, named for what their ids have in common.
@@ -106,7 +109,11 @@ class LoopEnv(BatchEnv):
 
     def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
         for index, value in zip(indices, values, strict=True):
-            setattr(self.envs[index].unwrapped, name, value)
+            env = self.envs[index]
+            if isinstance(env, GymSource):
+                env.set_wrapper_attr(name, value)
+            else:
+                setattr(env.unwrapped, name, value)
 
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
         return [method(*args, **kwargs) for method in self.get_attr(name, indices)]
@@ -342,6 +349,8 @@ def _make(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> Pa
         env = factory()
     except Exception as error:
         raise EnvCreationError(f"{env_id}: the factory raised {_summary(error)}") from error
+    if isinstance(env, gymnasium.Env):
+        env = SingleAgentEnv(env)
     if isinstance(env, AECEnv):
         raise EnvCreationError(
             f"{env_id}: the factory made an AEC environment, {env}; expected a ParallelEnv: use the module's "
@@ -349,7 +358,7 @@ def _make(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> Pa
         )
     if not isinstance(env, ParallelEnv):
         raise EnvCreationError(f"{env_id}: the factory made {env!r}; expected a PettingZoo ParallelEnv")
-    if any(env is other for other in others):
+    if any(_is_same(env, other) for other in others):
         raise EnvCreationError(
             f"{env_id}: the factory returned an environment that another copy uses already; "
             "it must make a new one at each call"
@@ -357,8 +366,16 @@ def _make(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> Pa
     return env
 
 
+def _is_same(env: ParallelEnv, other: ParallelEnv) -> bool:
+    if isinstance(env, GymSource) and isinstance(other, GymSource):
+        return env.env is other.env
+    return env is other
+
+
 def _find(env: Any, name: str, env_id: str) -> Any:
     """The attribute of the environment, or of what it wraps."""
+    if isinstance(env, GymSource):
+        return env.get_wrapper_attr(name)
     for candidate in (env, env.unwrapped):
         if hasattr(candidate, name):
             return getattr(candidate, name)

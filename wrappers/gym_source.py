@@ -1,0 +1,101 @@
+"""A Gymnasium environment as a PettingZoo one, so that whatever takes the latter takes both."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+from gymnasium import Space
+from pettingzoo import ParallelEnv
+
+AGENT = "agent"
+"""The agent that acts where an environment knows of only one."""
+
+StepResults = tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
+"""Observations, rewards, terminations, truncations and infos by agent."""
+
+
+class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
+    """What all PettingZoo faces of a Gymnasium ``Env`` have in common.
+
+    Attributes that are not PettingZoo's are those of the environment or of what it wraps.
+
+    Args:
+        env: The environment, which belongs to this one from now on.
+        agents: Those who act on it, in each episode from its beginning to its end.
+
+    Attributes:
+        env: The environment.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], agents: list[str]) -> None:
+        self.env = env
+        self.metadata = {"name": type(env.unwrapped).__name__, **env.metadata}
+        self.render_mode = env.render_mode
+        self.possible_agents = agents
+        self.agents: list[str] = []
+
+    @property
+    def unwrapped(self) -> Any:
+        """The Gymnasium environment without wrappers."""
+        return self.env.unwrapped
+
+    def render(self) -> Any:
+        return self.env.render()
+
+    def close(self) -> None:
+        self.env.close()
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """The attribute of the Gymnasium environment, or of what it wraps."""
+        return self.env.get_wrapper_attr(name)
+
+    def set_wrapper_attr(self, name: str, value: Any) -> None:
+        """Set an attribute where the Gymnasium environment, or what it wraps, has it."""
+        self.env.set_wrapper_attr(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Copying and unpickling look for attributes before there is an env to ask.
+        if name == "env" or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(name)
+        return self.env.get_wrapper_attr(name)
+
+    def __str__(self) -> str:
+        return str(self.env)
+
+
+class SingleAgentEnv(GymSource):
+    """A Gymnasium ``Env`` in which the one agent ``"agent"`` acts.
+
+    Args:
+        env: The environment, which belongs to this one from now on.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env, [AGENT])
+
+    def observation_space(self, agent: str) -> Space[Any]:
+        del agent
+        return self.env.observation_space
+
+    def action_space(self, agent: str) -> Space[Any]:
+        del agent
+        return self.env.action_space
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.agents = [AGENT]
+        return {AGENT: observation}, {AGENT: info}
+
+    def step(self, actions: Mapping[str, Any]) -> StepResults:
+        observation, reward, terminated, truncated, info = self.env.step(actions[AGENT])
+        if terminated or truncated:
+            self.agents = []
+        return (
+            {AGENT: observation},
+            {AGENT: float(reward)},
+            {AGENT: bool(terminated)},
+            {AGENT: bool(truncated)},
+            {AGENT: info},
+        )
