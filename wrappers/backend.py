@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from heron.envs.array_tree import row
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError, HeronError
 from heron.wrappers.cores import usable_cores
@@ -150,8 +151,8 @@ def _random_steps(env: BatchEnv) -> Iterator[float]:
         if not env.running.all():
             raise ConfigurationError("a copy has no agents after a reset")
         actions = {
-            name: np.stack([policies[name](np.zeros((len(group.agent_ids), 1))) for _ in env.env_ids])
-            for name, group in env.groups.items()
+            name: np.stack([policies[name](row(state.observations, index)) for index in range(env.num_envs)])
+            for name, state in env.states.items()
         }
         start = time.perf_counter()
         env.step(actions)

@@ -3,18 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
-from pettingzoo import AECEnv, ParallelEnv
 
 from heron.envs.array_tree import clear, write
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
 from heron.errors import (
     ConfigurationError,
-    EnvCreationError,
     EnvError,
     EnvStepError,
     InvalidObservationError,
@@ -22,19 +19,23 @@ from heron.errors import (
 )
 from heron.messaging.message import check_id
 from heron.wrappers.agent_groups import group_agents
-from heron.wrappers.gym_source import GymSource, SingleAgentEnv
+from heron.wrappers.env_creation import EnvFactory, make_env, summary
+from heron.wrappers.gym_source import GymSource
 from heron.wrappers.ordinary_steps import OrdinarySteps
 
-EnvFactory = Callable[[], ParallelEnv | gymnasium.Env[Any, Any]]
-"""Makes one environment copy; each call must make a new one."""
+if TYPE_CHECKING:
+    from pettingzoo import ParallelEnv
+
+__all__ = ["EnvFactory", "LoopEnv", "check_env_ids"]
 
 
 class LoopEnv(BatchEnv):
     """Copies of an environment, stepped one after the other in this process.
 
     Args:
-        factories: One a copy; each makes a PettingZoo ``ParallelEnv``, or a Gymnasium ``Env``, in which the one
-            agent ``"agent"`` acts.
+        factories: One a copy; each makes a PettingZoo ``ParallelEnv`` or ``AECEnv``, or a Gymnasium ``Env``, in
+            which the one agent ``"agent"`` acts. In a turn-based ``AECEnv`` all agents give an action each step,
+            of which that of the agent whose turn it is counts; infos name it as ``"active_agent"``.
         env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
         groups: Group name -> agent ids, to arrange the agents by hand; by default agents with the same spaces
             form a group, named for what their ids have in common.
@@ -59,7 +60,7 @@ class LoopEnv(BatchEnv):
         self.envs: list[ParallelEnv] = []
         try:
             for factory, env_id in zip(factories, self.env_ids, strict=True):
-                self.envs.append(_make(factory, env_id, self.envs))
+                self.envs.append(make_env(factory, env_id, self.envs))
             self.groups = group_agents(self.envs[0], groups)
             self._check_alike()
         except BaseException:
@@ -145,7 +146,7 @@ class LoopEnv(BatchEnv):
             observations, infos = env.reset(seed=seed, options=options)
             self._check_known(env.agents, env_id)
         except Exception as error:
-            raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {_summary(error)}") from error
+            raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {summary(error)}") from error
         self._write_observations(index, observations, frozenset(env.agents))
         if self.validate:
             self._check_observed(env.agents, observations, env_id)
@@ -167,7 +168,7 @@ class LoopEnv(BatchEnv):
             self._cut_off(index, was_active)
             raise EnvStepError(
                 f"{self.env_ids[index]}: step must return dicts of observations, rewards, terminations, truncations "
-                f"and infos by agent, but reading them raised {_summary(error)}"
+                f"and infos by agent, but reading them raised {summary(error)}"
             ) from error
 
     def _try_step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -180,7 +181,7 @@ class LoopEnv(BatchEnv):
             observations, rewards, terminations, truncations, infos = results
             self._check_known(env.agents, env_id)
         except Exception as error:
-            raise EnvStepError(f"{env_id}: step({given}) raised {_summary(error)}") from error
+            raise EnvStepError(f"{env_id}: step({given}) raised {summary(error)}") from error
         still_there = frozenset(env.agents)
         self._write_observations(index, observations, still_there.union(given))
         for name, group in self.groups.items():
@@ -342,36 +343,6 @@ def _do_all(act: Callable[[int], None], indices: Iterable[int]) -> None:
         raise errors[0]
 
 
-def _make(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> ParallelEnv:
-    if not callable(factory):
-        raise EnvCreationError(f"{env_id}: expected a function that makes an environment, got {factory!r}")
-    try:
-        env = factory()
-    except Exception as error:
-        raise EnvCreationError(f"{env_id}: the factory raised {_summary(error)}") from error
-    if isinstance(env, gymnasium.Env):
-        env = SingleAgentEnv(env)
-    if isinstance(env, AECEnv):
-        raise EnvCreationError(
-            f"{env_id}: the factory made an AEC environment, {env}; expected a ParallelEnv: use the module's "
-            "parallel_env(), or pettingzoo.utils.conversions.aec_to_parallel(env)"
-        )
-    if not isinstance(env, ParallelEnv):
-        raise EnvCreationError(f"{env_id}: the factory made {env!r}; expected a PettingZoo ParallelEnv")
-    if any(_is_same(env, other) for other in others):
-        raise EnvCreationError(
-            f"{env_id}: the factory returned an environment that another copy uses already; "
-            "it must make a new one at each call"
-        )
-    return env
-
-
-def _is_same(env: ParallelEnv, other: ParallelEnv) -> bool:
-    if isinstance(env, GymSource) and isinstance(other, GymSource):
-        return env.env is other.env
-    return env is other
-
-
 def _find(env: Any, name: str, env_id: str) -> Any:
     """The attribute of the environment, or of what it wraps."""
     if isinstance(env, GymSource):
@@ -380,7 +351,3 @@ def _find(env: Any, name: str, env_id: str) -> Any:
         if hasattr(candidate, name):
             return getattr(candidate, name)
     raise AttributeError(f"the environment of {env_id}, {env}, has no attribute {name!r}")
-
-
-def _summary(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -1,11 +1,14 @@
 """From an environment's name to a vector env, in one call."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
 
+import gymnasium
 import numpy as np
+import pettingzoo
 
 from heron.agents import Hierarchy
 from heron.envs.batch_env import BatchEnv
@@ -15,6 +18,9 @@ from heron.wrappers.backend import Backend, make_batch_env
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.loop_env import EnvFactory
+
+_MODULE_NAME = re.compile(r"[\w.]*(:\w*)?")
+"""Ids of registered environments hold a hyphen or a slash, as in ``"CartPole-v1"``."""
 
 
 def make_vec(
@@ -35,9 +41,10 @@ def make_vec(
     """Copies of an environment, under a hierarchy if there is one, that speak through one broker.
 
     Args:
-        env: What the copies are: an importable module with a ``parallel_env`` function, such as
-            ``"mpe2.simple_spread_v3"``, or ``"module:function"``; a function that makes a PettingZoo
-            ``ParallelEnv``; a list of such functions, one a copy; or a ``BatchEnv``.
+        env: What the copies are: an importable module with a ``parallel_env`` or ``env`` function, such as
+            ``"mpe2.simple_spread_v3"``, or ``"module:function"``; an id that is registered with Gymnasium or
+            PettingZoo, such as ``"CartPole-v1"``; a function that makes a PettingZoo ``ParallelEnv`` or
+            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one a copy; or a ``BatchEnv``.
         num_envs: How many copies; 1 by default, or as many as the list or ``BatchEnv`` has.
         hierarchy: Who commands whom; nobody by default. A function gets the environment's agent ids and
             returns a ``Hierarchy``, as in ``lambda ids: Hierarchy.star(ids, period=5, command_space=space)``.
@@ -93,8 +100,9 @@ def env_factory(name: str) -> EnvFactory:
     Raises:
         ConfigurationError: If it cannot be imported, or is no function.
     """
+    if name in gymnasium.registry or not _MODULE_NAME.fullmatch(name):
+        return _registered(name)
     module_name, _, attribute = name.partition(":")
-    attribute = attribute or "parallel_env"
     try:
         module = import_module(module_name)
     except (ImportError, ValueError, TypeError) as error:  # the latter two for names that are no module's
@@ -102,13 +110,31 @@ def env_factory(name: str) -> EnvFactory:
             f"environment {name!r}: {error}; is the package installed, and the name spelled as in "
             "'mpe2.simple_spread_v3'?"
         ) from error
-    factory = getattr(module, attribute, None)
-    if not callable(factory):
+    wanted = [attribute] if attribute else ["parallel_env", "env"]
+    factory = next((found for found in (getattr(module, one, None) for one in wanted) if callable(found)), None)
+    if factory is None:
         raise ConfigurationError(
-            f"environment {name!r}: module {module_name!r} has no function {attribute!r}; "
-            "expected a PettingZoo environment module, or 'module:function'"
+            f"environment {name!r}: module {module_name!r} has no function {' or '.join(map(repr, wanted))}; "
+            "expected a PettingZoo environment module, 'module:function', or the id of a registered environment"
         )
     return factory  # type: ignore[no-any-return]
+
+
+def _registered(env_id: str) -> EnvFactory:
+    """The maker of an environment that Gymnasium or PettingZoo knows by its id."""
+    for kind in ("parallel", "aec"):
+        # PettingZoo before 1.27 has no registry.
+        registry = getattr(pettingzoo, f"{kind}_registry", {})
+        if env_id in registry:
+            return partial(pettingzoo.make, kind, registry[env_id])
+    try:
+        # The spec itself, because a worker process may not have registered the id.
+        return partial(gymnasium.make, gymnasium.spec(env_id))
+    except (gymnasium.error.Error, ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"environment {env_id!r}: {error}; expected an id that is registered with Gymnasium, such as "
+            "'CartPole-v1', or with PettingZoo, or a module's name, such as 'mpe2.simple_spread_v3'"
+        ) from error
 
 
 def _factories(

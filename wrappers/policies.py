@@ -83,7 +83,7 @@ class ConstantPolicy:
 
 
 class RandomPolicy:
-    """Uniformly random actions.
+    """Uniformly random actions; of a ``Discrete`` space those that ``"action_mask"`` in the observation allows.
 
     Args:
         action_space: The space of one agent: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or a bounded
@@ -108,6 +108,11 @@ class RandomPolicy:
                 return self._random.integers(space.low, space.high, shape, dtype=space.dtype, endpoint=True)
             case Box():
                 return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
+            case Discrete() if isinstance(observations, dict) and "action_mask" in observations:
+                allowed = np.asarray(observations["action_mask"], dtype=bool)
+                # An agent whose turn it is not is often allowed nothing: then any action will do.
+                choice = np.where(allowed, self._random.random(allowed.shape), -1.0).argmax(axis=-1)
+                return np.asarray(choice + space.start)
             case Discrete():
                 return self._random.integers(space.start, space.start + space.n, shape)
             case MultiDiscrete():

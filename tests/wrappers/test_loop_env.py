@@ -4,7 +4,6 @@ from functools import partial
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, Text
-from mpe2 import simple_spread_v3
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
@@ -328,10 +327,6 @@ class TestBadEnvironments:
     def test_factory_that_makes_no_environment(self, factory, message):
         with pytest.raises(EnvCreationError, match=f"^env_1: .*{message}"):
             LoopEnv([Scripted, factory])
-
-    def test_aec_environment_is_told_how_to_become_parallel(self):
-        with pytest.raises(EnvCreationError, match=r"aec_to_parallel"):
-            LoopEnv([simple_spread_v3.env])
 
     def test_factory_that_makes_the_same_one_again(self):
         env = Scripted()
