@@ -7,9 +7,11 @@ from heron.wrappers.loop_env import LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import ModelPolicy, RandomPolicy
 from heron.wrappers.process_env import ProcessEnv
+from heron.wrappers.split_env import AgentPart, split_env
 from heron.wrappers.vec_group import VecGroup
 
 __all__ = [
+    "AgentPart",
     "GoalReward",
     "GroupResult",
     "HierarchicalVectorEnv",
@@ -19,4 +21,5 @@ __all__ = [
     "RandomPolicy",
     "VecGroup",
     "make_vec",
+    "split_env",
 ]
