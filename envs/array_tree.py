@@ -53,7 +53,13 @@ def zeros(space: Space[Any], batch_shape: tuple[int, ...]) -> ArrayTree:
 
 
 def write(tree: ArrayTree, index: Any, sample: Any) -> None:
-    """Set ``tree[index]`` to one sample (or, for a batch index, to a tree of them)."""
+    """Set ``tree[index]`` to one sample (or, for a batch index, to a tree of them).
+
+    Raises:
+        KeyError: If a part is missing.
+        TypeError: If a sample is nothing like the tree.
+        ValueError: If a sample has another shape or number of parts.
+    """
     if isinstance(tree, dict):
         for key, part in tree.items():
             write(part, index, sample[key])
@@ -61,6 +67,9 @@ def write(tree: ArrayTree, index: Any, sample: Any) -> None:
         for part, value in zip(tree, sample, strict=True):
             write(part, index, value)
     else:
+        shape = tree[index].shape
+        if np.shape(sample) != shape:  # numpy itself would repeat a single value
+            raise ValueError(f"expected shape {shape}, got {np.shape(sample)}")
         tree[index] = sample
 
 

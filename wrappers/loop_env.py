@@ -20,7 +20,9 @@ from heron.errors import (
 from heron.messaging.message import check_id
 from heron.wrappers.agent_groups import group_agents
 from heron.wrappers.env_creation import EnvFactory, make_env, summary
+from heron.wrappers.episode_log import EpisodeLog
 from heron.wrappers.gym_source import GymSource
+from heron.wrappers.nan_watch import NanWatch
 from heron.wrappers.ordinary_steps import OrdinarySteps
 
 if TYPE_CHECKING:
@@ -73,10 +75,13 @@ class LoopEnv(BatchEnv):
         self.validate = validate
         self._acting: list[list[str]] = [[] for _ in self.envs]
         self._rows = self._observation_rows()
+        self._lengths = self._observation_lengths()
         self._places = {
             agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
         }
         self._ordinary = OrdinarySteps(self.groups)
+        self._log = EpisodeLog(self.num_envs)
+        self._nan = NanWatch(self.groups, self.states)
 
     def reset(
         self,
@@ -86,9 +91,13 @@ class LoopEnv(BatchEnv):
     ) -> Mapping[str, GroupState]:
         def reset_copy(index: int) -> None:
             seed = None if seeds is None else seeds[index]
+            self._log.begin(index, seed)
             self._reset_copy(index, seed, None if options is None else dict(options))
 
-        _do_all(reset_copy, self._indices(mask))
+        indices = self._indices(mask)
+        errors = self._do_all(reset_copy, indices)
+        errors += self._do_all(self._check_numbers, indices) if self._nan.fires() else []
+        _raise_first(errors)
         return self.states
 
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
@@ -99,10 +108,13 @@ class LoopEnv(BatchEnv):
         # A copy, because an environment may keep what it was given.
         own = {name: np.array(array) for name, array in actions.items()}
         was_active = {name: state.active.copy() for name, state in self.states.items()}
+        self._log.note_steps(mask)
         try:
-            _do_all(lambda index: self._step_copy(index, own, was_active), indices)
+            errors = self._do_all(lambda index: self._step_copy(index, own), indices, was_active)
         finally:
             self._ordinary.write(self.states)
+        errors += self._do_all(self._check_numbers, indices, was_active) if self._nan.fires() else []
+        _raise_first(errors)
         return self.states
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
@@ -127,6 +139,7 @@ class LoopEnv(BatchEnv):
     def use_states(self, states: Mapping[str, GroupState]) -> bool:
         self.states = states
         self._rows = self._observation_rows()
+        self._nan = NanWatch(self.groups, states)
         return True
 
     def describe(self) -> str:
@@ -134,6 +147,29 @@ class LoopEnv(BatchEnv):
 
     def _indices(self, mask: BoolArray | None) -> list[int]:
         return list(range(self.num_envs)) if mask is None else np.flatnonzero(mask).tolist()
+
+    def _do_all(
+        self, act: Callable[[int], None], indices: Iterable[int], was_active: Mapping[str, BoolArray] | None = None
+    ) -> list[EnvError]:
+        """Do it for each copy, also beside one that fails, which is cut off then.
+
+        Args:
+            act: What to do.
+            indices: The copies.
+            was_active: Group name -> who was active before; nobody by default, as before a reset.
+
+        Returns:
+            What failed, with the way to come back to it.
+        """
+        errors = []
+        for index in indices:
+            try:
+                act(index)
+            except EnvError as error:
+                self._cut_off(index, was_active)
+                error.args = (f"{error} ({self._log.place(index)})",)
+                errors.append(error)
+        return errors
 
     def _reset_copy(self, index: int, seed: int | None, options: dict[str, Any] | None) -> None:
         env, env_id = self.envs[index], self.env_ids[index]
@@ -145,6 +181,7 @@ class LoopEnv(BatchEnv):
         try:
             observations, infos = env.reset(seed=seed, options=options)
             self._check_known(env.agents, env_id)
+            self._check_spaces(index, env.agents)
         except Exception as error:
             raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {summary(error)}") from error
         self._write_observations(index, observations, frozenset(env.agents))
@@ -156,16 +193,12 @@ class LoopEnv(BatchEnv):
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
         self._acting[index] = list(env.agents)
 
-    def _step_copy(
-        self, index: int, actions: Mapping[str, npt.NDArray[Any]], was_active: Mapping[str, BoolArray]
-    ) -> None:
+    def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         try:
             self._try_step_copy(index, actions)
-        except EnvError:
-            self._cut_off(index, was_active)
-            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            self._cut_off(index, was_active)
+            if isinstance(error, EnvError):
+                raise
             raise EnvStepError(
                 f"{self.env_ids[index]}: step must return dicts of observations, rewards, terminations, truncations "
                 f"and infos by agent, but reading them raised {summary(error)}"
@@ -180,6 +213,7 @@ class LoopEnv(BatchEnv):
                 return
             observations, rewards, terminations, truncations, infos = results
             self._check_known(env.agents, env_id)
+            self._check_spaces(index, [agent for agent in env.agents if agent not in given])
         except Exception as error:
             raise EnvStepError(f"{env_id}: step({given}) raised {summary(error)}") from error
         still_there = frozenset(env.agents)
@@ -227,6 +261,12 @@ class LoopEnv(BatchEnv):
             for index in range(self.num_envs)
         ]
 
+    def _observation_lengths(self) -> list[int]:
+        """The length of what each agent observes; empty where that would not tell much."""
+        env = self.envs[0]
+        shapes = [env.observation_space(agent).shape for agent in env.possible_agents]
+        return [shape[0] for shape in shapes] if all(shapes) else []
+
     def _follow_ordinary_step(self, index: int, results: Any) -> bool:
         """Take over the results of a step like most: all agents were there, and go on.
 
@@ -242,6 +282,8 @@ class LoopEnv(BatchEnv):
                 return False
             earned = self._ordinary.rewards_of(rewards)
             rows = self._rows[index]
+            if self._lengths and list(map(len, observations.values())) != self._lengths:
+                return False  # numpy would repeat a single value
             for agent in acting:
                 rows[agent][...] = observations[agent]
             told = {agent: info for agent, info in infos.items() if info} if any(infos.values()) else {}
@@ -282,13 +324,29 @@ class LoopEnv(BatchEnv):
                         f"{self.env_ids[index]}: {agent!r} got reward {reward}; expected a finite number"
                     )
 
-    def _cut_off(self, index: int, was_active: Mapping[str, BoolArray]) -> None:
-        """Leave a copy in need of a reset, because it failed in a step."""
+    def _cut_off(self, index: int, was_active: Mapping[str, BoolArray] | None) -> None:
+        """Leave a copy in need of a reset, because it failed."""
         for name, state in self.states.items():
             state.rewards[index] = 0.0
             state.terminated[index] = state.active[index] = False
-            state.truncated[index] = was_active[name][index]
+            state.truncated[index] = False if was_active is None else was_active[name][index]
         self.infos[index] = {}
+
+    def _check_numbers(self, index: int) -> None:
+        if found := self._nan.find(index):
+            raise InvalidObservationError(f"{self.env_ids[index]}: {'; '.join(found)}")
+
+    def _check_spaces(self, index: int, agents: Sequence[str]) -> None:
+        """Check that agents that have just come have the spaces that arrays were laid out for."""
+        env = self.envs[index]
+        for agent in agents:
+            group = self.groups[self._places[agent][0]]
+            for kind in ("observation_space", "action_space"):
+                expected, space = getattr(group, kind), getattr(env, kind)(agent)
+                if space is not expected and space != expected:
+                    raise ConfigurationError(
+                        f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning"
+                    )
 
     def _check_known(self, agents: Sequence[str], env_id: str) -> None:
         if unknown := [agent for agent in agents if agent not in self._places]:
@@ -329,14 +387,8 @@ def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ..
     return names
 
 
-def _do_all(act: Callable[[int], None], indices: Iterable[int]) -> None:
-    """Do it for each copy, also beside one that fails; raise the first error then."""
-    errors = []
-    for index in indices:
-        try:
-            act(index)
-        except EnvError as error:
-            errors.append(error)
+def _raise_first(errors: Sequence[EnvError]) -> None:
+    """Raise the first error, with a note about each other one."""
     if errors:
         for other in errors[1:]:
             errors[0].add_note(f"beside it, {other}")

@@ -1,0 +1,64 @@
+"""NaN in what environments return: noticed in all copies at once, and looked for only then."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.envs.array_tree import ArrayTree
+from heron.envs.batch_env import AgentGroup, GroupState
+
+
+class NanWatch:
+    """Looks for NaN among the observations and rewards of a batch; infinite values are left alone.
+
+    Args:
+        groups: The environment's groups.
+        states: The arrays to watch.
+    """
+
+    def __init__(self, groups: Mapping[str, AgentGroup], states: Mapping[str, GroupState]) -> None:
+        self._groups = groups
+        self._watched = {
+            name: [("reward", state.rewards), *_float_leaves(state.observations, "observation")]
+            for name, state in states.items()
+        }
+        self._arrays = [array for watched in self._watched.values() for _, array in watched]
+
+    def fires(self) -> bool:
+        """Whether there is any NaN."""
+        # A minimum is NaN if anything is; unlike isnan(...).any() it needs no array of flags.
+        return any(np.isnan(np.minimum.reduce(array, axis=None)) for array in self._arrays)
+
+    def find(self, index: int) -> list[str]:
+        """What is NaN in one copy, by agent, in words; it is set to 0, so that it is told once."""
+        found = []
+        for name, watched in self._watched.items():
+            for what, array in watched:
+                for place, agent in enumerate(self._groups[name].agent_ids):
+                    values = array[index, place, ...]
+                    if (bad := np.isnan(values)).any():
+                        entries = "" if values.ndim == 0 else f" at entries {_shown(bad)}"
+                        found.append(f"the {what} of {agent!r} is NaN{entries}")
+                        values[bad] = 0.0
+        return found
+
+
+def _float_leaves(tree: ArrayTree, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """The arrays of floats in a tree that are not empty, and what to call them."""
+    if isinstance(tree, dict):
+        for key, part in tree.items():
+            yield from _float_leaves(part, f"{name}[{key!r}]")
+    elif isinstance(tree, tuple):
+        for place, part in enumerate(tree):
+            yield from _float_leaves(part, f"{name}[{place}]")
+    elif tree.dtype.kind == "f" and tree.size:
+        yield name, tree
+
+
+def _shown(flags: npt.NDArray[np.bool_]) -> str:
+    """The first few indices of what is true."""
+    few = 5
+    indices = [tuple(index) if flags.ndim > 1 else index[0] for index in np.argwhere(flags).tolist()]
+    return ", ".join(map(str, indices[:few])) + (", ..." if len(indices) > few else "")
