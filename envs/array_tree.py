@@ -100,6 +100,22 @@ def map_arrays(function: Callable[[npt.NDArray[Any]], Any], tree: ArrayTree) -> 
     return function(tree)
 
 
+def equal(one: ArrayTree, other: ArrayTree) -> bool:
+    """Whether two trees have the same parts and, to the bit, the same numbers in them.
+
+    >>> equal({"x": np.array([1.0, np.nan])}, {"x": np.array([1.0, np.nan])})
+    True
+    """
+    if isinstance(one, dict):
+        both = isinstance(other, dict) and one.keys() == other.keys()
+        return both and all(equal(part, other[key]) for key, part in one.items())  # type: ignore[call-overload]
+    if isinstance(one, tuple):
+        return isinstance(other, tuple) and len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(other, (dict, tuple)):
+        return False
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
 def flat_size(space: Space[Any]) -> int:
     """Number of values of one sample in ``flatten``."""
     return gymnasium.spaces.flatdim(space)

@@ -9,6 +9,7 @@ from heron.wrappers.policies import ModelPolicy, RandomPolicy
 from heron.wrappers.process_env import ProcessEnv
 from heron.wrappers.split_env import AgentPart, split_env
 from heron.wrappers.vec_group import VecGroup
+from heron.wrappers.vector_source import VectorEnvSource
 
 __all__ = [
     "AgentPart",
@@ -20,6 +21,7 @@ __all__ = [
     "ProcessEnv",
     "RandomPolicy",
     "VecGroup",
+    "VectorEnvSource",
     "make_vec",
     "split_env",
 ]

@@ -29,14 +29,25 @@ def group_agents(env: ParallelEnv, given: Mapping[str, Sequence[str]] | None = N
     """
     agents = _declared_agents(env)
     spaces = {agent: (env.observation_space(agent), env.action_space(agent)) for agent in agents}
-    for agent, (observation_space, action_space) in spaces.items():
-        check_supported(observation_space, f"observation_space of {agent!r}")
-        if not isinstance(action_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
-            raise ConfigurationError(
-                f"action_space of {agent!r} is {action_space!r}; expected Box, Discrete, MultiBinary or MultiDiscrete"
-            )
     members = _same_spaces(spaces) if given is None else _checked_groups(given, spaces)
-    return {name: AgentGroup(name, ids, *spaces[ids[0]]) for name, ids in members.items()}
+    return {name: checked_group(name, ids, *spaces[ids[0]]) for name, ids in members.items()}
+
+
+def checked_group(
+    name: str, agent_ids: tuple[str, ...], observation_space: Space[Any], action_space: Space[Any]
+) -> AgentGroup:
+    """A group of agents whose spaces are such that arrays can be laid out for them.
+
+    Raises:
+        ConfigurationError: If they are not.
+    """
+    check_supported(observation_space, f"observation_space of {agent_ids[0]!r}")
+    if not isinstance(action_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
+        raise ConfigurationError(
+            f"action_space of {agent_ids[0]!r} is {action_space!r}; "
+            "expected Box, Discrete, MultiBinary or MultiDiscrete"
+        )
+    return AgentGroup(name, agent_ids, observation_space, action_space)
 
 
 def common_name(agent_ids: Sequence[str]) -> str:

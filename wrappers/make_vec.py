@@ -18,13 +18,14 @@ from heron.wrappers.backend import Backend, make_batch_env
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.loop_env import EnvFactory
+from heron.wrappers.vector_source import batch_of_vector_env
 
 _MODULE_NAME = re.compile(r"[\w.]*(:\w*)?")
 """Ids of registered environments hold a hyphen or a slash, as in ``"CartPole-v1"``."""
 
 
 def make_vec(
-    env: str | EnvFactory | Sequence[EnvFactory] | BatchEnv,
+    env: str | EnvFactory | Sequence[EnvFactory] | BatchEnv | gymnasium.vector.VectorEnv[Any, Any, Any],
     num_envs: int | None = None,
     hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None = None,
     broker: MessageBroker | None = None,
@@ -44,7 +45,8 @@ def make_vec(
         env: What the copies are: an importable module with a ``parallel_env`` or ``env`` function, such as
             ``"mpe2.simple_spread_v3"``, or ``"module:function"``; an id that is registered with Gymnasium or
             PettingZoo, such as ``"CartPole-v1"``; a function that makes a PettingZoo ``ParallelEnv`` or
-            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one a copy; or a ``BatchEnv``.
+            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one a copy; a ``BatchEnv``; or
+            a Gymnasium ``VectorEnv``, see ``VectorEnvSource``.
         num_envs: How many copies; 1 by default, or as many as the list or ``BatchEnv`` has.
         hierarchy: Who commands whom; nobody by default. A function gets the environment's agent ids and
             returns a ``Hierarchy``, as in ``lambda ids: Hierarchy.star(ids, period=5, command_space=space)``.
@@ -71,13 +73,10 @@ def make_vec(
     (4, 3, 18)
     >>> venv.close()
     """
-    if isinstance(env, BatchEnv):
-        _refuse_with_batch_env(
-            num_envs, env, env_ids=env_ids, env_kwargs=env_kwargs, groups=groups, num_workers=num_workers
+    if isinstance(env, (BatchEnv, gymnasium.vector.VectorEnv)):
+        batch_env = _existing(
+            env, num_envs, env_ids, backend, env_kwargs=env_kwargs, groups=groups, num_workers=num_workers
         )
-        if backend != "loop":
-            raise ConfigurationError(f"backend {backend!r} cannot be changed on a BatchEnv that exists already")
-        batch_env = env
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
         batch_env = make_batch_env(factories, env_ids, backend, num_workers, groups=groups, validate=validate)
@@ -154,8 +153,22 @@ def _factories(
     return [partial(one, **env_kwargs) if env_kwargs else one for one in factory]
 
 
-def _refuse_with_batch_env(num_envs: int | None, env: BatchEnv, **options: object) -> None:
-    if given := [name for name, value in options.items() if value is not None]:
-        raise ConfigurationError(f"{given} cannot be changed on a BatchEnv that exists already")
+def _existing(
+    env: BatchEnv | gymnasium.vector.VectorEnv[Any, Any, Any],
+    num_envs: int | None,
+    env_ids: Sequence[str] | None,
+    backend: str,
+    **options: object,
+) -> BatchEnv:
+    """Copies that exist already, of which little can be changed."""
+    kind = "BatchEnv" if isinstance(env, BatchEnv) else "VectorEnv"
+    given = [name for name, value in options.items() if value is not None]
+    if isinstance(env, BatchEnv) and env_ids is not None:
+        given.insert(0, "env_ids")
+    if given:
+        raise ConfigurationError(f"{given} cannot be changed on a {kind} that exists already")
     if num_envs not in (None, env.num_envs):
-        raise ConfigurationError(f"num_envs is {num_envs}, but the BatchEnv has {env.num_envs} copies")
+        raise ConfigurationError(f"num_envs is {num_envs}, but the {kind} has {env.num_envs} copies")
+    if backend != "loop":
+        raise ConfigurationError(f"backend {backend!r} cannot be changed on a {kind} that exists already")
+    return env if isinstance(env, BatchEnv) else batch_of_vector_env(env, env_ids)
