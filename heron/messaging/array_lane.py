@@ -42,7 +42,7 @@ class ArrayLane(Lane):
         self._channels = dict.fromkeys(route.channel for route in self.routes)
         self._mailboxes: list[Mailbox | None] = [None] * self.num_routes
         self._without_mailbox = np.ones(self.num_routes, dtype=bool)
-        self._all_have_mailboxes = False
+        self._num_without_mailbox = self.num_routes
         self.shares_queue = False
         """Whether another lane has the same channel, recipient and environment copy in a row."""
         self.mailboxes_used = False
@@ -83,14 +83,14 @@ class ArrayLane(Lane):
                 self.into_mailbox(row)
             for mailbox in self._mailboxes:
                 if mailbox is not None:
-                    mailbox.lane_rows[:] = [pair for pair in mailbox.lane_rows if pair[0] is not self]
+                    mailbox.unlink(self)
             self._broker.forget_lane(self)
 
     def link(self, row: int, mailbox: "Mailbox") -> None:
         """Note where the messages of a row wait when they do not wait here."""
         self._mailboxes[row] = mailbox
         self._without_mailbox[row] = False
-        self._all_have_mailboxes = not self._without_mailbox.any()
+        self._num_without_mailbox -= 1
         if len(mailbox):
             self.mailboxes_used = True
 
@@ -116,10 +116,10 @@ class ArrayLane(Lane):
         payload = {name: np.array(array[row]) for name, array in waiting.arrays.items()}
         time = float(waiting.timestamp[row])
         message = Message(route.env_id, route.sender_id, route.recipient_id, time, self.message_type, payload)
-        mailbox.put(int(self._order[row]), message)
+        mailbox.put(int(self._order[row]), route.recipient_id, message)
 
     def _put(self, arrays: Mapping[str, npt.NDArray[Any]], rows: BoolArray, times: npt.NDArray[np.float64]) -> None:
-        if not self._all_have_mailboxes:
+        if self._num_without_mailbox:
             for row in np.flatnonzero(rows & self._without_mailbox).tolist():
                 self._broker.make_mailbox(self.routes[row].channel, self.routes[row].env_id)
         waiting = self._waiting

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,15 @@ from heron.messaging.base import MessageBroker, Subscription
 from heron.messaging.channels import ChannelManager
 from heron.messaging.inspection import BrokerStatistics, ChannelsView
 from heron.messaging.lane import Lane, Route, Schema
-from heron.messaging.mailbox import NOTHING, Mailbox
+from heron.messaging.lock_guard import guard_of
+from heron.messaging.mailbox import NO_QUEUE, Mailbox
 from heron.messaging.message import BROADCAST_ID, Message, MessageType, check_id
 
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[Message], None]
+
+_TO_ALL: Final = MessageType.BROADCAST
 
 
 class InMemoryBroker(MessageBroker):
@@ -77,6 +80,15 @@ class InMemoryBroker(MessageBroker):
         self._closed = False
 
     @property
+    def lock(self) -> threading.Lock:
+        return self._lock
+
+    @lock.setter
+    def lock(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._guard = guard_of(lock)
+
+    @property
     def channels(self) -> Mapping[str, list[Message]]:
         """Channel name -> messages that wait there, oldest first; live and read-only.
 
@@ -86,30 +98,35 @@ class InMemoryBroker(MessageBroker):
 
     def create_channel(self, channel_name: str) -> None:
         env_id = _env_named_by(check_id("channel", channel_name))
-        with self.lock:
+        with self._guard:
             self.check_open()
             self._mailboxes.setdefault(channel_name, {})
             if env_id is not None:
                 self.make_mailbox(channel_name, env_id)
 
     def publish(self, channel: str, message: Message) -> None:
-        if channel.__class__ is not str or not channel:
-            check_id("channel", channel)
         if message.__class__ is not Message and not isinstance(message, Message):
             raise InvalidMessageError(f"channel {channel!r} carries Message objects, got {message!r}")
         env_id = message.env_id
-        with self.lock:
-            # A closed broker has no mailboxes, so only whoever finds none needs to ask.
+        recipient_id = message.recipient_id if message.message_type is not _TO_ALL else BROADCAST_ID
+        with self._guard:
+            # What nearly every message needs stands here without a call. Whatever is not of this kind, also what is
+            # wrong or on a closed broker, finds no open queue.
             try:
-                mailbox = self._environments[env_id][channel]
-            except KeyError:
-                self.check_open()
-                mailbox = self.make_mailbox(channel, env_id)
-            if self.max_queue is not None:
-                self._make_room(mailbox, channel, message)
-            number = self._next_number
-            self._next_number = number + 1
-            mailbox.put(number, message)
+                queue = self._environments[env_id][channel].open.get(recipient_id)
+            except (KeyError, TypeError):
+                queue = None
+            if queue is None:
+                self._put(channel, env_id, recipient_id, message)
+            else:
+                number = self._next_number
+                self._next_number = number + 1
+                messages = queue.messages
+                if messages:
+                    queue.later.append(number)
+                else:
+                    queue.first = number
+                messages.append(message)
             if not self.subscribers:
                 return
             callbacks = tuple(self.subscribers.get(channel, ()))
@@ -120,38 +137,37 @@ class InMemoryBroker(MessageBroker):
                 logger.exception("a subscriber of channel %r of %r raised", channel, message.env_id)
 
     def consume(self, channel: str, recipient_id: str, env_id: str, clear: bool = True) -> list[Message]:
-        if not (channel.__class__ is recipient_id.__class__ is env_id.__class__ is str):
-            check_id("channel", channel)
-            check_id("recipient_id", recipient_id)
-            check_id("env_id", env_id)
-        with self.lock:
+        with self._guard:
             try:
                 mailbox = self._environments[env_id][channel]
-            except KeyError:
+                queue = mailbox.open.get(recipient_id)
+            except (KeyError, TypeError):
                 self.check_open()
                 for what, name in (("channel", channel), ("recipient_id", recipient_id), ("env_id", env_id)):
                     check_id(what, name)
                 return []
-            if clear and recipient_id and not (mailbox.broadcasts or mailbox.lane_rows) and self.max_queue is None:
-                # The ordinary case, without a call: a direct queue, which its one recipient takes whole.
-                queue = mailbox.direct.pop(recipient_id, None)
-                return [] if queue is None else queue[0]
-            check_id("recipient_id", recipient_id)
-            return mailbox.take(recipient_id, clear)
+            if queue is None or not clear:
+                check_id("recipient_id", recipient_id)
+                return mailbox.take(recipient_id, clear)
+            messages = queue.messages
+            queue.messages = []
+            if queue.later:
+                queue.later = []
+            return messages
 
     def subscribe(self, channel: str, callback: Callback) -> Subscription:
         check_id("channel", channel)
         if not callable(callback):
             raise InvalidMessageError(f"channel {channel!r} needs a callback to call, got {callback!r}")
         self.create_channel(channel)
-        with self.lock:
+        with self._guard:
             self.check_open()
             self.subscribers.setdefault(channel, []).append(callback)
         return _CallbackSubscription(self, channel, callback)
 
     def clear_environment(self, env_id: str) -> None:
         check_id("env_id", env_id)
-        with self.lock:
+        with self._guard:
             self.check_open()
             for lane, rows in self._lanes_of_environment.get(env_id, ()):
                 lane.drop(rows)
@@ -160,7 +176,7 @@ class InMemoryBroker(MessageBroker):
 
     def get_environment_channels(self, env_id: str) -> list[str]:
         check_id("env_id", env_id)
-        with self.lock:
+        with self._guard:
             self.check_open()
             return list(self._environments.get(env_id, ()))
 
@@ -170,7 +186,7 @@ class InMemoryBroker(MessageBroker):
         Raises:
             BrokerClosedError: If the broker was closed.
         """
-        with self.lock:
+        with self._guard:
             self.check_open()
             depths = {name: sum(map(len, boxes.values())) for name, boxes in self._mailboxes.items()}
             published, dropped = self._next_number - self._unused_numbers, self._dropped
@@ -190,7 +206,7 @@ class InMemoryBroker(MessageBroker):
         lane = ArrayLane(self, listed, schema, message_type)
         for channel in dict.fromkeys(route.channel for route in listed):
             self.create_channel(channel)
-        with self.lock:
+        with self._guard:
             self.check_open()
             rows_of: dict[str, list[int]] = {}
             for row, route in enumerate(listed):
@@ -209,7 +225,7 @@ class InMemoryBroker(MessageBroker):
             lanes[:] = [(other, rows) for other, rows in lanes if other is not lane]
 
     def close(self) -> None:
-        with self.lock:
+        with self._guard:
             self._closed = True
             self._mailboxes.clear()
             self._environments.clear()
@@ -240,11 +256,20 @@ class InMemoryBroker(MessageBroker):
         environment = self._environments.setdefault(env_id, {})
         mailbox = environment.get(channel)
         if mailbox is None:
-            mailbox = environment[channel] = Mailbox()
+            mailbox = environment[channel] = Mailbox(bounded=self.max_queue is not None)
             self._mailboxes.setdefault(channel, {})[env_id] = mailbox
             for lane, row in self._lane_rows.get((channel, env_id), ()):
                 _link(mailbox, lane, row)
         return mailbox
+
+    def _put(self, channel: str, env_id: str, recipient_id: str, message: Message) -> None:
+        """Put any message on any channel; ``BROADCAST_ID`` stands for all recipients."""
+        check_id("channel", channel)
+        self.check_open()
+        mailbox = self.make_mailbox(channel, env_id)
+        if self.max_queue is not None:
+            self._make_room(mailbox, channel, env_id, recipient_id)
+        mailbox.put(self.take_numbers(1, 1), recipient_id, message)
 
     def take_numbers(self, numbers: int, published: int) -> int:
         """Reserve places in the order of publications, for callers that hold the lock.
@@ -261,29 +286,29 @@ class InMemoryBroker(MessageBroker):
         self._unused_numbers += numbers - published
         return first
 
-    def _make_room(self, mailbox: Mailbox, channel: str, message: Message) -> None:
+    def _make_room(self, mailbox: Mailbox, channel: str, env_id: str, recipient_id: str) -> None:
         """Let one more message in, if its queue is full."""
-        broadcast = message.is_broadcast
-        messages, numbers = mailbox.direct.get(message.recipient_id, NOTHING)
-        waiting = len(mailbox.broadcasts) if broadcast else len(messages)
+        broadcast = recipient_id == BROADCAST_ID
+        queue = mailbox.direct.get(recipient_id, NO_QUEUE)
+        waiting = len(mailbox.broadcasts) if broadcast else len(queue.messages)
         if self.max_queue is None or waiting < self.max_queue:
             return
         if broadcast and mailbox.forget_received_broadcasts():
             return
         if self.overflow == "error":
             raise QueueFullError(
-                f"channel {channel!r} of {message.env_id!r}: {self.max_queue} messages already wait for "
-                f"{message.recipient_id!r} (max_queue={self.max_queue}); consume or clear them first"
+                f"channel {channel!r} of {env_id!r}: {self.max_queue} messages already wait for "
+                f"{recipient_id!r} (max_queue={self.max_queue}); consume or clear them first"
             )
         self._dropped += 1
         if broadcast:
             mailbox.forget_broadcasts(1)
         else:
-            del messages[0], numbers[0]
+            queue.drop_oldest()
 
 
 def _link(mailbox: Mailbox, lane: ArrayLane, row: int) -> None:
-    mailbox.lane_rows.append((lane, row))
+    mailbox.link(lane, row)
     lane.link(row, mailbox)
 
 
@@ -300,6 +325,8 @@ class _CallbackSubscription(Subscription):
             place = next((i for i, known in enumerate(callbacks) if known is self._callback), None)
             if place is not None:
                 del callbacks[place]
+                if not callbacks:
+                    del self._broker.subscribers[self._channel]
             self._callback = None
 
 

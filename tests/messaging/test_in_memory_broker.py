@@ -1,6 +1,7 @@
 import copy
 import logging
 import pickle
+import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass
@@ -360,6 +361,14 @@ class TestSubscribers:
 
         assert numbers(seen) == [1]
 
+    def test_leave_no_trace_once_they_have_ended(self, broker):
+        handles = [broker.subscribe("c", print) for _ in range(2)]
+        handles[0].unsubscribe()
+        assert broker.subscribers == {"c": [print]}
+        handles[1].unsubscribe()
+
+        assert broker.subscribers == {}
+
     def test_end_harmlessly_after_the_broker_was_closed(self, broker):
         handle = broker.subscribe("c", print)
         broker.close()
@@ -453,6 +462,31 @@ class TestLock:
                 call()
             assert broker.lock.asked == 1, name
 
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer's signal")
+    def test_is_free_after_an_interrupt_at_any_moment(self, broker):
+        """Ctrl-C in the middle of a call neither blocks the broker nor spoils what waits."""
+        message = numbered(1)
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            for _ in range(200):
+                with pytest.raises(KeyboardInterrupt):
+                    self.talk_until_interrupted(broker, message)
+                assert not broker.lock.locked()
+                assert set(numbers(broker.channels["c"])) <= {1}
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+    @staticmethod
+    def talk_until_interrupted(broker, message):
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+        while True:
+            broker.publish("c", message)
+            broker.consume("c", "b", "env_0")
+
 
 class LockIsHeldError(Exception):
     pass
@@ -509,10 +543,11 @@ class TestCost:
 
     def test_of_consuming_moves_no_message_of_others(self, crowded):
         mailbox = crowded._mailboxes["c"]["env_0"]
-        queues = {agent: (id(queue), len(queue[0])) for agent, queue in mailbox.direct.items()}
+        queues = {agent: (id(queue.messages), len(queue.messages)) for agent, queue in mailbox.direct.items()}
         self.looks(crowded)
 
-        assert {agent: (id(queue), len(queue[0])) for agent, queue in mailbox.direct.items()} == queues
+        del mailbox.direct["b"]
+        assert {agent: (id(queue.messages), len(queue.messages)) for agent, queue in mailbox.direct.items()} == queues
 
     def test_of_consuming_broadcasts_is_that_of_the_new_ones(self, broker):
         for number in range(100):
@@ -539,7 +574,24 @@ class TestCost:
         for agent in range(5):
             broker.consume("c", f"agent_{agent}", "env_0")
 
-        assert broker._mailboxes["c"]["env_0"].direct == {}
+        queues = broker._mailboxes["c"]["env_0"].direct.values()
+        assert [(queue.messages, queue.later) for queue in queues] == [([], [])] * 5
+
+    def test_keeps_no_queues_of_recipients_that_come_and_go(self, broker):
+        for number in range(1000):
+            broker.publish("c", numbered(number, f"agent_{number}"))
+            assert numbers(broker.consume("c", f"agent_{number}", "env_0")) == [number]
+
+        assert len(broker._mailboxes["c"]["env_0"].direct) <= 16
+
+    def test_keeps_every_queue_in_which_something_waits(self, broker):
+        for number in range(100):
+            broker.publish("c", numbered(number, f"agent_{number}"))
+            broker.publish("c", numbered(number, f"passing_{number}"))
+            broker.consume("c", f"passing_{number}", "env_0")
+
+        assert numbers(broker.channels["c"]) == list(range(100))
+        assert len(broker._mailboxes["c"]["env_0"].direct) < 200
 
     def test_of_a_thousand_episodes_is_that_of_one(self, broker):
         for episode in range(1000):

@@ -255,6 +255,18 @@ class TestClosing:
         (message,) = lane._broker.consume(route.channel, route.recipient_id, route.env_id)
         np.testing.assert_array_equal(message.payload["action"], rows(5.0)["action"][0])
 
+    def test_leaves_it_in_the_order_in_which_it_was_published(self, lane, broker):
+        route = lane.routes[0]
+        by_hand = Message("env_0", "top", "low_0", 0, MessageType.ACTION, {"mode": 9})
+        broker.publish(route.channel, by_hand)
+        lane.send(rows())
+        broker.publish(route.channel, by_hand)
+        broker.publish(route.channel, by_hand)
+        lane.close()
+
+        waiting = broker.consume(route.channel, route.recipient_id, route.env_id)
+        assert [message.payload["mode"] for message in waiting] == [9, 0, 9, 9]
+
     @pytest.mark.parametrize("use", [lambda lane: lane.send(rows(1.0)), lambda lane: lane.receive()])
     def test_then_every_use_is_an_error(self, lane, use):
         lane.close()

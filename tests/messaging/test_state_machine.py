@@ -126,6 +126,14 @@ class TwoBrokers(RuleBasedStateMachine):
         np.testing.assert_array_equal(got.arrays["x"][fresh], expected.arrays["x"][fresh])
         np.testing.assert_array_equal(got.timestamp[fresh], expected.timestamp[fresh])
 
+    @rule(lane=lanes)
+    def close_and_open_lane(self, lane):
+        for one in self.lanes[lane]:
+            one.close()
+        self.lanes[lane] = tuple(
+            broker.open_lane(LANES[lane], SCHEMA, MessageType.ACTION) for broker in (self.broker, self.naive)
+        )
+
     @invariant()
     def same_environment_channels(self):
         for env_id in ENVS:
