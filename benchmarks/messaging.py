@@ -1,14 +1,17 @@
 """What messages cost: one by one against the least that Python can do, and as lanes."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.interleaved import Timing
 from heron.messaging import ChannelManager, InMemoryBroker, Message, MessageType, Route
 
 AGENTS = 8
+ENV_IDS = tuple(f"env_{number}" for number in range(1_024))
 
 
 def singles(count: int) -> dict[str, Callable[[], None]]:
@@ -29,6 +32,24 @@ def singles(count: int) -> dict[str, Callable[[], None]]:
 def lanes(rounds: int) -> dict[tuple[int, int], Callable[[], None]]:
     """(Rows, values a row) -> a function that sends and receives all rows ``rounds`` times."""
     return {size: _lane(*size, rounds) for size in ((48, 2), (48, 18), (8_192, 16))}
+
+
+def clearing(rounds: int) -> dict[str, Timing]:
+    """Label -> what ``clear_environment`` of one of 1,024 environments costs that has 16 messages, in s."""
+    waiting = {
+        "16 single messages on 4 channels": _waiting_singles(),
+        f"16 rows of lanes, {AGENTS} agents both ways": _waiting_rows(),
+    }
+    seconds: dict[str, list[float]] = {label: [] for label in waiting}
+    for round_ in range(rounds + 1):
+        for label, (broker, fill) in waiting.items():
+            fill()
+            start = time.perf_counter()
+            for env_id in ENV_IDS:
+                broker.clear_environment(env_id)
+            if round_:
+                seconds[label].append((time.perf_counter() - start) / len(ENV_IDS))
+    return {label: Timing(tuple(values)) for label, values in seconds.items()}
 
 
 class _Slotted:
@@ -67,11 +88,48 @@ def _through(broker: InMemoryBroker, count: int) -> None:
         broker.consume("c", "b", "env_0")
 
 
+def _waiting_singles() -> tuple[InMemoryBroker, Callable[[], None]]:
+    """A broker, and what fills it with 16 messages an environment."""
+    broker = InMemoryBroker()
+    messages = [
+        (ChannelManager.action_channel("c", f"field_{place % 4}", env_id), place, env_id)
+        for env_id in ENV_IDS
+        for place in range(16)
+    ]
+
+    def fill() -> None:
+        for channel, place, env_id in messages:
+            broker.publish(channel, Message(env_id, "c", f"field_{place % 4}", 0.0, MessageType.ACTION, PAYLOAD))
+
+    return broker, fill
+
+
+def _waiting_rows() -> tuple[InMemoryBroker, Callable[[], None]]:
+    """A broker, and what sends on both lanes of a coordinator above 8 agents in every environment."""
+    broker = InMemoryBroker()
+    down = broker.open_lane(_commands(len(ENV_IDS) * AGENTS), {"action": ((2,), np.float32)}, MessageType.ACTION)
+    infos = [
+        Route(ChannelManager.info_channel(r.recipient_id, "c", r.env_id), r.recipient_id, "c", r.env_id)
+        for r in down.routes
+    ]
+    up = broker.open_lane(infos, {"observation": ((4,), np.float32)}, MessageType.INFO)
+
+    def fill() -> None:
+        down.send({"action": np.zeros((down.num_routes, 2), np.float32)})
+        up.send({"observation": np.zeros((up.num_routes, 4), np.float32)})
+
+    return broker, fill
+
+
+def _commands(rows: int) -> list[Route]:
+    """Routes from a coordinator to 8 agents in as many environments as it takes."""
+    ends = [(f"field_{row % AGENTS}", f"env_{row // AGENTS}") for row in range(rows)]
+    return [Route(ChannelManager.action_channel("c", field, env), "c", field, env) for field, env in ends]
+
+
 def _lane(rows: int, values: int, rounds: int) -> Callable[[], None]:
     broker = InMemoryBroker()
-    ends = [(f"field_{row % AGENTS}", f"env_{row // AGENTS}") for row in range(rows)]
-    routes = [Route(ChannelManager.action_channel("c", field, env), "c", field, env) for field, env in ends]
-    lane = broker.open_lane(routes, {"action": ((values,), np.float32)}, MessageType.ACTION)
+    lane = broker.open_lane(_commands(rows), {"action": ((values,), np.float32)}, MessageType.ACTION)
     sent = np.random.default_rng(0).random((rows, values), dtype=np.float32)
     times, where = np.zeros(rows), np.ones(rows, dtype=bool)
 
