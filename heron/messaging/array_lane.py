@@ -91,7 +91,7 @@ class ArrayLane(Lane):
         self._mailboxes[row] = mailbox
         self._without_mailbox[row] = False
         self._num_without_mailbox -= 1
-        if len(mailbox):
+        if mailbox.direct or mailbox.broadcasts:
             self.mailboxes_used = True
 
     def waiting_rows(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypedDict
 from urllib.parse import unquote
 
@@ -168,12 +169,17 @@ class ChannelManager:
 
 
 def _escape(what: str, value: str) -> str:
-    """``value`` without any run of characters that separates the parts of a name.
+    """An id as it stands in a name."""
+    return _escaped(check_id(what, value))
+
+
+@lru_cache(maxsize=1024)  # many copies' channels are named in a row, and their ids stand in many names each
+def _escaped(text: str) -> str:
+    """``text`` without any run of characters that separates the parts of a name.
 
     The first ``_to_`` of an escaped route is then its separator: no escaped id contains one, and none
     ends in ``_to``, so none can start before the separator does.
     """
-    text = check_id(what, value)
     if "_" not in text and "%" not in text:
         return text
     text = text.replace("%", "%25")

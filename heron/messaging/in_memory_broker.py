@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from heron.messaging.message import BROADCAST_ID, Message, MessageType, check_id
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[Message], None]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _TO_ALL: Final = MessageType.BROADCAST
 
@@ -218,11 +220,10 @@ class InMemoryBroker(MessageBroker):
 
     def forget_lane(self, lane: ArrayLane) -> None:
         """Let go of a lane that is closed, for callers that hold the lock."""
-        for route in lane.routes:
-            rows = self._lane_rows.get((route.channel, route.env_id), [])
-            rows[:] = [(other, row) for other, row in rows if other is not lane]
-            lanes = self._lanes_of_environment.get(route.env_id, [])
-            lanes[:] = [(other, rows) for other, rows in lanes if other is not lane]
+        for key in {(route.channel, route.env_id) for route in lane.routes}:
+            _remove_lane(self._lane_rows, key, lane)
+        for env_id in {route.env_id for route in lane.routes}:
+            _remove_lane(self._lanes_of_environment, env_id, lane)
 
     def close(self) -> None:
         with self._guard:
@@ -310,6 +311,13 @@ class InMemoryBroker(MessageBroker):
 def _link(mailbox: Mailbox, lane: ArrayLane, row: int) -> None:
     mailbox.link(lane, row)
     lane.link(row, mailbox)
+
+
+def _remove_lane(index: dict[Key, list[tuple[ArrayLane, Value]]], key: Key, lane: ArrayLane) -> None:
+    """Take a lane out of an index, and its key with the last lane."""
+    others = [pair for pair in index.pop(key, ()) if pair[0] is not lane]
+    if others:
+        index[key] = others
 
 
 class _CallbackSubscription(Subscription):
