@@ -22,7 +22,9 @@ def publish_and_consume(broker, number):
     for env_id in ENV_IDS:
         # Recipients of all kinds: the usual one, all, and one that never comes back.
         for recipient_id in ("a", BROADCAST_ID, f"passing_{number}"):
-            broker.publish("c", Message(env_id, "top", recipient_id, float(number), MessageType.INFO, {"x": number}))
+            for _ in range(2):
+                message = Message(env_id, "top", recipient_id, float(number), MessageType.INFO, {"x": number})
+                broker.publish("c", message)
             broker.consume("c", recipient_id, env_id)
 
 
@@ -82,6 +84,9 @@ def test_recipients_that_never_come_back_leave_memory_flat_without_any_clearing(
             for number in (next(numbers) for _ in range(rounds)):
                 recipient_id = f"passing_{number}"
                 broker.publish("c", Message("env_0", "top", recipient_id, 0.0, MessageType.INFO, {"x": number}))
+                broker.publish("c", Message("env_0", "top", "a", 0.0, MessageType.INFO, {"x": number}))
+                if number % 2:
+                    broker.consume("c", "a", "env_0")
                 broker.consume("c", recipient_id, "env_0")
             grown = traced() - before
     finally:
