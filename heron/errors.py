@@ -8,6 +8,7 @@ HeronError
 ├── AgentError (RuntimeError)                an agent without a broker or an upstream
 ├── HierarchyError (ValueError)              a tree that is no tree, or does not fit its environment
 ├── ConfigurationError (ValueError)          an option, space or policy that cannot work
+│   └── InvalidMaskError (TypeError)         a ``reset_mask`` of wrong type, shape, dtype or content
 ├── RunError (ValueError)                    a folder that holds no readable run
 └── EnvError
     ├── EnvCreationError (RuntimeError)      a factory that raised, or made something unusable
@@ -57,6 +58,10 @@ class HierarchyError(HeronError, ValueError):
 
 class ConfigurationError(HeronError, ValueError):
     """An option, a space or a policy cannot work as given."""
+
+
+class InvalidMaskError(ConfigurationError, TypeError):
+    """A ``reset_mask`` does not say which slots to reset."""
 
 
 class RunError(HeronError, ValueError):

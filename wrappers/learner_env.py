@@ -146,11 +146,12 @@ class LearnerEnv:
         self._decide(mask & self.venv.running)
         return self.observations()
 
-    def step(self, actions: npt.NDArray[Any]) -> LearnerStep:
+    def step(self, actions: npt.NDArray[Any], mask: BoolArray | None = None) -> LearnerStep:
         """Let every learning agent take one decision, in all copies that have a running episode.
 
         Args:
             actions: ``(S, ...)``, rows of agents that are not active are not used.
+            mask: ``(num_envs,) bool``, the copies that may go on; all by default. Agents of the others take no part.
 
         Raises:
             InvalidActionError: If there are not S actions, or one does not lie in its space; nothing was stepped
@@ -159,9 +160,10 @@ class LearnerEnv:
         """
         own = self._by_copy(actions)
         self._tell_episodes()
+        may_go_on = np.ones(self.venv.num_envs, dtype=bool) if mask is None else mask
         if not self.group.is_field:
-            self._play(self._interrupted(), own)
-        rewards, lengths, running = self._play(self.venv.running, own)
+            self._play(self._interrupted() & may_go_on, own)
+        rewards, lengths, running = self._play(self.venv.running & may_go_on, own)
         step = LearnerStep(
             self.observations(), rewards, lengths, self.terminated.copy(), self.truncated.copy(), ~running
         )
