@@ -1,12 +1,14 @@
 """From any environment to a vector env of communicating agents, and on to the libraries that train."""
 
 from heron.wrappers.group_result import GroupResult
+from heron.wrappers.gym_vector_env import GymVectorEnv
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.intrinsic import GoalReward
 from heron.wrappers.loop_env import LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import ModelPolicy, RandomPolicy
 from heron.wrappers.process_env import ProcessEnv
+from heron.wrappers.registration import register_envs
 from heron.wrappers.split_env import AgentPart, split_env
 from heron.wrappers.vec_group import VecGroup
 from heron.wrappers.vector_source import VectorEnvSource
@@ -15,6 +17,7 @@ __all__ = [
     "AgentPart",
     "GoalReward",
     "GroupResult",
+    "GymVectorEnv",
     "HierarchicalVectorEnv",
     "LoopEnv",
     "ModelPolicy",
@@ -25,3 +28,5 @@ __all__ = [
     "make_vec",
     "split_env",
 ]
+
+register_envs()

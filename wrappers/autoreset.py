@@ -145,7 +145,9 @@ class AutoresetLearner:
         step = self.learner.step(actions, ~self._cut)
         self._cut[:] = False
         for slot in np.flatnonzero(step.terminated | step.truncated).tolist():
-            self._ends[slot] = End(row(step.observations, slot), bool(step.terminated[slot]), bool(step.truncated[slot]))
+            self._ends[slot] = End(
+                row(step.observations, slot), bool(step.terminated[slot]), bool(step.truncated[slot])
+            )
         infos = self.learner.venv.infos
         observations, due = step.observations, self._due(step.finished, over)
         if due.any():

@@ -6,7 +6,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -113,13 +112,13 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         """
         return self._plain_envs("env_fns").env_fns
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # as in SyncVectorEnv
+    @property  # type: ignore[misc]  # to be read only, as in SyncVectorEnv
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one a slot
         """Each slot's copy's random stream."""
         return self.get_attr("np_random")
 
     @property
-    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as in SyncVectorEnv
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # one a slot
         """Each slot's copy's seed."""
         return self.get_attr("np_random_seed")
 
@@ -214,9 +213,9 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
     def _set_spaces(self) -> None:
         group = self.learner.group
-        self.single_action_space: Space[Any] = group.action_space
+        self.single_action_space = group.action_space
         self.action_space = batch_space(group.action_space, self.num_envs)
-        self.single_observation_space: Space[Any] = group.observation_space
+        self.single_observation_space = group.observation_space
         if self.plain is None:
             self.observation_space = batch_space(group.observation_space, self.num_envs)
         else:
@@ -322,7 +321,9 @@ def _plain(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
 def _checked_mask(mask: Any, num_envs: int) -> BoolArray:
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_:
         got = f"{mask.shape} and {mask.dtype}" if isinstance(mask, np.ndarray) else repr(mask)
-        raise InvalidMaskError(f"options['reset_mask'] must be an array of shape {(num_envs,)} and dtype bool, got {got}")
+        raise InvalidMaskError(
+            f"options['reset_mask'] must be an array of shape {(num_envs,)} and dtype bool, got {got}"
+        )
     if not mask.any():
         raise InvalidMaskError("options['reset_mask'] must name at least one slot, but is false everywhere")
     return mask

@@ -1,21 +1,27 @@
 """The vector env as Stable-Baselines3 expects it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.vector import VectorEnv
+from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from heron.envs.array_tree import ArrayTree, row
-from heron.envs.batch_env import BoolArray
-from heron.errors import EnvError
+from heron.errors import ConfigurationError
+from heron.wrappers.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
+from heron.wrappers.gym_vector_env import GymVectorEnv
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.learner_env import Episode, LearnerEnv
-from heron.wrappers.policies import PolicyLike, actions_from_sb3, counted_from_zero
-from heron.wrappers.selection import EnvSelection, env_mask
+from heron.wrappers.policies import PolicyLike
+from heron.wrappers.sb3_learner_source import LearnerSource
+from heron.wrappers.sb3_vector_source import VectorEnvSource
+from heron.wrappers.selection import EnvSelection
+from heron.wrappers.single_agent_envs import PlainFactory
 
 
 class Sb3VecEnv(VecEnv):
@@ -27,63 +33,98 @@ class Sb3VecEnv(VecEnv):
     with that observation, reward 0 and ``infos[slot]["inert"]`` true, as does an agent that has not come yet.
 
     An end that no step has told of yet is told by the next one, with its ``terminal_observation``: where a step or the
-    reset of a copy raised, and where ``reset_envs`` has cut an episode short. ``infos[slot]["stale"]`` is true for such
-    a step, and for every slot's first one after ``reset_envs``: its action was chosen before the reset. An end that it
-    tells is that of the episode before; its reward and ``decision_length`` are of the episode that goes on now.
+    reset of a copy raised, and where ``reset_envs`` has cut an episode short. Where such a slot did not take that step
+    itself, ``infos[slot]["ended_before_step"]`` is true.
 
     ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
     which its reward is summed.
 
+    Beside SB3's ``VecMonitor`` episodes have the length and return that they had: steps in which a slot took no part
+    are not counted, and an episode that ``reset_envs`` cuts short ends with the step before.
+
+    Over plain Gymnasium factories the view does as SB3's ``DummyVecEnv`` does, one slot an environment. Over another
+    Gymnasium ``VectorEnv`` its ``SAME_STEP`` autoreset is used, or else ``options={"reset_mask": ...}``.
+
+    Action masks are what the environments' method ``action_masks`` returns (by agent, if it is a dict), or
+    ``"action_mask"`` of a ``Dict`` observation or of the info. Where nothing is allowed, because it is not the agent's
+    turn, everything is.
+
     Args:
-        venv: The vector env. Several views may take turns on one: a learner whose turn begins must reset its
-            view, as ``model.set_env(view, force_reset=True)`` does.
+        venv: The vector env, or functions that each make a Gymnasium ``Env``, or a Gymnasium ``VectorEnv``. Several
+            views may take turns on one vector env: a learner whose turn begins must reset its view, as
+            ``model.set_env(view, force_reset=True)`` does.
         learn: The group that learns, or a level of one group. May be left out if there is only one group.
         policies: Group or level name -> what decides for it: an SB3 model, a function of a batch of
             observations, or a constant action. Every other group needs one.
         discount: By how much a reward counts less for each environment step since a coordinator's decision.
         on_episode: Called with each finished ``Episode``.
+        reset_mask: For a ``VectorEnv`` that is not Gymnasium's or ours: whether it honours
+            ``options["reset_mask"]``. False lets one in mode ``NEXT_STEP`` take its extra step after each end,
+            which has ``infos[slot]["inert"]``.
 
     Raises:
-        ConfigurationError: If ``learn`` does not name one group, or a policy is missing, superfluous or does
-            not fit.
+        ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does
+            not fit, or a ``VectorEnv`` cannot be reset as SB3 needs it.
     """
 
     def __init__(
         self,
-        venv: HierarchicalVectorEnv,
+        venv: HierarchicalVectorEnv | VectorEnv[Any, Any, Any] | Iterable[PlainFactory],
         learn: str | None = None,
         policies: Mapping[str, PolicyLike] | None = None,
         *,
         discount: float = 1.0,
         on_episode: Callable[[Episode], None] | None = None,
+        reset_mask: bool | None = None,
     ) -> None:
-        self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
-        group = self.learner.group
+        if isinstance(venv, VectorEnv):
+            _refuse_with_vector_env(learn, policies, discount, on_episode)
+        else:
+            venv = GymVectorEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
+        self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSource(venv, reset_mask)
         self._actions: npt.NDArray[Any] = np.zeros(0)
-        self._ends: dict[int, dict[str, Any]] = {}
-        self._stale = np.zeros(self.learner.num_slots, dtype=bool)
-        super().__init__(self.learner.num_slots, group.observation_space, counted_from_zero(group.action_space))
+        self._has_own_masks: bool | None = None
+        self._observations: Any = None
+        num_slots = self._source.num_slots
+        self._steps, self._steps_taken = np.zeros(num_slots, dtype=np.int64), np.zeros(num_slots, dtype=np.int64)
+        super().__init__(num_slots, self._source.observation_space, self._source.action_space)
+        if self._source.envs is not None:
+            self.metadata = self._source.envs[0].metadata
 
     @property
-    def venv(self) -> HierarchicalVectorEnv:
+    def venv(self) -> Any:
         """The vector env under this view."""
-        return self.learner.venv
+        return self._source.venv
+
+    @property
+    def learner(self) -> LearnerEnv:
+        """The slots as the view has them from the vector env.
+
+        Raises:
+            AttributeError: If the view stands on another Gymnasium ``VectorEnv``.
+        """
+        if self._source.learner is None:
+            raise AttributeError(f"learner: this view stands on {self._source.describe()}, in which nobody learns")
+        return self._source.learner
+
+    @property
+    def envs(self) -> list[gymnasium.Env[Any, Any]]:
+        """The environments, where the view was made of plain Gymnasium factories.
+
+        Raises:
+            AttributeError: If it was not.
+        """
+        if self._source.envs is None:
+            raise AttributeError("envs: this view was not made of Gymnasium factories")
+        return self._source.envs
 
     def reset(self) -> VecEnvObs:
-        # Seeds and options are per slot, but a copy can follow only one of each: that of its first slot.
-        seeds = self._seeds[:: self.learner.group.num_agents]
-        options = self._options[:: self.learner.group.num_agents]
-        if not any(options):
-            observations = self.learner.reset(None, seeds)
-        else:
-            for copy in range(self.venv.num_envs):
-                observations = self.learner.reset(copy, [seeds[copy]], options[copy] or None)
-        self._ends.clear()
-        self._stale[:] = False
-        self._note_reset_infos(range(self.venv.num_envs))
+        self._observations = self._source.reset(self._seeds, self._options)
+        self._steps[:] = self._steps_taken[:] = 0
+        self.reset_infos = self._source.reset_infos
         self._reset_seeds()
         self._reset_options()
-        return observations  # type: ignore[return-value]
+        return self._observations  # type: ignore[no-any-return]
 
     def reset_envs(
         self,
@@ -95,7 +136,9 @@ class Sb3VecEnv(VecEnv):
 
         Slots whose episode had not ended are done at the next step, truncated, with what they saw before this reset.
         SB3's own algorithms do not look at what this returns: amid their rollout they act once more on what they saw
-        before, and the new episode's first reward counts for that action.
+        before. So in that step these copies stand still, with reward 0, and then show the beginning of their new
+        episode. Another Gymnasium ``VectorEnv`` cannot stand still: there the next step is the last one of the old
+        episode, and the reset follows it.
 
         Args:
             which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
@@ -105,138 +148,117 @@ class Sb3VecEnv(VecEnv):
         Returns:
             ``(num_slots, ...)``, what every slot sees now.
         """
-        copies = self.venv.indices(which)
-        reset = np.repeat(env_mask(copies, self.venv.num_envs), self.learner.group.num_agents)
-        ends = self._ends_by_reset(reset)
-        try:
-            observations = self.learner.reset(copies, seed, options)
-        except EnvError:  # beside a copy that raised, the others were reset
-            self._ends |= ends
-            self._stale |= reset
-            raise
-        self._ends |= ends
-        self._stale |= reset
-        self._note_reset_infos(copies)
-        return observations  # type: ignore[return-value]
+        self._observations = self._source.reset_envs(which, seed, options)
+        self.reset_infos = self._source.reset_infos
+        return self._observations  # type: ignore[no-any-return]
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        self._actions = actions_from_sb3(np.asarray(actions), self.learner.group.action_space)
+        self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        step = self.learner.step(self._actions)
-        observations = step.observations
-        late, new = self._ends, _ends(step.terminated, step.truncated, observations)
-        self._ends = new | late  # kept if a reset raises
-        infos = self._infos(step.lengths)
-        if step.finished.any():
-            observations = self.learner.reset(step.finished)
-            self._note_reset_infos(np.flatnonzero(step.finished).tolist())
-        dones = np.zeros(self.num_envs, dtype=bool)
-        for slot, end in self._told_now(late, new).items():
-            dones[slot] = True
-            infos[slot] |= end
-            infos[slot].pop("inert", None)
-        for slot in np.flatnonzero(self._stale | (dones & (step.lengths == 0))).tolist():
-            infos[slot] |= {"stale": True, "decision_length": int(step.lengths[slot])}
-        self._stale[:] = False
-        return observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
+        step = self._source.step(self._actions)
+        self._observations = step.observations
+        self.reset_infos = self._source.reset_infos
+        self._steps += 1
+        self._steps_taken += step.took_part
+        if step.dones.any():
+            for slot in np.flatnonzero(step.dones & (self._steps != self._steps_taken)).tolist():
+                step.infos[slot] = _InfoForMonitor(step.infos[slot], int(self._steps_taken[slot]))
+            self._steps[step.dones] = self._steps_taken[step.dones] = 0
+        return step.observations, step.rewards, step.dones, step.infos  # type: ignore[return-value]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the next reset: copy i gets ``seed + i``, whatever the number of its agents."""
         first = int(np.random.default_rng().integers(2**31)) if seed is None else seed
-        self._seeds = [first + self.learner.env_index(slot) for slot in range(self.num_envs)]
+        self._seeds = self._source.seeds(first)
         return self._seeds
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        copies, places = self._copies(indices)
-        try:
-            values = self.venv.batch_env.get_attr(attr_name, copies)
-        except AttributeError:
-            if attr_name != "render_mode":
-                raise
-            values = [None] * len(copies)
-        return [values[place] for place in places]
+        slots = list(self._get_indices(indices))
+        if attr_name == MASKS_METHOD:
+            self._action_masks(slots)
+            return [partial(self._action_mask, slot) for slot in slots]
+        return self._source.get_attr(attr_name, slots)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        copies, _ = self._copies(indices)
-        self.venv.batch_env.set_attr(attr_name, [value] * len(copies), copies)
+        self._source.set_attr(attr_name, value, list(self._get_indices(indices)))
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         """Call a method of the environment once in each copy of these slots; each slot gets its copy's answer."""
-        copies, places = self._copies(indices)
-        values = self.venv.batch_env.call(method_name, copies, *method_args, **method_kwargs)
-        return [values[place] for place in places]
+        slots = list(self._get_indices(indices))
+        if method_name == MASKS_METHOD and not method_args and not method_kwargs:
+            return self._action_masks(slots)
+        return self._source.call(method_name, slots, *method_args, **method_kwargs)
 
-    def env_is_wrapped(
-        self,
-        wrapper_class: type[gymnasium.Wrapper],  # noqa: ARG002
-        indices: VecEnvIndices = None,
-    ) -> list[bool]:
-        """False for every slot: no Gymnasium wrapper is around a single agent."""
-        return [False for _ in self._get_indices(indices)]
+    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        """False where a slot has no Gymnasium environment of its own, such as one agent of several."""
+        envs = self._source.single_envs(list(self._get_indices(indices)))
+        return [env is not None and is_wrapped(env, wrapper_class) for env in envs]
 
     def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
         """One image a copy."""
-        copies = list(range(self.venv.num_envs))
-        return self.venv.batch_env.call("render", copies)
+        return self._source.images()
 
     def describe(self) -> str:
         """Who is who, and who decides for whom, as text."""
-        return self.learner.describe()
+        return self._source.describe()
 
     def close(self) -> None:
-        self.venv.close()
+        self._source.close()
 
-    def _told_now(self, late: dict[int, dict[str, Any]], new: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
-        """The ends that this step tells. A slot has one end a step: a new one waits where this step is stale."""
-        self._stale[list(late)] = True
-        self._ends = {slot: end for slot, end in new.items() if self._stale[slot]}
-        return late | {slot: end for slot, end in new.items() if not self._stale[slot]}
+    def _action_mask(self, slot: int) -> npt.NDArray[np.bool_]:
+        return self._action_masks([slot])[0]
 
-    def _ends_by_reset(self, reset: BoolArray) -> dict[int, dict[str, Any]]:
-        """The ends that a reset of these slots makes or covers up."""
-        learner = self.learner
-        active = self.venv.results[learner.group.name].active.ravel()
-        return _ends(learner.terminated & reset, (learner.truncated | active) & reset, learner.observations())
+    def _action_masks(self, slots: Sequence[int]) -> list[npt.NDArray[np.bool_]]:
+        """Which actions each slot may take now.
 
-    def _infos(self, lengths: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-        """One new dict a slot: what the environment said of its agent, and what the view has to add."""
-        infos = self._env_infos()
-        for slot in np.flatnonzero(lengths == 0):
-            infos[slot]["inert"] = True
-        if not self.learner.group.is_field:
-            for info, length in zip(infos, lengths.tolist(), strict=True):
-                info["decision_length"] = length
-        return infos
+        Raises:
+            AttributeError: If neither environment nor observation nor info says so.
+        """
+        return [legal_actions(mask, self.action_space) for mask in self._masks(slots)]
 
-    def _env_infos(self) -> list[dict[str, Any]]:
-        agents = self.learner.group.agent_ids
-        if not any(self.venv.infos):
-            return [{} for _ in range(self.num_envs)]
-        return [dict(copy.get(agent, ())) for copy in self.venv.infos for agent in agents]
-
-    def _note_reset_infos(self, copies: Sequence[int]) -> None:
-        infos = self._env_infos()
-        num_agents = self.learner.group.num_agents
-        for copy in copies:
-            of_copy = slice(copy * num_agents, (copy + 1) * num_agents)
-            self.reset_infos[of_copy] = infos[of_copy]
-
-    def _copies(self, indices: VecEnvIndices) -> tuple[list[int], list[int]]:
-        """The distinct copies of some slots, and for each slot the place of its copy among them."""
-        of_slots = [self.learner.env_index(slot) for slot in self._get_indices(indices)]
-        copies = list(dict.fromkeys(of_slots))
-        return copies, [copies.index(copy) for copy in of_slots]
+    def _masks(self, slots: Sequence[int]) -> Sequence[Any]:
+        if self._has_own_masks is None:
+            self._has_own_masks = self._source.has_attr(MASKS_METHOD)
+        if self._has_own_masks:
+            return self._source.call(MASKS_METHOD, slots)
+        if masks_in(self.observation_space) and self._observations is not None:
+            return [self._observations[MASK_KEY][slot] for slot in slots]
+        masks = [info.get(MASK_KEY) for info in self._source.current_infos(slots)]
+        if any(mask is None for mask in masks):
+            raise AttributeError(
+                f"no {MASKS_METHOD}: the environments have no such method, and neither a Dict observation nor every "
+                f"slot's info has an {MASK_KEY!r}"
+            )
+        return masks
 
 
-def _ends(terminated: BoolArray, truncated: BoolArray, observations: ArrayTree) -> dict[int, dict[str, Any]]:
-    """Slot -> what its info says of its end."""
-    return {
-        slot: {
-            "terminal_observation": row(observations, slot),
-            "TimeLimit.truncated": bool(truncated[slot] and not terminated[slot]),
-        }
-        for slot in np.flatnonzero(terminated | truncated).tolist()
-    }
+class _InfoForMonitor(dict[str, Any]):
+    """The info of an end of which ``VecMonitor`` does not know how many steps the slot has taken part in.
+
+    It counts its calls, and writes what it has counted into a copy of the info, as ``"episode"``.
+    """
+
+    _length: int | None = None
+
+    def __init__(self, info: Mapping[str, Any], length: int | None) -> None:
+        super().__init__(info)
+        self._length = length
+
+    def copy(self) -> "_InfoForMonitor":
+        return _InfoForMonitor(self, self._length)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key == "episode" and self._length is not None:
+            value["l"] = self._length  # in the monitor's own dict, which it writes to its file as well
+        super().__setitem__(key, value)
+
+
+def _refuse_with_vector_env(*given: object) -> None:
+    if given != (None, None, 1.0, None):
+        raise ConfigurationError(
+            "learn, policies, discount and on_episode are for a HierarchicalVectorEnv; give them to the GymVectorEnv, "
+            "if this is one"
+        )

@@ -666,8 +666,13 @@ class TestCutShort:
         assert dones.tolist() == [True, True, True, False]
         assert [info["terminal_observation"][0] for info in infos[:3]] == [2, 2, 2]
         assert [info["TimeLimit.truncated"] for info in infos[:3]] == [True] * 3
+        assert [sorted({"ended_before_step", "inert"} & set(info)) for info in infos] == [
+            ["ended_before_step"]] * 3 + [["inert"]]  # fmt: skip
+        assert rewards.tolist() == [0] * 4
+        assert view.venv.steps.tolist() == [0, 0]
+        _, rewards, dones, _ = plays(view, 1)[0]
         assert rewards.tolist() == [1, 10, 1, 10]
-        assert not plays(view, 1)[0][2][:3].any()
+        assert not dones.any()
 
     def test_a_reset_of_everything_is_none(self):
         view = Sb3VecEnv(copies((BOTH, 9)))
