@@ -1,5 +1,6 @@
 """The vector env as Stable-Baselines3 expects it."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -199,6 +200,9 @@ class Sb3VecEnv(VecEnv):
 
     def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
         """One image a copy."""
+        if self.render_mode != "rgb_array":
+            warnings.warn(f"render mode {self.render_mode!r} gives no images, 'rgb_array' does", stacklevel=2)
+            return [None] * self.num_envs
         return self._source.images()
 
     def describe(self) -> str:

@@ -102,8 +102,9 @@ class TestBesideSyncVectorEnv:
 
     def test_attributes(self):
         theirs, ours = both([lambda: Sampled(render_mode="rgb_array")] * 2, autoreset_mode="SameStep")
-        for name in ("num_envs", "observation_space", "action_space", "single_observation_space", "metadata", "spec",
-                     "single_action_space", "render_mode", "autoreset_mode", "observation_mode", "copy", "closed"):  # fmt: skip
+        spaces = ("observation_space", "action_space", "single_observation_space", "single_action_space")
+        options = ("render_mode", "autoreset_mode", "observation_mode", "copy")
+        for name in (*spaces, *options, "num_envs", "metadata", "spec", "closed"):
             assert getattr(theirs, name) == getattr(ours, name), name
         assert Sampled.metadata == {"render_modes": ["rgb_array"], "render_fps": 7}
         assert len(ours.env_fns) == len(ours.envs) == 2
