@@ -188,7 +188,7 @@ class TestBadInput:
             Sb3VecEnv(SyncVectorEnv([Sampled], autoreset_mode=SAME)).step(np.zeros((1, 2), np.float32))
 
     def test_spaces(self):
-        with pytest.raises(ConfigurationError, match="single_observation_space of SyncVectorEnv.* is Text"):
+        with pytest.raises(ConfigurationError, match=r"single_observation_space of SyncVectorEnv.* is Text"):
             Sb3VecEnv(SyncVectorEnv([lambda: Sampled(Text(3))], autoreset_mode=SAME))
 
     def test_options_that_differ(self):
