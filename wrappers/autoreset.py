@@ -46,6 +46,7 @@ class SlotStep:
         ends: Slot -> its end, for all that have ended.
         infos: For each copy, agent id -> what the environment said in this step, before any reset.
         reset: ``(num_envs,) bool``, the copies that have begun a new episode in this step.
+        stood_still: ``(num_envs,) bool``, the copies that did not go on, because they had been cut before.
     """
 
     observations: ArrayTree
@@ -56,6 +57,7 @@ class SlotStep:
     ends: Mapping[int, End]
     infos: Sequence[InfosByAgent]
     reset: BoolArray
+    stood_still: BoolArray
 
 
 class AutoresetLearner:
@@ -143,7 +145,7 @@ class AutoresetLearner:
         """
         over = self._check_ready()
         step = self.learner.step(actions, ~self._cut)
-        self._cut[:] = False
+        stood_still, self._cut = self._cut, np.zeros_like(self._cut)
         for slot in np.flatnonzero(step.terminated | step.truncated).tolist():
             self._ends[slot] = End(
                 row(step.observations, slot), bool(step.terminated[slot]), bool(step.truncated[slot])
@@ -152,10 +154,17 @@ class AutoresetLearner:
         observations, due = step.observations, self._due(step.finished, over)
         if due.any():
             infos = list(infos)
-            observations = self.learner.reset(due)
+            observations = self._reset_due(due)
         ends, self._ends = self._ends, {}
         terminated, truncated = self._flags(ends)
-        return SlotStep(observations, step.rewards, step.lengths, terminated, truncated, ends, infos, due)
+        return SlotStep(observations, step.rewards, step.lengths, terminated, truncated, ends, infos, due, stood_still)
+
+    def _reset_due(self, due: BoolArray) -> ArrayTree:
+        try:
+            return self.learner.reset(due)
+        except EnvError:  # beside a copy that raised, others have begun an episode before the end of the last is told
+            self._cut |= due & self.learner.venv.running
+            raise
 
     def _check_ready(self) -> BoolArray:
         """``(num_envs,) bool``, the copies that were over before this step."""

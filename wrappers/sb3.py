@@ -34,8 +34,8 @@ class Sb3VecEnv(VecEnv):
     with that observation, reward 0 and ``infos[slot]["inert"]`` true, as does an agent that has not come yet.
 
     An end that no step has told of yet is told by the next one, with its ``terminal_observation``: where a step or the
-    reset of a copy raised, and where ``reset_envs`` has cut an episode short. Where such a slot did not take that step
-    itself, ``infos[slot]["ended_before_step"]`` is true.
+    reset of a copy raised, and where ``reset_envs`` has cut an episode short. ``infos[slot]["stale"]`` is true for such
+    a step, and for all slots of a copy that stands still in it: there is nothing to learn from its action.
 
     ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
     which its reward is summed.

@@ -115,11 +115,15 @@ class LearnerSource(SlotSource):
     def _infos(self, step: SlotStep) -> list[dict[str, Any]]:
         """One new dict a slot: what the environment said of its agent, and what the view has to add."""
         infos = self._by_slot(step.infos)
-        for slot in np.flatnonzero(step.lengths == 0).tolist():
-            infos[slot]["ended_before_step" if slot in step.ends else "inert"] = True
         if not self.learner.group.is_field:
             for info, length in zip(infos, step.lengths.tolist(), strict=True):
                 info["decision_length"] = length
+        stood_still = np.repeat(step.stood_still, len(self._agents))
+        for slot in np.flatnonzero(step.lengths == 0).tolist():
+            if stood_still[slot] or slot in step.ends:
+                infos[slot] |= {"stale": True, "decision_length": 0}
+            else:
+                infos[slot]["inert"] = True
         if self.envs is not None:  # as SB3's own vector envs do
             for info in infos:
                 info["TimeLimit.truncated"] = False
