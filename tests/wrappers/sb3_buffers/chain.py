@@ -39,8 +39,8 @@ class Chain(ParallelEnv):
     off after so many steps, and the horizon all that are left.
 
     Attributes:
-        log: For each step the moves of the agents that took part.
-        cut_by_hand: The numbers of steps in ``log`` before which an unfinished episode was reset.
+        log: For each step of the view the moves of the agents that took part.
+        cut_by_hand: The numbers of steps in ``log`` in which the view stood still, because of a reset before them.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"name": "chain_v0"}
@@ -64,6 +64,7 @@ class Chain(ParallelEnv):
     def reset(self, seed=None, options=None):
         if self.agents:
             self.cut_by_hand.add(len(self.log))
+            self.log.append({})
         self.agents = list(self.possible_agents)
         self.states = dict(self.starts)
         self.steps = 0
