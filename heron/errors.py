@@ -10,6 +10,7 @@ HeronError
 ├── ConfigurationError (ValueError)          an option, space or policy that cannot work
 │   └── InvalidMaskError (TypeError)         a ``reset_mask`` of wrong type, shape, dtype or content
 ├── RunError (ValueError)                    a folder that holds no readable run
+├── ContractError (AssertionError)           a check of heron.testing that found something
 └── EnvError
     ├── EnvCreationError (RuntimeError)      a factory that raised, or made something unusable
     ├── EnvStepError (RuntimeError)          an environment that raised in ``reset`` or ``step``
@@ -22,6 +23,8 @@ HeronError
     ├── InvalidActionError (ValueError)      wrong shape or dtype, NaN, or outside its space
     └── InvalidObservationError (ValueError) an observation outside its space
 """
+
+from typing import Any
 
 
 class HeronError(Exception):
@@ -124,3 +127,19 @@ class InvalidActionError(EnvError, ValueError):
 
 class InvalidObservationError(EnvError, ValueError):
     """An environment returned an observation outside its declared space."""
+
+
+class ContractError(HeronError, AssertionError):
+    """A part does not keep what its interface promises.
+
+    Args:
+        message: What fails, how, and where.
+        findings: One record for each thing that was found.
+    """
+
+    def __init__(self, message: str, findings: tuple[Any, ...] = ()) -> None:
+        super().__init__(message, findings)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        return str(self.args[0])
