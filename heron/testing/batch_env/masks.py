@@ -1,0 +1,67 @@
+"""Promises about masked calls: they touch no other copy."""
+
+import numpy as np
+
+from heron.testing.batch_env.player import (
+    STEPS,
+    BatchEnvCheck,
+    MakeBatchEnv,
+    Player,
+    expect_unchanged,
+    opened,
+    said,
+    seeds_from,
+    some,
+)
+
+
+def check_masked_step(make: MakeBatchEnv, steps: int = STEPS) -> None:
+    """A masked step changes nothing of any other copy, to the bit."""
+    with opened(make) as player:
+        env = player.env
+        player.reset(seeds=seeds_from(env))
+        for step in range(steps):
+            mask = some(env, step % env.num_envs) & env.running
+            if not env.running.any():
+                return
+            if not mask.any():
+                continue
+            before = _others(player, mask)
+            player.step(mask)
+            expect_unchanged(env, before, f"masked step {step}")
+
+
+def check_masked_reset(make: MakeBatchEnv, steps: int = STEPS) -> None:
+    """A masked reset changes nothing of any other copy, to the bit, with a seed and without."""
+    with opened(make) as player:
+        env = player.env
+        player.reset(seeds=seeds_from(env))
+        for step in range(min(steps, 2 * env.num_envs)):
+            if env.running.any():
+                player.step(env.running)
+            mask = some(env, step % env.num_envs)
+            before = _others(player, mask)
+            player.reset(mask, seeds_from(env, 50) if step % 2 else None)
+            expect_unchanged(env, before, f"masked reset of {env.env_ids[step % env.num_envs]}")
+            assert env.running[mask].all(), "a copy runs after its reset"
+
+
+def check_empty_mask(make: MakeBatchEnv, _steps: int = STEPS) -> None:
+    """A mask without a copy does nothing."""
+    with opened(make) as player:
+        env = player.env
+        player.reset(seeds=seeds_from(env))
+        player.step()
+        nobody = np.zeros(env.num_envs, dtype=bool)
+        before = _others(player, nobody)
+        player.step(nobody)
+        expect_unchanged(env, before, "a step of no copy")
+        player.reset(nobody)
+        expect_unchanged(env, before, "a reset of no copy")
+
+
+def _others(player: Player, mask: np.ndarray) -> dict[int, dict[str, object]]:
+    return {copy: said(player.env, copy) for copy in np.flatnonzero(~mask).tolist()}
+
+
+CHECKS: tuple[BatchEnvCheck, ...] = (check_masked_step, check_masked_reset, check_empty_mask)
