@@ -10,7 +10,9 @@ MISSING_EXTRA = "heron: the command line needs the extra 'train': pip install 'h
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
     try:
-        from heron.commands import app  # noqa: PLC0415 -- so that a missing extra can be explained
+        # Not above, so that a missing extra can be explained.
+        import heron.check_command  # noqa: F401, PLC0415 -- adds its command
+        from heron.commands import app  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.exit(MISSING_EXTRA.format(name=error.name))
     try:

@@ -73,7 +73,7 @@ def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
 
 def _train(trainer: HierarchyTrainer, turns: Sequence[Turn], config: TrainConfig, folder: Path) -> None:
     """Take all turns under a progress bar, and save after each."""
-    with _progress("env steps") as progress:
+    with progress_bar("env steps") as progress:
         task = progress.add_task("training", total=config.steps)
 
         def show(turn: Turn, steps: int) -> None:
@@ -93,7 +93,7 @@ def evaluate_and_show(
     label: str, venv: HierarchicalVectorEnv, policies: Mapping[str, PolicyLike], episodes: int, seed: int
 ) -> Evaluation:
     """Evaluate under a progress bar."""
-    with _progress("episodes") as progress:
+    with progress_bar("episodes") as progress:
         task = progress.add_task(f"evaluating {escape(label)}", total=episodes)
         return evaluate(venv, policies, episodes, seed, on_episode=lambda: progress.advance(task))
 
@@ -152,7 +152,8 @@ def _move_run(trainer: HierarchyTrainer, config: TrainConfig, part: Path, folder
     plot_curves(folder / CURVES_FILE, {"training": trainer.progress.rows}, title=config.env)
 
 
-def _progress(unit: str) -> Progress:
+def progress_bar(unit: str) -> Progress:
+    """A progress bar that counts ``unit`` and guesses how long it will take."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from heron.testing import BATCH_ENV_CHECKS
 from heron.training import TrainConfig
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,14 @@ def test_python_blocks_run_in_order(document, tmp_path, monkeypatch):
     surroundings["venv"].close()
 
 
+def test_python_blocks_about_checks_run_in_order():
+    surroundings = {}
+    for block in blocks("docs/checks.md", "python"):
+        exec(compile(block, "docs/checks.md", "exec"), surroundings)  # noqa: S102 -- our own documents
+    for check in BATCH_ENV_CHECKS:
+        surroundings["test_my_batch_env"](check)
+
+
 def test_readme_example_has_fifteen_lines_of_code():
     (example,) = blocks("README.md", "python")
     assert len([line for line in example.splitlines() if line.strip()]) <= 16
@@ -43,7 +52,10 @@ def test_toml_blocks_of_the_guide_are_configs():
         assert set(tree.learners) <= set(venv.hierarchy.levels)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/performance.md", "CONTRIBUTING.md"])
+DOCUMENTS = ["README.md", "docs/guide.md", "docs/checks.md", "docs/performance.md", "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_to_files(document):
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
     for link in links:

@@ -1,0 +1,140 @@
+"""``heron check``: is an environment sound?"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from copy import deepcopy
+from functools import partial
+from importlib import import_module
+from typing import Annotated, Any
+
+import gymnasium
+import typer
+from rich.markup import escape
+
+from heron.check_report import findings_table, overview
+from heron.commands import EnvName, EnvOption, app, parse_env_arg
+from heron.console import console, progress_bar
+from heron.envs.batch_env import BatchEnv
+from heron.errors import ConfigurationError, EnvCreationError, HeronError
+from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
+from heron.testing.env import env_section
+from heron.testing.section import Section
+from heron.wrappers import LoopEnv
+from heron.wrappers.make_vec import env_factory, make_vec
+from heron.wrappers.sb3 import Sb3VecEnv
+
+_COPIES = 3
+_LONGEST_IN_SUITES = 50
+"""The suites play every episode dozens of times, and need no long ones."""
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\n"
+    "heron check mpe2.simple_spread_v3\n\n"
+    "heron check pettingzoo.butterfly.knights_archers_zombies_v11 --episodes 2 --max-steps 300\n\n"
+    "heron check pettingzoo.classic.connect_four_v3\n\n"
+    "heron check my_package.my_module:make_env -a size=8 --seed 7"
+)
+def check(
+    env: EnvName,
+    env_arg: EnvOption = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Whole episodes that are looked at turn by turn.")] = 3,
+    max_steps: Annotated[int, typer.Option(min=1, help="Where an episode is broken off that goes on.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode; the following ones count on.")] = 0,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Leave out how it does as copies and under SB3; check it by itself only.")
+    ] = False,
+) -> None:
+    """Check an environment over whole episodes: what fails, how, where, and how to mend it.
+
+    Exit code 1 if anything fails. ENV is a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env.
+    """
+    make = partial(find_factory(env), **dict(map(parse_env_arg, env_arg or ())))
+    sections = plan(make, Limits(episodes, max_steps, seed), alone=alone)
+    with progress_bar("checks") as progress:
+        task = progress.add_task("checking", total=sum(len(section.jobs) for section in sections))
+        for section in sections:
+            progress.update(task, description=f"checking {escape(section.title)}")
+            for job in section.jobs:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # the section of the environment hears them, and tells
+                    job()
+                progress.advance(task)
+    console.print(overview(sections, env))
+    findings = [finding for section in sections for finding in section.findings.all]
+    if findings:
+        console.print(findings_table(findings))
+    raise typer.Exit(any(finding.is_error for finding in findings))
+
+
+def find_factory(name: str) -> Callable[..., Any]:
+    """The function that an environment's name stands for: a module, ``module:function``, or an id of Gymnasium's.
+
+    Raises:
+        ConfigurationError: If there is no such environment.
+    """
+    if name in gymnasium.registry:
+        return partial(gymnasium.make, name)
+    try:
+        return env_factory(name)
+    except ConfigurationError:
+        # Environments whose agents can only act in turn have no parallel_env.
+        if ":" in name or not callable(getattr(_module(name), "env", None)):
+            raise
+        return env_factory(f"{name}:env")
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except (ImportError, ValueError, TypeError):
+        return None
+
+
+def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> list[Section]:
+    """Everything that can be checked of an environment.
+
+    Args:
+        make: Makes a new environment at each call.
+        limits: How much to play.
+        alone: Leave out how it does as copies and under SB3.
+
+    Raises:
+        EnvCreationError: If it cannot be made, or is none.
+    """
+    try:
+        own = env_section(make, limits)
+    except HeronError:
+        raise
+    except Exception as error:
+        raise EnvCreationError(f"making the environment raised {type(error).__name__}: {error}") from error
+    if alone:
+        return [own]
+    copies = partial(LoopEnv, [make] * _COPIES)
+    steps = min(limits.max_steps, _LONGEST_IN_SUITES)
+    try:
+        with closing(copies()) as env:
+            views = [_view_section(copies, name, env, steps, limits.seed) for name in env.groups]
+    except (ConfigurationError, EnvCreationError) as error:
+        return [own, Section.left_out("as copies", str(error))]
+    return [own, Section.of_suite(f"{_COPIES} copies", BATCH_ENV_CHECKS, copies, steps), *views]
+
+
+def _view_section(copies: Callable[[], BatchEnv], learn: str, env: BatchEnv, steps: int, seed: int) -> Section:
+    """SB3's view of one group, while all others do always the same."""
+    others = {name: _constant_action(group.action_space) for name, group in env.groups.items() if name != learn}
+    slots = len(env.groups[learn].agent_ids)
+    view_plan = ViewPlan(slots_per_env=slots, steps=steps, seed=seed)
+    make_view = partial(_view, copies, learn, others)
+    return Section.of_suite(f"{learn} under SB3", VIEW_CHECKS, make_view, view_plan)
+
+
+def _view(copies: Callable[[], BatchEnv], learn: str, others: Mapping[str, Any]) -> Sb3VecEnv:
+    return Sb3VecEnv(make_vec(copies()), learn, dict(others))
+
+
+def _constant_action(space: gymnasium.Space[Any]) -> Any:
+    own = deepcopy(space)
+    own.seed(0)
+    return own.sample()
