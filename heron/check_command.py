@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from copy import deepcopy
 from functools import partial
-from importlib import import_module
 from typing import Annotated, Any
 
 import gymnasium
@@ -50,7 +49,7 @@ def check(
 
     Exit code 1 if anything fails. ENV is a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env.
     """
-    make = partial(find_factory(env), **dict(map(parse_env_arg, env_arg or ())))
+    make = partial(env_factory(env), **dict(map(parse_env_arg, env_arg or ())))
     sections = plan(make, Limits(episodes, max_steps, seed), alone=alone)
     with progress_bar("checks") as progress:
         task = progress.add_task("checking", total=sum(len(section.jobs) for section in sections))
@@ -66,30 +65,6 @@ def check(
     if findings:
         console.print(findings_table(findings))
     raise typer.Exit(any(finding.is_error for finding in findings))
-
-
-def find_factory(name: str) -> Callable[..., Any]:
-    """The function that an environment's name stands for: a module, ``module:function``, or an id of Gymnasium's.
-
-    Raises:
-        ConfigurationError: If there is no such environment.
-    """
-    if name in gymnasium.registry:
-        return partial(gymnasium.make, name)
-    try:
-        return env_factory(name)
-    except ConfigurationError:
-        # Environments whose agents can only act in turn have no parallel_env.
-        if ":" in name or not callable(getattr(_module(name), "env", None)):
-            raise
-        return env_factory(f"{name}:env")
-
-
-def _module(name: str) -> Any:
-    try:
-        return import_module(name)
-    except (ImportError, ValueError, TypeError):
-        return None
 
 
 def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> list[Section]:

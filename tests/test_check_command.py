@@ -5,10 +5,11 @@ import warnings
 
 import pytest
 
-from heron.check_command import find_factory, plan
+from heron.check_command import plan
 from heron.cli import main
 from heron.errors import ConfigurationError, EnvCreationError
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits
+from heron.wrappers.make_vec import env_factory
 
 FLAWED = """
 import numpy as np
@@ -102,7 +103,7 @@ def test_help_has_examples(call):
 
 
 def test_each_group_has_a_view_of_its_own():
-    sections = plan(find_factory("mpe2.simple_tag_v3"), Limits(1, 5))
+    sections = plan(env_factory("mpe2.simple_tag_v3"), Limits(1, 5))
 
     assert [section.title for section in sections] == [
         "the environment",
@@ -116,4 +117,4 @@ def test_what_is_no_environment_is_refused():
     with pytest.raises(EnvCreationError, match="ZeroDivisionError"):
         plan(lambda: 1 / 0, Limits())
     with pytest.raises(ConfigurationError):
-        find_factory("os")
+        env_factory("os")

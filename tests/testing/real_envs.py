@@ -3,7 +3,7 @@
 import warnings
 from functools import partial
 
-from heron.check_command import find_factory
+from heron.wrappers.make_vec import env_factory
 
 
 def real_env(name, **kwargs):
@@ -11,4 +11,4 @@ def real_env(name, **kwargs):
     with warnings.catch_warnings():
         # The modules say at their import that there is a registry now, which older versions have not got.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return partial(find_factory(name), **kwargs)
+        return partial(env_factory(name), **kwargs)
