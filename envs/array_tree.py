@@ -1,6 +1,6 @@
 """Batches of samples of a space as arrays, or as dicts and tuples of arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -87,8 +87,21 @@ def clear(tree: ArrayTree, index: Any) -> None:
 
 def row(tree: ArrayTree, index: int) -> ArrayTree:
     """The tree of every array's ``[index]``, as copies."""
-    found: ArrayTree = map_arrays(lambda array: array[index].copy(), tree)
-    return found
+    return rows(tree, [index])[0]
+
+
+def rows(tree: ArrayTree, indices: Sequence[int]) -> list[ArrayTree]:
+    """For each index the tree of every array's ``[index]``, as copies.
+
+    >>> rows((np.arange(6), np.arange(6).reshape(3, 2)), [2, 0])
+    [(np.int64(2), array([4, 5])), (np.int64(0), array([0, 1]))]
+    """
+    if isinstance(tree, dict):
+        parts = {key: rows(part, indices) for key, part in tree.items()}
+        return [{key: part[place] for key, part in parts.items()} for place in range(len(indices))]
+    if isinstance(tree, tuple):
+        return list(zip(*(rows(part, indices) for part in tree), strict=True))
+    return list(tree[list(indices)])
 
 
 def map_arrays(function: Callable[[npt.NDArray[Any]], Any], tree: ArrayTree) -> Any:

@@ -1,6 +1,6 @@
 """The one place in which copies are reset by themselves, under every view."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from heron.envs.array_tree import ArrayTree, row
+from heron.envs.array_tree import ArrayTree, rows
 from heron.envs.batch_env import BoolArray
 from heron.errors import EnvError, ResetRequiredError
 from heron.wrappers.learner_env import LearnerEnv
@@ -146,10 +146,7 @@ class AutoresetLearner:
         over = self._check_ready()
         step = self.learner.step(actions, ~self._cut)
         stood_still, self._cut = self._cut, np.zeros_like(self._cut)
-        for slot in np.flatnonzero(step.terminated | step.truncated).tolist():
-            self._ends[slot] = End(
-                row(step.observations, slot), bool(step.terminated[slot]), bool(step.truncated[slot])
-            )
+        self._ends |= _ends(step.terminated, step.truncated, lambda: step.observations)
         infos = self.learner.venv.infos
         observations, due = step.observations, self._due(step.finished, over)
         if due.any():
@@ -205,9 +202,7 @@ class AutoresetLearner:
         reset = np.repeat(env_mask(copies, learner.venv.num_envs), num_agents)
         active = learner.venv.results[learner.group.name].active.ravel() & ~np.repeat(self._cut, num_agents)
         terminated, truncated = learner.terminated & reset, (learner.truncated | active) & reset
-        ended = np.flatnonzero(terminated | truncated).tolist()
-        observations = learner.observations() if ended else ()
-        return {slot: End(row(observations, slot), bool(terminated[slot]), bool(truncated[slot])) for slot in ended}
+        return _ends(terminated, truncated, learner.observations)
 
     def _note_cut(self, copies: Sequence[int], ends: Mapping[int, End]) -> None:
         venv = self.learner.venv
@@ -220,3 +215,14 @@ class AutoresetLearner:
         self._cut[reset] = False
         if self._ends:
             self._ends = {slot: end for slot, end in self._ends.items() if not reset[self.learner.env_index(slot)]}
+
+
+def _ends(terminated: BoolArray, truncated: BoolArray, observe: Callable[[], ArrayTree]) -> dict[int, End]:
+    """Slot -> its end, for slots that are flagged; ``observe`` tells what all slots saw last."""
+    ended = terminated | truncated
+    if not np.count_nonzero(ended):
+        return {}
+    slots = np.flatnonzero(ended).tolist()
+    flags = zip(terminated[slots].tolist(), truncated[slots].tolist(), strict=True)
+    observations = rows(observe(), slots)
+    return {slot: End(seen, *flag) for slot, seen, flag in zip(slots, observations, flags, strict=True)}

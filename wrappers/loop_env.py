@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import Space
 
 from heron.envs.array_tree import clear, write
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
@@ -80,6 +81,7 @@ class LoopEnv(BatchEnv):
             agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
         }
         self._ordinary = OrdinarySteps(self.groups)
+        self._known_spaces: list[dict[tuple[str, str], Space[Any]]] = [{} for _ in self.envs]
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
 
@@ -194,8 +196,18 @@ class LoopEnv(BatchEnv):
         self._acting[index] = list(env.agents)
 
     def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
+        env = self.envs[index]
+        given = self._actions_of(env.agents, index, actions)
         try:
-            self._try_step_copy(index, actions)
+            results = env.step(given)
+            if self._follow_ordinary_step(index, env, results):
+                return
+            self._check_known(env.agents, self.env_ids[index])
+            self._check_spaces(index, [agent for agent in env.agents if agent not in given])
+        except Exception as error:
+            raise EnvStepError(f"{self.env_ids[index]}: step({given}) raised {summary(error)}") from error
+        try:
+            self._follow_any_step(index, given, results)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, EnvError):
                 raise
@@ -204,18 +216,10 @@ class LoopEnv(BatchEnv):
                 f"and infos by agent, but reading them raised {summary(error)}"
             ) from error
 
-    def _try_step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
-        env, env_id = self.envs[index], self.env_ids[index]
-        given = self._actions_of(env.agents, index, actions)
-        try:
-            results = env.step(given)
-            if self._follow_ordinary_step(index, results):
-                return
-            observations, rewards, terminations, truncations, infos = results
-            self._check_known(env.agents, env_id)
-            self._check_spaces(index, [agent for agent in env.agents if agent not in given])
-        except Exception as error:
-            raise EnvStepError(f"{env_id}: step({given}) raised {summary(error)}") from error
+    def _follow_any_step(self, index: int, given: Mapping[str, Any], results: Any) -> None:
+        """Take over the results of a step, agent by agent."""
+        env = self.envs[index]
+        observations, rewards, terminations, truncations, infos = results
         still_there = frozenset(env.agents)
         self._write_observations(index, observations, still_there.union(given))
         for name, group in self.groups.items():
@@ -234,7 +238,7 @@ class LoopEnv(BatchEnv):
         self._acting[index] = [agent for agent in env.agents if not (terminations.get(agent) or truncations.get(agent))]
         self.infos[index] = {agent: info for agent, info in infos.items() if info}
         if self.validate:
-            self._check_observed(env.agents, observations, env_id)
+            self._check_observed(env.agents, observations, self.env_ids[index])
             self._check_rewards(index)
 
     def _actions_of(self, agents: list[str], index: int, actions: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
@@ -248,16 +252,16 @@ class LoopEnv(BatchEnv):
             given[agent] = actions[name][index, place]
         return given
 
-    def _observation_rows(self) -> list[dict[str, npt.NDArray[Any]]] | None:
-        """For each copy, agent id -> where its observation is written; None if any of them is a tree."""
+    def _observation_rows(self) -> list[list[tuple[str, npt.NDArray[Any]]]] | None:
+        """For each copy, agent ids and where their observations are written; None if any of them is a tree."""
         if any(isinstance(state.observations, (dict, tuple)) for state in self.states.values()):
             return None
         return [
-            {
-                agent: np.asarray(self.states[name].observations)[index, place, ...]
+            [
+                (agent, np.asarray(self.states[name].observations)[index, place, ...])
                 for name, group in self.groups.items()
                 for place, agent in enumerate(group.agent_ids)
-            }
+            ]
             for index in range(self.num_envs)
         ]
 
@@ -267,7 +271,7 @@ class LoopEnv(BatchEnv):
         shapes = [env.observation_space(agent).shape for agent in env.possible_agents]
         return [shape[0] for shape in shapes] if all(shapes) else []
 
-    def _follow_ordinary_step(self, index: int, results: Any) -> bool:
+    def _follow_ordinary_step(self, index: int, env: "ParallelEnv", results: Any) -> bool:
         """Take over the results of a step like most: all agents were there, and go on.
 
         Returns:
@@ -278,14 +282,13 @@ class LoopEnv(BatchEnv):
             return False
         try:
             observations, rewards, terminations, truncations, infos = results
-            if self.envs[index].agents != acting or any(terminations.values()) or any(truncations.values()):
+            if env.agents != acting or any(terminations.values()) or any(truncations.values()):
                 return False
             earned = self._ordinary.rewards_of(rewards)
-            rows = self._rows[index]
             if self._lengths and list(map(len, observations.values())) != self._lengths:
                 return False  # numpy would repeat a single value
-            for agent in acting:
-                rows[agent][...] = observations[agent]
+            for agent, row in self._rows[index]:
+                row[...] = observations[agent]
             told = {agent: info for agent, info in infos.items() if info} if any(infos.values()) else {}
         except (AttributeError, KeyError, TypeError, ValueError):
             return False
@@ -343,10 +346,15 @@ class LoopEnv(BatchEnv):
             group = self.groups[self._places[agent][0]]
             for kind in ("observation_space", "action_space"):
                 expected, space = getattr(group, kind), getattr(env, kind)(agent)
-                if space is not expected and space != expected:
+                known = self._known_spaces[index]
+                # Comparing bounds is slow, and most environments hand out the same space again.
+                if space is known.get((kind, agent)):
+                    continue
+                if space != expected:
                     raise ConfigurationError(
                         f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning"
                     )
+                known[kind, agent] = space
 
     def _check_known(self, agents: Sequence[str], env_id: str) -> None:
         if unknown := [agent for agent in agents if agent not in self._places]:

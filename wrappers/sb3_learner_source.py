@@ -140,11 +140,10 @@ class LearnerSource(SlotSource):
         return [dict(copy.get(agent, ())) for copy in said for agent in self._agents]
 
     def _note_reset_infos(self, copies: Sequence[int]) -> None:
-        infos = list(self.reset_infos)
+        infos, size = list(self.reset_infos), len(self._agents)
         for copy in copies:
             said = self.venv.infos[copy]
-            for place, agent in enumerate(self._agents):
-                infos[copy * len(self._agents) + place] = dict(said.get(agent, ()))
+            infos[copy * size : (copy + 1) * size] = [dict(said.get(agent, ())) for agent in self._agents]
         self.reset_infos = infos
 
     def _copies(self, slots: Sequence[int]) -> tuple[list[int], list[int]]:
