@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Space
 
 from heron.envs.array_tree import clear, write
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
@@ -27,6 +26,7 @@ from heron.wrappers.nan_watch import NanWatch
 from heron.wrappers.ordinary_steps import OrdinarySteps
 
 if TYPE_CHECKING:
+    from gymnasium.spaces import Space
     from pettingzoo import ParallelEnv
 
 __all__ = ["EnvFactory", "LoopEnv", "check_env_ids"]
