@@ -5,9 +5,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from gymnasium.vector import SyncVectorEnv
+from stable_baselines3.common.vec_env import VecFrameStack
 
+import heron
 from heron.testing import BATCH_ENV_CHECKS
 from heron.training import TrainConfig
+from heron.wrappers import GymVectorEnv
+from heron.wrappers.make_vec import env_factory
+from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.sb3_buffers import SlotMonitor, SlotRecorder
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +67,26 @@ def test_links_lead_to_files(document):
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
     for link in links:
         assert (ROOT / document).parent.joinpath(link).exists(), link
+
+
+def test_what_the_readme_gives_in_place_of_other_libraries_works():
+    rows = [line.split(" | ") for line in (ROOT / "README.md").read_text().splitlines()]
+    ours = [row[1].strip("`") for row in rows if len(row) == 3 and row[1].startswith("`")]
+    names = {
+        "heron": heron,
+        "make": env_factory("mpe2.simple_spread_v3"),
+        "make_one": env_factory("CartPole-v1"),
+        "GymVectorEnv": GymVectorEnv,
+        "Sb3VecEnv": Sb3VecEnv,
+        "SlotMonitor": SlotMonitor,
+        "SlotRecorder": SlotRecorder,
+        "SyncVectorEnv": SyncVectorEnv,
+        "VecFrameStack": VecFrameStack,
+    }
+    assert len(ours) == 10
+    for code in ours:
+        view = Sb3VecEnv(heron.make_vec("mpe2.simple_spread_v3", 2))
+        env = eval(code, {**names, "view": view})  # noqa: S307 -- our own document
+        if hasattr(env, "reset"):
+            env.reset()
+            env.close()
