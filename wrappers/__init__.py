@@ -3,6 +3,8 @@
 from heron.wrappers.group_result import GroupResult
 from heron.wrappers.gym_vector_env import GymVectorEnv
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.hierarchy_aec_env import HierarchyAECEnv
+from heron.wrappers.hierarchy_parallel_env import HierarchyParallelEnv
 from heron.wrappers.intrinsic import GoalReward
 from heron.wrappers.loop_env import LoopEnv
 from heron.wrappers.make_vec import make_vec
@@ -19,6 +21,8 @@ __all__ = [
     "GroupResult",
     "GymVectorEnv",
     "HierarchicalVectorEnv",
+    "HierarchyAECEnv",
+    "HierarchyParallelEnv",
     "LoopEnv",
     "ModelPolicy",
     "ProcessEnv",

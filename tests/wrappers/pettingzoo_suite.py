@@ -1,0 +1,28 @@
+"""PettingZoo's own tests, imported without the warnings of PettingZoo's example environments."""
+
+import warnings
+from contextlib import contextmanager
+
+with warnings.catch_warnings():
+    # They are made in a way that PettingZoo 1.27 means to replace.
+    warnings.filterwarnings("ignore", "The old environment creation API", DeprecationWarning)
+    from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test, state_test
+
+__all__ = ["api_test", "parallel_api_test", "parallel_seed_test", "seed_test", "state_test", "without_advice"]
+
+# On spaces and shapes, which are the environments' own, or differ because coordinators see more.
+ADVICE = [
+    "Observations? (is|are|have) .*",
+    "Action space for each agent probably should be .*",
+    "Agent's (minimum|maximum) observation space value is -?infinity.*",
+    "Agents have different observation space sizes",
+    "The class of observation spaces is different between two agents",
+]
+
+
+@contextmanager
+def without_advice():
+    with warnings.catch_warnings():
+        for advice in ADVICE:
+            warnings.filterwarnings("ignore", advice, UserWarning)
+        yield
