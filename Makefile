@@ -6,17 +6,25 @@ PEERS := .venv-peers
 OLD = benchmarks/results/before.json
 NEW = benchmarks/results/latest.json
 
-.PHONY: help demo test lint format types bench bench-peers bench-compare bench-docs clean
+# RLlib pins an older Gymnasium than all else here, and so lives apart.
+RLLIB_BIN := .venv-rllib/bin
+RLLIB_INSTALLED := .venv-rllib/installed
+# Side by side with Gymnasium's own vector envs and wrappers, which do other things in that version.
+NEWER_GYMNASIUM := --ignore=tests/wrappers/test_gym_vector_wrappers.py \
+	--deselect=tests/wrappers/test_gym_vector_env.py::TestBesideSyncVectorEnv
+
+.PHONY: help demo test test-rllib lint format types bench bench-peers bench-compare bench-docs clean
 
 help:
 	@echo "make demo    train a two-level hierarchy on mpe2.simple_spread_v3 and show how it does (runs/demo/)"
 	@echo "make test    run the tests"
+	@echo "make test-rllib  run the tests of the RLlib view, and of all that it stands on, beside RLlib"
 	@echo "make lint    check style          make format   mend it"
 	@echo "make types   check types          make bench    run the benchmarks"
 	@echo "make bench-peers    install the libraries that make bench compares with (4 GB in .venv-peers/)"
 	@echo "make bench-compare OLD=a.json NEW=b.json    what changed between two runs"
 	@echo "make bench-docs     run the benchmarks and renew the figures in docs/"
-	@echo "make clean   remove .venv, .venv-peers and caches"
+	@echo "make clean   remove .venv, .venv-rllib, .venv-peers and caches"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,11 +32,21 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
 	@touch $@
 
+$(RLLIB_INSTALLED): pyproject.toml constraints-rllib.txt
+	test -x $(RLLIB_BIN)/python || $(PYTHON) -m venv .venv-rllib
+	$(RLLIB_BIN)/python -m pip install --quiet --upgrade pip
+	$(RLLIB_BIN)/python -m pip install --quiet --constraint constraints-rllib.txt --editable '.[rllib,train,test]'
+	@touch $@
+
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2
+
+test-rllib: $(RLLIB_INSTALLED)
+	$(RLLIB_BIN)/python -m pytest tests/rllib
+	$(RLLIB_BIN)/python -m pytest --numprocesses 2 tests/agents tests/envs tests/wrappers $(NEWER_GYMNASIUM)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -64,4 +82,4 @@ bench-docs: $(INSTALLED)
 	$(BIN)/python -m benchmarks.report --update docs/performance.md --plot docs/scaling.png
 
 clean:
-	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-rllib .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
