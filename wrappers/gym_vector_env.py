@@ -211,6 +211,9 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         del kwargs
         self.venv.close()
 
+    def __del__(self) -> None:
+        """Leave the vector env open, which other views may use: the base class of Gymnasium 1.2 closes it."""
+
     def _set_spaces(self) -> None:
         group = self.learner.group
         self.single_action_space = group.action_space
