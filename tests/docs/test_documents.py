@@ -23,7 +23,7 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/seeds.md"])
 def test_python_blocks_run_in_order(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = blocks(document, "python")
@@ -59,7 +59,7 @@ def test_toml_blocks_of_the_guide_are_configs():
         assert set(tree.learners) <= set(venv.hierarchy.levels)
 
 
-DOCUMENTS = ["README.md", "docs/guide.md", "docs/checks.md", "docs/performance.md", "CONTRIBUTING.md"]
+DOCUMENTS = ["README.md", "docs/guide.md", "docs/checks.md", "docs/performance.md", "docs/seeds.md", "CONTRIBUTING.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
