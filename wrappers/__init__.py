@@ -1,5 +1,6 @@
 """From any environment to a vector env of communicating agents, and on to the libraries that train."""
 
+from heron.wrappers.declared_agents import declare_agents
 from heron.wrappers.group_result import GroupResult
 from heron.wrappers.gym_vector_env import GymVectorEnv
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
@@ -29,6 +30,7 @@ __all__ = [
     "RandomPolicy",
     "VecGroup",
     "VectorEnvSource",
+    "declare_agents",
     "make_vec",
     "split_env",
 ]

@@ -81,8 +81,8 @@ def _declared_agents(env: ParallelEnv) -> list[str]:
     if not agents:
         raise ConfigurationError(
             f"{env} does not say in possible_agents which agents it may ever have, so no arrays can be laid "
-            "out for them: set possible_agents to the list of all ids that may appear (in a subclass, or in "
-            "your factory before returning the environment)"
+            "out for them: set possible_agents to the list of all ids that may appear (in a subclass, or by "
+            "heron.wrappers.declare_agents)"
         )
     if odd := [agent for agent in agents if not isinstance(agent, str)]:
         raise ConfigurationError(f"agent ids must be strings, but {env} has {odd}")

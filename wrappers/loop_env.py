@@ -24,6 +24,7 @@ from heron.wrappers.episode_log import EpisodeLog
 from heron.wrappers.gym_source import GymSource
 from heron.wrappers.nan_watch import NanWatch
 from heron.wrappers.ordinary_steps import OrdinarySteps
+from heron.wrappers.selection import shown
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
@@ -358,7 +359,10 @@ class LoopEnv(BatchEnv):
 
     def _check_known(self, agents: Sequence[str], env_id: str) -> None:
         if unknown := [agent for agent in agents if agent not in self._places]:
-            raise ConfigurationError(f"agents {unknown} of {env_id} are not in possible_agents {sorted(self._places)}")
+            raise ConfigurationError(
+                f"agents {unknown} of {env_id} are not in possible_agents {shown(list(self._places))}: state all ids "
+                "that may ever appear, see heron.wrappers.declare_agents"
+            )
 
     def _check_alike(self) -> None:
         agents = list(self.envs[0].possible_agents)
