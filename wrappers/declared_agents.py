@@ -107,7 +107,7 @@ class DeclaredAgentsEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZo
         own = {agent: self._own_choice(agent, action) for agent, action in actions.items()}
         observations, *rest = self.env.step(own)
         self._learn_choices(self.env.agents)
-        return (self._filled(observations), *rest)  # type: ignore[return-value]  # four more parts
+        return (self._filled(observations), *rest)
 
     def _stated(self, kind: str, spaces: StatedSpaces) -> dict[str, Space[Any]]:
         if isinstance(spaces, Space):
