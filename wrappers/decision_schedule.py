@@ -87,5 +87,6 @@ class DecisionSchedule:
                 env, agent = np.argwhere(waiting)[0]
                 raise DecisionRequiredError(
                     f"{self._env_ids[env]}: coordinator {group.agent_ids[agent]!r} is due at step "
-                    f"{self._clock.steps[env]}: call decide({{{group.name!r}: actions}}) before advance"
+                    f"{self._clock.steps[env]}: call decide({{{group.name!r}: actions}}) before advance; a view whose "
+                    "turn begins after another's must be reset first"
                 )

@@ -23,6 +23,10 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.filterwarnings(
+    # Box2D's own build.
+    "ignore:builtin type (SwigPyPacked|SwigPyObject|swigvarlink) has no __module__ attribute:DeprecationWarning"
+)
 @pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/seeds.md"])
 def test_python_blocks_run_in_order(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
