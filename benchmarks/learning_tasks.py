@@ -1,0 +1,128 @@
+"""The environments that are learned, one or two of each family."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from sb3_contrib import MaskablePPO
+
+import heron
+from benchmarks.learning_task import InTurns, Task, ThroughView
+from heron import Hierarchy
+from heron.training import LearnerConfig, TrainConfig
+from heron.training.config import read_toml
+from heron.wrappers import HierarchicalVectorEnv
+from heron.wrappers.split_env import AgentPart, split_env
+
+SPREAD = Path(__file__).parents[1] / "examples" / "spread.toml"
+LEGS = {"left": AgentPart(actions=[0, 1]), "right": AgentPart(actions=[2, 3])}
+PLAYERS = {"first": ["player_0"], "second": ["player_1"]}
+
+
+def all_tasks() -> dict[str, Task]:
+    """Name -> task, in the order of the table."""
+    spread = TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | read_toml(SPREAD))
+    tasks = [
+        Task(
+            "spread",
+            "mpe2",
+            "simple_spread_v3, 3 agents",
+            partial(heron.make_vec, "mpe2.simple_spread_v3", 16),
+            ThroughView(
+                options={"n_steps": 128, "batch_size": 512, "learning_rate": 1e-3, "ent_coef": 0.01}, gamma=0.95
+            ),
+            steps=100_000,
+        ),
+        Task(
+            "multiwalker",
+            "pettingzoo.sisl",
+            "multiwalker_v9, 3 walkers",
+            partial(heron.make_vec, "pettingzoo.sisl.multiwalker_v9", 8),
+            ThroughView(options={"n_steps": 256, "batch_size": 512, "learning_rate": 5e-4}),
+            steps=100_000,
+            episodes=40,
+        ),
+        Task(
+            "pursuit",
+            "pettingzoo.sisl",
+            "pursuit_v5, 8 pursuers",
+            partial(heron.make_vec, "pettingzoo.sisl.pursuit_v5", 8),
+            ThroughView(options={"n_steps": 64, "batch_size": 512, "learning_rate": 5e-4}),
+            steps=30_000,
+            episodes=20,
+        ),
+        Task(
+            "zombies",
+            "pettingzoo.butterfly",
+            "knights_archers_zombies_v11, 2 archers and 2 knights, who die",
+            partial(heron.make_vec, "pettingzoo.butterfly.knights_archers_zombies_v11", 8),
+            ThroughView(options={"n_steps": 256, "batch_size": 512, "learning_rate": 1e-3, "ent_coef": 0.01}),
+            steps=150_000,
+        ),
+        Task(
+            "connect_four",
+            "pettingzoo.classic",
+            "connect_four_v3, first player against a random second one",
+            partial(heron.make_vec, "pettingzoo.classic.connect_four_v3", 16, groups=PLAYERS),
+            ThroughView(
+                MaskablePPO,
+                options={"n_steps": 128, "batch_size": 256, "learning_rate": 1e-3, "ent_coef": 0.01},
+                learn="first",
+                policy="MultiInputPolicy",
+            ),
+            steps=60_000,
+            scored=["first"],
+        ),
+        Task(
+            "cartpole",
+            "Gymnasium classic control",
+            "CartPole-v1",
+            partial(heron.make_vec, "CartPole-v1", 8),
+            ThroughView(options={"n_steps": 64, "batch_size": 256, "learning_rate": 1e-3}),
+            steps=40_000,
+        ),
+        Task(
+            "cartpole_vector",
+            "Gymnasium classic control",
+            "CartPole-v1, its own VectorEnv",
+            lambda: heron.make_vec(gymnasium.make_vec("CartPole-v1", 8, vectorization_mode="vector_entry_point")),
+            ThroughView(options={"n_steps": 64, "batch_size": 256, "learning_rate": 1e-3}),
+            steps=40_000,
+            # Its copies have one seed for all, and so cannot begin chosen episodes one by one.
+            make_evaluated=partial(heron.make_vec, "CartPole-v1", 8),
+        ),
+        Task(
+            "lander",
+            "Gymnasium Box2D",
+            "LunarLander-v3",
+            partial(heron.make_vec, "LunarLander-v3", 16),
+            ThroughView(options={"n_steps": 128, "batch_size": 256, "learning_rate": 1e-3, "ent_coef": 0.01}),
+            steps=120_000,
+        ),
+        Task(
+            "walker",
+            "Gymnasium Box2D",
+            "BipedalWalker-v3, its legs under a coordinator",
+            partial(heron.make_vec, split_env("BipedalWalker-v3", LEGS), 16, _star(period=10, size=2)),
+            InTurns({"field": LearnerConfig(share=0.6), "coordinator": LearnerConfig(share=0.4)}),
+            steps=100_000,
+            episodes=40,
+        ),
+        Task(
+            "hierarchy",
+            "hierarchy",
+            "simple_spread_v3 under a coordinator, examples/spread.toml",
+            spread.make_venv,
+            InTurns(spread.learners, spread.rounds),
+            steps=spread.steps,
+        ),
+    ]
+    return {task.name: task for task in tasks}
+
+
+def _star(period: int, size: int) -> Callable[[Sequence[str]], Hierarchy]:
+    command = Box(-1.0, 1.0, (size,), dtype=np.float32)
+    return lambda agents: Hierarchy.star(agents, period=period, command_space=command)
