@@ -21,30 +21,31 @@ def masks_in(space: Space[Any]) -> bool:
     return MASK_KEY in getattr(space, "spaces", {}) and isinstance(getattr(space, "spaces", None), Mapping)
 
 
-def legal_actions(mask: Any, space: Space[Any]) -> npt.NDArray[np.bool_]:
-    """A mask for one decision. Where it allows nothing, because it is not the agent's turn, all is allowed.
+def legal_actions(masks: Any, space: Space[Any]) -> npt.NDArray[np.bool_]:
+    """A mask for each of some decisions. One that allows nothing, because it is not the agent's turn, allows all.
 
     Args:
-        mask: True for each choice that is allowed, for each of several dimensions one after the other.
+        masks: ``(batch, ...)``, true for each choice that is allowed, dimension after dimension if there are several.
         space: The actions.
 
-    Raises:
-        ConfigurationError: If the mask has another length, or the actions are no choices.
+    Returns:
+        ``(batch, choices)``, a new array.
 
-    >>> legal_actions([0, 1, 0, 0, 0], MultiDiscrete([2, 3]))
-    array([False,  True,  True,  True,  True])
+    Raises:
+        ConfigurationError: If the masks have another length, or the actions are no choices.
+
+    >>> legal_actions([[0, 1, 0, 0, 0]], MultiDiscrete([2, 3]))
+    array([[False,  True,  True,  True,  True]])
     """
     choices = _choices(space)
-    legal = np.array(mask, dtype=bool).ravel()
-    if len(legal) != sum(choices):
+    legal = np.array(masks, dtype=bool)
+    legal = legal.reshape(len(legal), -1)
+    if legal.shape[1] != sum(choices):
         raise ConfigurationError(
-            f"an action mask must have {sum(choices)} entries for {space}, got {len(legal)} in {mask!r}"
+            f"an action mask must have {sum(choices)} entries for {space}, got {legal.shape[1]} in {masks[0]!r}"
         )
-    begin = 0
-    for count in choices:
-        if not legal[begin : begin + count].any():
-            legal[begin : begin + count] = True
-        begin += count
+    for part in np.split(legal, np.cumsum(choices)[:-1], axis=1):
+        part[~part.any(axis=1)] = True
     return legal
 
 

@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 
 from heron.envs.array_tree import ArrayTree
 from heron.errors import ConfigurationError
+from heron.wrappers.action_masks import MASK_KEY, legal_actions, masks_in
 from heron.wrappers.vec_group import VecGroup, resolve_group
 
 
@@ -36,11 +37,8 @@ PolicyLike: TypeAlias = "Policy | Model | npt.ArrayLike"
 """A model, a function of a batch of observations, or the one action that is always taken."""
 
 
-UNFIT_MODELS = {
-    "MaskablePPO": "needs action masks, which the vector env does not pass on",
-    "RecurrentPPO": "needs to remember between its decisions, and policies here do not",
-}
-"""Class name of a model -> why it cannot be a policy."""
+MASKED_MODEL, RECURRENT_MODEL = "MaskablePPO", "RecurrentPPO"
+"""Class names of models that need more than an observation to predict."""
 
 
 class ModelPolicy:
@@ -48,6 +46,7 @@ class ModelPolicy:
 
     A model that was trained behind a ``VecNormalize`` gets its observations normalized by it, with the statistics as
     they are. One that was loaded from a file has to be given that ``VecNormalize`` again: ``model.set_env(...)``.
+    ``MaskablePPO`` is given the masks that stand as ``"action_mask"`` in the observations.
 
     Args:
         model: An SB3 model, or anything that predicts as they do.
@@ -59,9 +58,14 @@ class ModelPolicy:
         self.model = model
         self.action_space = model.action_space if action_space is None else action_space
         self.deterministic = deterministic
+        self._is_masked = MASKED_MODEL in _class_names(type(model))
 
     def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
-        actions, _ = self.model.predict(_normalized(observations, self.model), deterministic=self.deterministic)
+        masks: dict[str, Any] = {}
+        if self._is_masked and isinstance(observations, dict) and MASK_KEY in observations:
+            masks["action_masks"] = legal_actions(observations[MASK_KEY], self.action_space)
+        seen = _normalized(observations, self.model)
+        actions, _ = self.model.predict(seen, deterministic=self.deterministic, **masks)
         return actions_from_sb3(actions, self.action_space)
 
     def __repr__(self) -> str:
@@ -108,8 +112,8 @@ class RandomPolicy:
                 return self._random.integers(space.low, space.high, shape, dtype=space.dtype, endpoint=True)
             case Box():
                 return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
-            case Discrete() if isinstance(observations, dict) and "action_mask" in observations:
-                allowed = np.asarray(observations["action_mask"], dtype=bool)
+            case Discrete() if isinstance(observations, dict) and MASK_KEY in observations:
+                allowed = np.asarray(observations[MASK_KEY], dtype=bool)
                 # An agent whose turn it is not is often allowed nothing: then any action will do.
                 choice = np.where(allowed, self._random.random(allowed.shape), -1.0).argmax(axis=-1)
                 return np.asarray(choice + space.start)
@@ -179,7 +183,7 @@ def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
     if isinstance(value, Model):
         value = ModelPolicy(value)
     if isinstance(value, ModelPolicy):
-        _check_fit(value.model, group)
+        check_predicts(type(value.model), group.observation_space, f"policy of group {group.name!r}")
         _check_spaces(value.model, group)
         return ModelPolicy(value.model, deterministic=value.deterministic, action_space=group.action_space)
     space = group.action_space
@@ -232,10 +236,27 @@ def _normalized(observations: ArrayTree, model: Any) -> Any:
     return observations if normalizer is None else normalizer.normalize_obs(observations)
 
 
-def _check_fit(model: Any, group: VecGroup) -> None:
-    for kind in type(model).__mro__:
-        if kind.__name__ in UNFIT_MODELS:
-            raise ConfigurationError(f"policy of group {group.name!r}: a {kind.__name__} {UNFIT_MODELS[kind.__name__]}")
+def check_predicts(kind: type, observation_space: Space[Any], owner: str) -> None:
+    """Check that models of a class can decide by observations in a space.
+
+    Raises:
+        ConfigurationError: If they need a memory, or masks that the observations do not have; ``owner`` says whose
+            models they are.
+    """
+    names = _class_names(kind)
+    if RECURRENT_MODEL in names:
+        raise ConfigurationError(
+            f"{owner}: {RECURRENT_MODEL} needs to remember between its decisions, and policies here do not"
+        )
+    if MASKED_MODEL in names and not masks_in(observation_space):
+        raise ConfigurationError(
+            f"{owner}: {MASKED_MODEL} needs action masks, an {MASK_KEY!r} in Dict observations, got {observation_space}"
+        )
+
+
+def _class_names(kind: type) -> list[str]:
+    """Of a class and its bases; SB3 itself must not be imported here."""
+    return [base.__name__ for base in kind.__mro__]
 
 
 def _check_spaces(model: Any, group: VecGroup) -> None:

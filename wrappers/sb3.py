@@ -221,7 +221,7 @@ class Sb3VecEnv(VecEnv):
         Raises:
             AttributeError: If neither environment nor observation nor info says so.
         """
-        return [legal_actions(mask, self.action_space) for mask in self._masks(slots)]
+        return [legal_actions([mask], self.action_space)[0] for mask in self._masks(slots)]
 
     def _masks(self, slots: Sequence[int]) -> Sequence[Any]:
         if self._has_own_masks is None:

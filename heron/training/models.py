@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from heron.errors import ConfigurationError
 from heron.training.config import LearnerConfig, checked_count, is_number
 from heron.wrappers import VecGroup
-from heron.wrappers.policies import UNFIT_MODELS
+from heron.wrappers.policies import check_predicts
 from heron.wrappers.sb3_buffers import buffer_options
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
@@ -25,6 +25,7 @@ COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
 DEFAULT_GAMMA = 0.99
 BUFFERS: Mapping[type[BaseAlgorithm], str] = {OnPolicyAlgorithm: "rollout_buffer", OffPolicyAlgorithm: "replay_buffer"}
 """Kind of algorithm -> the buffer that its class and keyword options are named for."""
+LIKE_PPO = (stable_baselines3.PPO, sb3_contrib.MaskablePPO)
 PPO_LEARNING_RATE = 1e-3
 """Higher than SB3's 3e-4, as these minibatches are several times larger than SB3's of 64."""
 
@@ -58,14 +59,15 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
         ConfigurationError: If there is no such algorithm, or it does not accept its policy, options or spaces.
     """
     algorithm = _algorithm(config.algorithm, group.name)
+    check_predicts(algorithm, group.observation_space, f"learner of group {group.name!r}")
     policy = config.policy or ("MultiInputPolicy" if isinstance(group.observation_space, Dict) else "MlpPolicy")
     options: dict[str, Any] = {"device": "cpu", "seed": seed}
     if issubclass(algorithm, OnPolicyAlgorithm):
         options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
-    if algorithm is stable_baselines3.PPO:
+    if algorithm in LIKE_PPO:
         options["learning_rate"] = PPO_LEARNING_RATE
     options |= deepcopy(dict(config.options))  # SB3 writes into policy_kwargs
-    if algorithm is stable_baselines3.PPO and "batch_size" not in options:
+    if algorithm in LIKE_PPO and "batch_size" not in options:
         batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
         options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
     try:
@@ -114,8 +116,6 @@ def _even_batch(samples: int, batches: int) -> int:
 
 
 def _algorithm(name: str, group: str) -> type[BaseAlgorithm]:
-    if name in UNFIT_MODELS:
-        raise ConfigurationError(f"learner of group {group!r}: {name} {UNFIT_MODELS[name]}")
     for library in (stable_baselines3, sb3_contrib):
         found = getattr(library, name, None)
         if isinstance(found, type) and issubclass(found, BaseAlgorithm):

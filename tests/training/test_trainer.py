@@ -374,6 +374,20 @@ def test_other_algorithms_learn_too(field, coordinator, command):
     assert evaluate(venv, trainer.policies(), 3).episodes == 3
 
 
+def test_masks_in_observations_are_heeded_in_training_and_afterwards():
+    players = {"first": ["player_1"], "second": ["player_2"]}
+    learner = LearnerConfig("MaskablePPO", options=TINY)
+    with make_vec("classic/tictactoe-v3", 2, groups=players) as venv:
+        trainer = HierarchyTrainer(venv, dict.fromkeys(players, learner))
+        trainer.train(128)
+        played = evaluate(venv, trainer.policies(), 10)
+
+    assert all(model.num_timesteps >= 64 for model in trainer.models.values())
+    # An illegal move would end the game before anybody can have three in a row.
+    assert played.lengths.min() >= 5
+    assert not played.returns.any()  # what one player wins the other one loses
+
+
 @pytest.mark.parametrize(
     ("learners", "message"),
     [

@@ -3,6 +3,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from heron import make_vec
 from heron.errors import ConfigurationError
@@ -13,9 +15,12 @@ from heron.wrappers.policies import (
     actions_from_sb3,
     as_policy,
     batch_size,
+    counted_from_zero,
     policies_by_group,
 )
 from heron.wrappers.vec_group import VecGroup
+
+from .single_envs import Sampled
 
 SEEN = Box(-1, 1, (3,), np.float32)
 
@@ -244,12 +249,43 @@ class TestTrainedBehindAWrapper:
             with pytest.raises(ConfigurationError, match="observation_space"):
                 as_policy(Predicts(0, Discrete(4), Dict(observation=SEEN, command=SEEN)), spec)
 
-    @pytest.mark.parametrize(("name", "why"), [("RecurrentPPO", "needs to remember"), ("MaskablePPO", "action masks")])
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [("RecurrentPPO", "needs to remember"), ("MaskablePPO", "needs action masks, an 'action_mask' in Dict obs")],
+    )
     def test_models_that_need_more_than_observations_are_refused(self, name, why):
         kind = type("Mine", (type(name, (Predicts,), {}),), {})
         for value in (kind(0, Discrete(4)), ModelPolicy(kind(0, Discrete(4)))):
-            with pytest.raises(ConfigurationError, match=f"policy of group 'agent': a {name} .*{why}"):
+            with pytest.raises(ConfigurationError, match=f"policy of group 'agent': {name} {why}"):
                 as_policy(value, group(Discrete(4)))
+
+
+class TestMasks:
+    """Models of ``MaskablePPO`` as policies."""
+
+    SPACE = Dict(observation=Box(0, 1, (2,), np.float32), action_mask=Box(0, 1, (5,), np.int8))
+
+    @pytest.fixture(params=[Discrete(5, start=3), MultiDiscrete([2, 3])], ids=["choice", "choices"])
+    def spec(self, request):
+        return VecGroup("agent", "field", ("a",), self.SPACE, request.param, 1, self.SPACE, None)
+
+    @pytest.mark.parametrize("deterministic", [True, False])
+    def test_only_what_is_allowed_is_chosen(self, spec, deterministic):
+        venv = DummyVecEnv(
+            [lambda: Sampled(observation_space=self.SPACE, action_space=counted_from_zero(spec.action_space))]
+        )
+        model = MaskablePPO("MultiInputPolicy", venv, n_steps=8, batch_size=8, device="cpu", seed=0)
+        policy = as_policy(ModelPolicy(model, deterministic=deterministic), spec)
+        masks = np.tile(np.array([[0, 1, 0, 0, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0]], np.int8), (40, 1))
+        actions = policy({"observation": np.zeros((120, 2), np.float32), "action_mask": masks})
+        # Whose turn it is not, does something all the same.
+        assert all(spec.action_space.contains(action) for action in actions[2::3])
+        if isinstance(spec.action_space, Discrete):
+            assert {*actions[::3].tolist()} <= {4, 7}
+            assert {*actions[1::3].tolist()} <= {3, 5}
+        else:
+            assert {*map(tuple, actions[::3].tolist())} == {(1, 2)}
+            assert {*map(tuple, actions[1::3].tolist())} == {(0, 0)}
 
 
 def test_a_random_policy_of_another_space_is_refused():
