@@ -13,7 +13,7 @@ RLLIB_INSTALLED := .venv-rllib/installed
 NEWER_GYMNASIUM := --ignore=tests/wrappers/test_gym_vector_wrappers.py \
 	--deselect=tests/wrappers/test_gym_vector_env.py::TestBesideSyncVectorEnv
 
-.PHONY: help demo test test-rllib lint format types bench bench-peers bench-compare bench-docs clean
+.PHONY: help demo test test-rllib lint format types bench bench-peers bench-compare bench-docs bench-learning clean
 
 help:
 	@echo "make demo    train a two-level hierarchy on mpe2.simple_spread_v3 and show how it does (runs/demo/)"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-peers    install the libraries that make bench compares with (4 GB in .venv-peers/)"
 	@echo "make bench-compare OLD=a.json NEW=b.json    what changed between two runs"
 	@echo "make bench-docs     run the benchmarks and renew the figures in docs/"
+	@echo "make bench-learning    learn one environment of each family, and compare with random actions"
 	@echo "make clean   remove .venv, .venv-rllib, .venv-peers and caches"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -80,6 +81,9 @@ bench-compare: $(INSTALLED)
 bench-docs: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.report --update docs/performance.md --plot docs/scaling.png
+
+bench-learning: $(INSTALLED)
+	$(BIN)/python -m benchmarks.learning $(ARGS)
 
 clean:
 	rm -rf .venv .venv-rllib .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -67,7 +67,12 @@ class ThroughView:
         view = Sb3VecEnv(venv, learn, others)
         scaled = SlotNormalize(SlotMonitor(view), norm_obs=self.normalize_observations, gamma=self.gamma)
         env = SlotRecorder(scaled)
-        options = {"device": "cpu", "seed": seed, **self.options, **buffer_options(env, self.algorithm, gamma=self.gamma)}
+        options = {
+            "device": "cpu",
+            "seed": seed,
+            **self.options,
+            **buffer_options(env, self.algorithm, gamma=self.gamma),
+        }
         model = self.algorithm(self.policy, env, **options)
 
         def report(_locals: dict[str, Any], _globals: dict[str, Any]) -> bool:

@@ -14,11 +14,10 @@ from benchmarks.learning_task import InTurns, Task, ThroughView
 from heron import Hierarchy
 from heron.training import LearnerConfig, TrainConfig
 from heron.training.config import read_toml
-from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.split_env import AgentPart, split_env
 
 SPREAD = Path(__file__).parents[1] / "examples" / "spread.toml"
-LEGS = {"left": AgentPart(actions=[0, 1]), "right": AgentPart(actions=[2, 3])}
+ENGINES = {"main": AgentPart(actions=[0]), "side": AgentPart(actions=[1])}
 PLAYERS = {"first": ["player_0"], "second": ["player_1"]}
 
 
@@ -44,15 +43,6 @@ def all_tasks() -> dict[str, Task]:
             ThroughView(options={"n_steps": 256, "batch_size": 512, "learning_rate": 5e-4}),
             steps=100_000,
             episodes=40,
-        ),
-        Task(
-            "pursuit",
-            "pettingzoo.sisl",
-            "pursuit_v5, 8 pursuers",
-            partial(heron.make_vec, "pettingzoo.sisl.pursuit_v5", 8),
-            ThroughView(options={"n_steps": 64, "batch_size": 512, "learning_rate": 5e-4}),
-            steps=30_000,
-            episodes=20,
         ),
         Task(
             "zombies",
@@ -103,13 +93,18 @@ def all_tasks() -> dict[str, Task]:
             steps=120_000,
         ),
         Task(
-            "walker",
+            "split_lander",
             "Gymnasium Box2D",
-            "BipedalWalker-v3, its legs under a coordinator",
-            partial(heron.make_vec, split_env("BipedalWalker-v3", LEGS), 16, _star(period=10, size=2)),
-            InTurns({"field": LearnerConfig(share=0.6), "coordinator": LearnerConfig(share=0.4)}),
-            steps=100_000,
-            episodes=40,
+            "LunarLander-v3, continuous, split into its engines under a coordinator",
+            partial(
+                heron.make_vec,
+                split_env("LunarLander-v3", ENGINES),
+                16,
+                _star(period=10, size=2),
+                env_kwargs={"continuous": True},
+            ),
+            InTurns({"field": LearnerConfig(share=0.7), "coordinator": LearnerConfig(share=0.3)}),
+            steps=150_000,
         ),
         Task(
             "hierarchy",
