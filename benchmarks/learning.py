@@ -103,7 +103,7 @@ def _document(machine: dict[str, Any], how: str, outcomes: Sequence[Outcome]) ->
     lines = [
         "# Learning",
         "",
-        "Written by `make bench-learning ARGS='--markdown docs/learning.md'`. Means of returns with their 95 % interval;",
+        "Written by `make bench-learning ARGS='--markdown docs/learning.md'`. Mean returns, 95 % intervals;",
         f"random and learned policies play the same episodes, from seed {EVALUATION_SEED:,} on.",
         "",
         f"{machine['date']}, {machine['processor']}, Python {machine['python']}, {packages}. {how}",
