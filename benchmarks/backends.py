@@ -15,6 +15,7 @@ from heron.wrappers.backend import make_batch_env
 from heron.wrappers.loop_env import EnvFactory
 from heron.wrappers.make_vec import env_factory
 from heron.wrappers.policies import RandomPolicy
+from heron.wrappers.sharding import WorkerOptions
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def contenders(case: Case) -> Iterator[tuple[dict[str, Callable[[], None]], str]
     factories = [case.make] * case.copies
 
     def batch(backend: str) -> BatchEnv:
-        return make_batch_env(factories, None, backend, None, groups=None, validate=False)
+        return make_batch_env(factories, None, backend, WorkerOptions(), groups=None, validate=False)
 
     with closing(batch("loop")) as loop, closing(batch("auto")) as auto:
         runs = {"LoopEnv": _steps(loop, case.steps), 'backend="auto"': _steps(auto, case.steps)}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from heron.training.run import RUN_FILE
 from heron.training.trainer import learner_configs
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import ModelPolicy, PolicyLike
+from heron.wrappers.sharding import WorkerOptions
 
 EVALUATION_SEED = 10_000
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
@@ -63,7 +64,16 @@ Goal = Annotated[
     str | None,
     typer.Option(metavar="FIRST,LAST", help="Commands are goals for these observation entries (LAST excluded)."),
 ]
-
+BackendName = Annotated[
+    str | None,
+    typer.Option(
+        "--backend", metavar="NAME", help="Step the copies in a loop, in worker process(es), or auto: what is faster."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Worker processes beside this one, with --backend process or auto."),
+]
 Episodes = Annotated[int, typer.Option(min=1, help="How many episodes to evaluate on.")]
 Threads = Annotated[int, typer.Option(min=1, help="Of torch; small networks are fastest with one.")]
 
@@ -82,6 +92,7 @@ def _root(
     "heron train mpe2.simple_spread_v3 --steps 50000\n\n"
     "heron train mpe2.simple_spread_v3 --period 5 --command 2,-1,1 --goal 2,4 --out runs/spread\n\n"
     "heron train pettingzoo.sisl.pursuit_v5 -a max_cycles=100 -n 8 --steps 20000\n\n"
+    "heron train mpe2.simple_spread_v3 --backend auto --workers 1\n\n"
     "heron train mpe2.simple_spread_v3 --config spread.toml --seed 3"
 )
 def train(
@@ -100,6 +111,8 @@ def train(
     goal: Goal = None,
     algorithm: Annotated[str | None, typer.Option(help="SB3 or sb3-contrib class that all groups learn by.")] = None,
     seed: Seed = None,
+    backend: BackendName = None,
+    workers: Workers = None,
     episodes: Episodes = 100,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; runs/ENV by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the folder already.")] = False,
@@ -111,7 +124,9 @@ def train(
     """
     torch.set_num_threads(threads)
     flags = {"num_envs": num_envs, "steps": steps, "rounds": rounds, "seed": seed}
-    settings = read_config(env, config, env_arg, flags, hierarchy_flags(period, command, goal))
+    settings = read_config(
+        env, config, env_arg, flags, hierarchy_flags(period, command, goal), backend_flags(backend, workers)
+    )
     if algorithm is not None:
         settings = with_algorithm(settings, algorithm)
     folder = out or Path("runs") / env.replace(":", "-")
@@ -131,7 +146,8 @@ def train(
 @app.command(
     name="evaluate",
     epilog="[bold]Examples[/bold]\n\nheron evaluate runs/demo/hierarchy\n\n"
-    "heron evaluate runs/demo/hierarchy --episodes 500 --stochastic",
+    "heron evaluate runs/demo/hierarchy --episodes 500 --stochastic\n\n"
+    "heron evaluate runs/demo/hierarchy --backend auto --workers 1",
 )
 def evaluate_run(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that heron train has written.")],
@@ -143,11 +159,16 @@ def evaluate_run(
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Sample actions instead of taking the best.")
     ] = False,
+    backend: BackendName = None,
+    workers: Workers = None,
     threads: Threads = 1,
 ) -> None:
     """Evaluate a trained run beside random actions: mean team return, 95% interval, episodes."""
     torch.set_num_threads(threads)
     loaded = load_run(run)
+    if loaded.config is not None:
+        values = loaded.config.to_mapping() | backend_flags(backend, workers)
+        loaded = replace(loaded, config=TrainConfig.from_mapping(values))
     with loaded.make_venv(num_envs) as venv:
         compare(venv, loaded.policies(deterministic=not stochastic), run, str(run), episodes, seed)
 
@@ -166,7 +187,7 @@ def describe(
     goal: Goal = None,
 ) -> None:
     """Show who is who: copies, hierarchy, groups, spaces, periods and channels."""
-    settings = read_config(env, config, env_arg, {"num_envs": num_envs}, hierarchy_flags(period, command, goal))
+    settings = read_config(env, config, env_arg, {"num_envs": num_envs}, hierarchy_flags(period, command, goal), {})
     with settings.make_venv() as venv:
         console.print(venv.describe(), highlight=False, markup=False, soft_wrap=True)
 
@@ -177,6 +198,7 @@ def read_config(
     env_args: list[str] | None,
     flags: dict[str, Any],
     hierarchy: dict[str, Any],
+    backend: dict[str, Any],
 ) -> TrainConfig:
     """The config that a command line describes: the file's, with whatever flags were given on top.
 
@@ -190,6 +212,7 @@ def read_config(
         values["env_kwargs"] = _table(values, "env_kwargs") | dict(map(parse_env_arg, env_args))
     if hierarchy:
         values["hierarchy"] = _table(values, "hierarchy") | hierarchy
+    values |= backend
     return TrainConfig.from_mapping(values)
 
 
@@ -209,6 +232,18 @@ def hierarchy_flags(period: int | None, command: str | None, goal: str | None) -
         given["command"] = parse_command(command)
     if goal is not None:
         given["goal"] = {"position": parse_goal(goal)}
+    return given
+
+
+def backend_flags(backend: str | None, workers: int | None) -> dict[str, Any]:
+    """What the flags say about where copies are stepped; the loop has no use for what a file says of workers."""
+    given: dict[str, Any] = {}
+    if backend == "loop":
+        given |= dict.fromkeys(field.name for field in fields(WorkerOptions))
+    if backend is not None:
+        given["backend"] = backend
+    if workers is not None:
+        given["num_workers"] = workers
     return given
 
 

@@ -100,7 +100,17 @@ def installed(*arguments, cwd, code="from heron.cli import main; main()"):
     ("command", "words"),
     [
         ((), ["train", "evaluate", "describe", "--version"]),
-        (("train",), ["heron train mpe2.simple_spread_v3 --steps 50000", "--config", "--force", "--env-arg", "-n"]),
+        (
+            ("train",),
+            [
+                "heron train mpe2.simple_spread_v3 --steps 50000",
+                "--backend auto --workers 1",
+                "--config",
+                "--force",
+                "--env-arg",
+                "-n",
+            ],
+        ),
         (("evaluate",), ["heron evaluate runs/demo/hierarchy", "--stochastic", "RUN"]),
         (("describe",), ["heron describe mpe2.simple_tag_v3", "--period"]),
     ],
@@ -134,7 +144,7 @@ def test_examples_in_the_help_are_commands_that_parse():
 def test_defaults_in_the_help_are_those_of_the_config(call):
     _, out, _ = call("train", "--help")
     text = " ".join(out.replace("│", " ").split())
-    config = read_config(ENV, None, None, {}, {})
+    config = read_config(ENV, None, None, {}, {}, {})
 
     assert f"side by side; {config.num_envs} by default" in text
     assert f"over all copies; {config.steps} by default" in text
@@ -213,6 +223,24 @@ def test_algorithm_changes_nothing_else(call, tmp_path, toml):
     assert run.config.learners["agent"].share == 3
     assert run.config.learners["agent"].options["n_steps"] == 4
     assert not run.config.learners["coordinator"].normalize_rewards
+
+
+def test_backend_is_kept_with_the_run_and_can_be_changed_for_an_evaluation(call, refused, tmp_path, toml):
+    folder = tmp_path / "run"
+    toml.write_text('backend = "process"\nstart_method = "forkserver"\ntimeout = 50\n' + TOML)
+    code, *_ = call("train", ENV, "-c", toml, "--workers", 1, "--episodes", 2, "-o", folder)
+    config = load_run(folder).config
+
+    assert code == 0
+    assert (config.backend, config.num_workers, config.start_method, config.timeout) == ("process", 1, "forkserver", 50)
+    trained = []
+    for flags in [(), ("-n", 1), ("--backend", "loop"), ("--backend", "process", "--workers", 0)]:
+        assert call("evaluate", folder, "--episodes", 2, *flags)[0] == 0
+        trained.append(json.loads((folder / "evaluation.json").read_text())["trained"]["mean_return"])
+    assert trained == pytest.approx(trained[:1] * 4)
+    words = 'only for backend="process" or "auto", but the backend is "loop": num_workers'
+    assert words in refused("evaluate", folder, "--backend", "loop", "--workers", 1)
+    assert "backend must be one of" in refused("evaluate", folder, "--backend", "threads")
 
 
 def test_a_run_is_replaced_only_by_force_and_then_wholly(call, refused, tmp_path, toml):
@@ -328,6 +356,9 @@ def test_describe_says_who_is_who(call):
         (("train", ENV, "--algorithm", "PP0"), "no algorithm 'PP0'"),
         (("train", ENV, "--algorithm", "SAC"), "SAC"),
         (("train", ENV, "--config", "nowhere.toml"), "cannot read the config file nowhere.toml"),
+        (("train", ENV, "--backend", "threads"), "backend must be one of"),
+        (("train", ENV, "--workers", "1"), 'but the backend is "loop": num_workers'),
+        (("train", ENV, "--backend", "auto", "--workers", "16"), "num_workers must be from 0 to 15"),
         (("describe", ENV, "--command", "x"), "--command must be"),
         (("evaluate", "nowhere"), "nowhere holds no run: expected a file run.json in it"),
     ],
@@ -439,4 +470,4 @@ def test_only_flags_that_were_given_make_a_hierarchy():
     assert hierarchy_flags(None, None, None) == {}
     assert hierarchy_flags(5, None, None) == {"period": 5}
     assert hierarchy_flags(None, "4", "1,2") == {"command": {"choices": 4}, "goal": {"position": (1, 2)}}
-    assert read_config(ENV, None, None, {"steps": None}, {}).hierarchy is None
+    assert read_config(ENV, None, None, {"steps": None}, {}, {}).hierarchy is None

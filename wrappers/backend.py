@@ -15,12 +15,14 @@ import numpy as np
 
 from heron.envs.array_tree import row
 from heron.envs.batch_env import BatchEnv
-from heron.errors import ConfigurationError, HeronError
+from heron.errors import ConfigurationError
 from heron.wrappers.cores import usable_cores
+from heron.wrappers.env_creation import summary
 from heron.wrappers.loop_env import EnvFactory, LoopEnv
 from heron.wrappers.policies import RandomPolicy
 from heron.wrappers.process_env import ProcessEnv
-from heron.wrappers.sharding import check_picklable
+from heron.wrappers.sharding import WorkerOptions, check_picklable
+from heron.wrappers.worker_process import GUARD
 
 Backend = Literal["auto", "loop", "process"]
 
@@ -41,7 +43,7 @@ def make_batch_env(
     factories: Sequence[EnvFactory],
     env_ids: Sequence[str] | None,
     backend: str,
-    num_workers: int | None,
+    options: WorkerOptions,
     *,
     groups: Mapping[str, Sequence[str]] | None,
     validate: bool,
@@ -49,29 +51,62 @@ def make_batch_env(
     """Copies of an environment, stepped as ``backend`` says; ``"auto"`` finds out what is faster.
 
     Raises:
-        ConfigurationError: If there is no such backend, or ``num_workers`` does not fit.
+        ConfigurationError: If there is no such backend, or an option does not fit.
         EnvCreationError: If a copy could not be made.
     """
-    if backend not in get_args(Backend):
-        raise ConfigurationError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
-    if backend == "loop" and num_workers is not None:
-        raise ConfigurationError('num_workers is for backend="process" or "auto", but the backend is "loop"')
+    check_backend(backend, options, len(factories))
+    if backend != "loop":
+        _check_not_starting()
 
     def loop(copies: Sequence[EnvFactory], ids: Sequence[str] | None = None) -> BatchEnv:
         return LoopEnv(copies, ids, groups=groups, validate=validate)
 
-    def processes(copies: Sequence[EnvFactory], workers: int | None, ids: Sequence[str] | None = None) -> BatchEnv:
-        return ProcessEnv(copies, ids, groups=groups, validate=validate, num_workers=workers)
+    def processes(
+        copies: Sequence[EnvFactory], workers: int | None = None, ids: Sequence[str] | None = None
+    ) -> BatchEnv:
+        named = options.given() if workers is None else options.given() | {"num_workers": workers}
+        return ProcessEnv(copies, ids, groups=groups, validate=validate, **named)
 
-    chosen, reason = backend, ""
-    if backend == "auto":
-        processes_pay, why = compare(factories, num_workers, loop, processes)
-        chosen = "process" if processes_pay else "loop"
-        reason = f'backend="auto" chose {"worker processes" if processes_pay else "the loop"}: {why}'
-        _logger.info(reason)
-    batch_env = loop(factories, env_ids) if chosen == "loop" else processes(factories, num_workers, env_ids)
-    batch_env.remark = reason
+    if backend == "loop":
+        return loop(factories, env_ids)
+    if backend == "process":
+        return processes(factories, ids=env_ids)
+    pays, why = compare(factories, options.num_workers, loop, processes)
+    batch_env: BatchEnv | None = None
+    if pays:
+        try:
+            batch_env = processes(factories, ids=env_ids)
+        except Exception as error:  # noqa: BLE001 -- what the copies themselves raise, the loop raises again
+            why = f"worker processes could not be started ({summary(error)})"
+    chosen = "the loop" if batch_env is None else "worker processes"
+    if batch_env is None:
+        batch_env = loop(factories, env_ids)
+    batch_env.remark = f'backend="auto" chose {chosen}: {why}'
+    _logger.info(batch_env.remark)
     return batch_env
+
+
+def check_backend(backend: str, options: WorkerOptions, num_envs: int) -> None:
+    """Check a backend and what was said about worker processes.
+
+    Raises:
+        ConfigurationError: If there is no such backend, or an option does not fit.
+    """
+    if backend not in get_args(Backend):
+        raise ConfigurationError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
+    if backend == "loop" and (given := options.given()):
+        raise ConfigurationError(f'only for backend="process" or "auto", but the backend is "loop": {", ".join(given)}')
+    options.check(num_envs)
+
+
+def _check_not_starting() -> None:
+    """Stop a worker process that runs the script of its driver again while it imports it.
+
+    It would do all over again what the driver does, and keep the driver waiting meanwhile.
+    """
+    # This is how multiprocessing itself knows, without a public name.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigurationError(f"a worker process that is being started ran the script that starts it. {GUARD}")
 
 
 def compare(
@@ -107,8 +142,8 @@ def compare(
             copies = factories[: min(num_envs, (workers + 1) * ceil(_TRIAL_SHARE / step))]
             with closing(make_loop(copies)) as loop, closing(make_processes(copies, workers)) as processes:
                 gain = measure_gain(loop, processes)
-    except HeronError as error:
-        return False, f"the cost of a step could not be measured ({error})"
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the loop does not need worker processes
+        return False, f"the cost of a step could not be measured ({summary(error)})"
     return gain >= _WORTHWHILE_IN_TRIAL, f"{why} {gain:.2f} times as fast in a trial"
 
 

@@ -18,6 +18,7 @@ from heron.wrappers.backend import Backend, make_batch_env
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.loop_env import EnvFactory
+from heron.wrappers.sharding import StartMethod, WorkerOptions
 from heron.wrappers.vector_source import batch_of_vector_env
 
 _MODULE_NAME = re.compile(r"[\w.]*(:\w*)?")
@@ -38,6 +39,9 @@ def make_vec(
     validate: bool = False,
     backend: Backend = "loop",
     num_workers: int | None = None,
+    start_method: StartMethod | None = None,
+    timeout: float | None = None,
+    restart_workers: bool | None = None,
 ) -> HierarchicalVectorEnv:
     """Copies of an environment, under a hierarchy if there is one, that speak through one broker.
 
@@ -62,6 +66,10 @@ def make_vec(
             them, see ``ProcessEnv``; ``"auto"`` measures on a copy that is thrown away whether that pays.
             ``describe()`` says what was chosen and why. The same seeds give the same trajectories with each.
         num_workers: Worker processes beside this one; by default as many as there are cores for.
+        start_method: How they are started: ``"forkserver"``, the default, ``"spawn"`` or ``"fork"``.
+        timeout: Longest wait for one in s; 60 by default.
+        restart_workers: Restart a lost one at once instead of raising; see ``ProcessEnv``. Like the three above it is
+            refused with ``backend="loop"``.
 
     Raises:
         ConfigurationError: If an option does not fit, or the name cannot be imported.
@@ -73,13 +81,12 @@ def make_vec(
     (4, 3, 18)
     >>> venv.close()
     """
+    workers = WorkerOptions(num_workers, start_method, timeout, restart_workers)
     if isinstance(env, (BatchEnv, gymnasium.vector.VectorEnv)):
-        batch_env = _existing(
-            env, num_envs, env_ids, backend, env_kwargs=env_kwargs, groups=groups, num_workers=num_workers
-        )
+        batch_env = _existing(env, num_envs, env_ids, backend, env_kwargs=env_kwargs, groups=groups, **workers.given())
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
-        batch_env = make_batch_env(factories, env_ids, backend, num_workers, groups=groups, validate=validate)
+        batch_env = make_batch_env(factories, env_ids, backend, workers, groups=groups, validate=validate)
     try:
         if callable(hierarchy):
             agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _START_TIMEOUT = 60.0  # s; a fresh process imports a good deal
 _END_TIMEOUT = 5.0  # s
+GUARD = (
+    'A script that starts worker processes must do so under `if __name__ == "__main__":`, for each of them imports the '
+    "script."
+)
 
 
 class WorkerProcess:
@@ -75,6 +79,9 @@ class WorkerProcess:
 
         Args:
             beside: The other workers, whose connections are none of its business.
+
+        Raises:
+            WorkerError: If it could not be started.
         """
         ours, theirs = socket.socketpair()
         inherited: list[socket.socket] = []
@@ -86,6 +93,10 @@ class WorkerProcess:
         process = cast("BaseProcess", make(target=run_worker, args=args, name=f"heron-{self.number}", daemon=True))
         try:
             process.start()
+        except (OSError, EOFError) as error:
+            ours.close()
+            what = f"could not be started ({type(error).__name__}: {error})"
+            raise self._start_error(self._error(WorkerError, what)) from error
         except BaseException:
             ours.close()
             raise
@@ -105,11 +116,7 @@ class WorkerProcess:
         try:
             answer = self.receive()
         except WorkerError as error:
-            error.add_note(
-                "It happened while the process was starting; what it printed may say why. A script that starts worker "
-                'processes must do so under `if __name__ == "__main__":`, for each of them imports it.'
-            )
-            raise
+            raise self._start_error(error) from None
         if answer.failure is not None:
             self.end("could not make its copies")
             raise answer.failure.unpack(self.where())
@@ -206,6 +213,13 @@ class WorkerProcess:
             self._process.join(_END_TIMEOUT)
         self.end(_cause_of_death(None if self._process is None else self._process.exitcode), patience=0)
         return self._error(WorkerError, self.lost)
+
+    def _start_error(self, error: WorkerError) -> WorkerError:
+        """The error of a process that did not come to life, with the likely reason."""
+        reason = "What it printed may say why."
+        if self._context.get_start_method() != "fork":  # a forked one imports nothing
+            reason += f" The likely reason is a missing guard: {GUARD}"
+        return type(error)(f"{error}, while it was being started. {reason}", error.worker, error.env_ids)
 
     def _error(self, kind: type[WorkerError], what: str) -> WorkerError:
         return kind(f"{self}, which steps {', '.join(self.env_ids)}, {what}", self.number, self.env_ids)

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import isfinite
 from pathlib import Path
 from types import NoneType
@@ -17,7 +17,9 @@ from heron.agents.hierarchy import COORDINATOR_LEVEL
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
 from heron.wrappers import HierarchicalVectorEnv, make_vec
+from heron.wrappers.backend import Backend, check_backend
 from heron.wrappers.intrinsic import GoalReward
+from heron.wrappers.sharding import StartMethod, WorkerOptions
 
 MAX_BOUND = float(np.finfo(np.float32).max)
 MAX_CHOICES = int(np.iinfo(np.int64).max)
@@ -145,6 +147,12 @@ class TrainConfig:
         seed: The one root of all randomness.
         hierarchy: Who commands whom; None trains all agents as they are.
         learners: Group or level name -> how it learns; groups not named learn by default.
+        backend: Where the copies are stepped: ``"loop"``, ``"process"`` or ``"auto"``; see ``heron.make_vec``, as for
+            the options of its worker processes below.
+        num_workers: Worker processes beside the main one.
+        start_method: How they are started.
+        timeout: Longest wait for one in s.
+        restart_workers: Whether a lost one is restarted at once, which costs an episode and not the training.
 
     Raises:
         ConfigurationError: If a value is of the wrong kind.
@@ -158,6 +166,11 @@ class TrainConfig:
     seed: int = 0
     hierarchy: HierarchyConfig | None = None
     learners: Mapping[str, LearnerConfig] = field(default_factory=dict)
+    backend: Backend = "loop"
+    num_workers: int | None = None
+    start_method: StartMethod | None = None
+    timeout: float | None = None
+    restart_workers: bool | None = None
 
     def __post_init__(self) -> None:
         _check("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
@@ -165,6 +178,11 @@ class TrainConfig:
         _check("learners", self.learners, Mapping, "a table with one table a group or level")
         for name, least in (("num_envs", 1), ("steps", 1), ("rounds", 1), ("seed", 0)):
             object.__setattr__(self, name, checked_count(name, getattr(self, name), least))
+        check_backend(self.backend, self.worker_options(), self.num_envs)
+
+    def worker_options(self) -> WorkerOptions:
+        """What it says about worker processes."""
+        return WorkerOptions(self.num_workers, self.start_method, self.timeout, self.restart_workers)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -208,19 +226,26 @@ class TrainConfig:
         """The vector env that the config describes.
 
         Args:
-            num_envs: Another number of copies than the config's.
+            num_envs: Another number of copies than the config's; of its workers only as many start as there are
+                copies for.
             broker: Carries all messages; an ``InMemoryBroker`` of its own by default.
 
         Raises:
             HeronError: If the environment, hierarchy and commands do not fit together.
         """
+        copies = num_envs or self.num_envs
+        workers = self.worker_options()
+        if workers.num_workers is not None:
+            workers = replace(workers, num_workers=min(workers.num_workers, copies - 1))
         return make_vec(
             self.env,
-            num_envs or self.num_envs,
+            copies,
             self.hierarchy.build if self.hierarchy else None,
             broker,
             env_kwargs=self.env_kwargs,
             intrinsic_reward=self.hierarchy.goal_reward() if self.hierarchy else None,
+            backend=self.backend,
+            **workers.given(),
         )
 
 

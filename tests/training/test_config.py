@@ -19,6 +19,11 @@ num_envs = 4
 steps = 500
 rounds = 2
 seed = 7
+backend = "process"
+num_workers = 2
+start_method = "forkserver"
+timeout = 45.5
+restart_workers = true
 
 [env_kwargs]
 N = 2
@@ -49,6 +54,11 @@ EXPECTED = TrainConfig(
     steps=500,
     rounds=2,
     seed=7,
+    backend="process",
+    num_workers=2,
+    start_method="forkserver",
+    timeout=45.5,
+    restart_workers=True,
     hierarchy=HierarchyConfig(
         period=3,
         command={"size": 2, "low": -2.0, "high": 0.5},
@@ -159,6 +169,14 @@ def test_three_levels_with_commands_and_periods_of_their_own():
         ({"rounds": "2"}, "rounds must be a positive integer, got '2'"),
         ({"seed": -1}, "seed must be a non-negative integer, got -1"),
         ({"seed": False}, "seed must be a non-negative integer, got False"),
+        ({"backend": "threads"}, "backend must be one of .*, got 'threads'"),
+        ({"num_workers": 1}, 'only for backend="process" or "auto", but the backend is "loop": num_workers'),
+        ({"timeout": 5, "restart_workers": False}, 'the backend is "loop": timeout, restart_workers'),
+        ({"backend": "auto", "num_workers": 16}, "num_workers must be from 0 to 15, .* got 16"),
+        ({"backend": "auto", "num_workers": True}, "num_workers must be from 0 to 15, .* got True"),
+        ({"backend": "process", "start_method": "thread"}, "start_method must be one of .*, got 'thread'"),
+        ({"backend": "process", "timeout": "long"}, "timeout must be a positive number of seconds, got 'long'"),
+        ({"backend": "process", "restart_workers": "yes"}, "restart_workers must be true or false, got 'yes'"),
         ({"hierarchy": "star"}, "hierarchy must be a table, got 'star'"),
         ({"hierarchy": {"period": 0}}, "hierarchy: period must be a positive integer, or a table of such, got 0"),
         ({"hierarchy": {"subordinates": 3}}, "hierarchy: subordinates must be a table of lists of agent ids, got 3"),
@@ -259,8 +277,9 @@ def test_make_venv_makes_what_the_config_says():
 
 
 def test_make_venv_takes_another_number_of_copies():
-    with TrainConfig(ENV, num_envs=3).make_venv(num_envs=2) as venv:
+    with TrainConfig(ENV, num_envs=3, backend="process", num_workers=2).make_venv(num_envs=2) as venv:
         assert venv.num_envs == 2
+        assert len(venv.batch_env.workers) == 1  # for more there are no copies
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import multiprocessing
 import random
 import threading
 import time
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -83,8 +84,6 @@ def test_trial_that_shows_no_gain_keeps_the_loop(chosen, monkeypatch):
 @pytest.mark.parametrize(
     ("env", "options", "why"),
     [
-        (Scripted, {}, "times as fast at best"),
-        (Talkative, {}, "times as fast at best"),
         (Slow, {"num_envs": 1}, "there is only one copy"),
         (Slow, {"cores": 1}, "there is only one core"),
         (Slow, {"num_workers": 0}, "num_workers is 0"),
@@ -98,6 +97,48 @@ def test_others_get_the_loop(chosen, env, options, why):
     assert kind is LoopEnv
     assert remark.startswith('backend="auto" chose the loop: ')
     assert why in remark
+
+
+@pytest.mark.parametrize(
+    ("step", "infos", "pays"),
+    [(5e-3, 0.0, True), (5e-3, 1e-5, True), (1e-5, 0.0, False), (5e-3, 6e-3, False)],
+    ids=["slow", "slow and quiet", "quick", "slow and talkative"],
+)
+def test_what_a_step_costs_decides(chosen, monkeypatch, step, infos, pays):
+    """The times are given, for a busy machine may measure anything."""
+    monkeypatch.setattr(backend, "measure_step", lambda _: (step, infos))
+    monkeypatch.setattr(backend, "measure_gain", lambda *_: 1.5)
+    kind, remark = chosen(Scripted)
+    assert kind is (ProcessEnv if pays else LoopEnv)
+    assert ("times as fast at best" in remark) is not pays
+
+
+def test_what_an_environment_says_is_measured():
+    times = {}
+    for env in (Scripted, Talkative):
+        with closing(LoopEnv([env])) as one:
+            times[env] = backend.measure_step(one)
+    assert times[Talkative][1] > 10 * times[Scripted][1]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(11, "no more processes"), EOFError()])
+@pytest.mark.parametrize("trial", [True, False], ids=["in the trial", "afterwards"])
+def test_workers_that_cannot_be_started_leave_the_loop(chosen, monkeypatch, error, trial):
+    def fail(*_):
+        raise error
+
+    def trial_that_pays(*_):
+        monkeypatch.setattr("multiprocessing.process.BaseProcess.start", fail)
+        return 1.5
+
+    monkeypatch.setattr(backend, "measure_step", lambda _: (5e-3, 0.0))
+    monkeypatch.setattr(backend, "measure_gain", trial_that_pays)
+    if trial:
+        monkeypatch.setattr("multiprocessing.process.BaseProcess.start", fail)
+    kind, remark = chosen(Scripted, num_workers=1)
+    assert kind is LoopEnv
+    assert f"could not be started ({type(error).__name__}: {error})" in remark
+    assert "missing guard" in remark
 
 
 def test_daemonic_process_gets_the_loop(chosen, monkeypatch):
@@ -138,13 +179,24 @@ def test_backend_by_name():
 def test_options_that_do_not_fit():
     with pytest.raises(ConfigurationError, match=r"backend must be one of .*, got 'threads'"):
         heron.make_vec(Scripted, 2, backend="threads")
-    with pytest.raises(ConfigurationError, match='num_workers is for backend="process"'):
+    with pytest.raises(ConfigurationError, match=r'only for backend="process" .*"loop": num_workers'):
         heron.make_vec(Scripted, 2, num_workers=1)
+    with pytest.raises(ConfigurationError, match=r'"loop": start_method, timeout, restart_workers'):
+        heron.make_vec(Scripted, 2, start_method="spawn", timeout=5, restart_workers=True)
+    for name in ("process", "auto"):
+        with pytest.raises(ConfigurationError, match=r"start_method must be one of .*, got 'thread'"):
+            heron.make_vec(Scripted, 2, backend=name, start_method="thread")
+        with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds, got -1"):
+            heron.make_vec(Scripted, 2, backend=name, timeout=-1)
+        with pytest.raises(ConfigurationError, match=r"num_workers must be from 0 to 1, .* got 2"):
+            heron.make_vec(Scripted, 2, backend=name, num_workers=2)
     batch_env = LoopEnv([Scripted])
     with pytest.raises(ConfigurationError, match="backend 'auto' cannot be changed on a BatchEnv"):
         heron.make_vec(batch_env, backend="auto")
     with pytest.raises(ConfigurationError, match="num_workers"):
         heron.make_vec(batch_env, num_workers=1)
+    with pytest.raises(ConfigurationError, match=r"\['timeout'\] cannot be changed on a BatchEnv"):
+        heron.make_vec(batch_env, timeout=5)
 
 
 def test_cores_are_counted():

@@ -557,7 +557,10 @@ class TestLostWorkers:
     def test_that_dies_while_starting(self):
         with pytest.raises(WorkerError, match="died with exit code 3") as caught:
             ProcessEnv([Scripted, partial(os._exit, 3)], num_workers=1)
-        assert "__main__" in caught.value.__notes__[0]
+        assert (
+            'a missing guard: A script that starts worker processes must do so under `if __name__ == "__main__":`'
+            in str(caught.value)
+        )
 
     def test_close_beside_a_dead_one(self, env):
         os.kill(env.workers[0].pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ import sys, time
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
-from heron.wrappers import ProcessEnv
+from heron.wrappers import ProcessEnv, backend, sharding
 
 class Plain(ParallelEnv):
     metadata = {{"name": "plain"}}
@@ -41,7 +41,7 @@ class Plain(ParallelEnv):
         print("closed", flush=True)
 
 def main():
-    env = ProcessEnv([Plain] * 3, num_workers=2, start_method={start_method!r})
+    {make}
     env.reset()
     calm = {{"a": np.zeros((3, 1), int)}}
     env.step(calm)
@@ -51,16 +51,20 @@ def main():
 if {guard}:
     main()
 """
+PROCESS_ENV = "env = ProcessEnv([Plain] * 3, num_workers=2, start_method={!r})"
+AUTO = """env = backend.make_batch_env(
+        [Plain] * 3, None, "auto", sharding.WorkerOptions(2, {!r}), groups=None, validate=False
+    )"""
 FOREVER = "while True: env.step(calm)"
 
 
 class Driver:
     """A script in a session of its own, with everything that it starts."""
 
-    def __init__(self, folder, then="", start_method="forkserver", guard='__name__ == "__main__"'):
+    def __init__(self, folder, then="", start_method="forkserver", guard='__name__ == "__main__"', make=PROCESS_ENV):
         self.shared_before = shared_memory()
         path = folder / "driver.py"
-        path.write_text(SCRIPT.format(then=then, start_method=start_method, guard=guard))
+        path.write_text(SCRIPT.format(then=then, make=make.format(start_method), guard=guard))
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", str(path)],
             stdout=subprocess.PIPE,
@@ -173,3 +177,14 @@ def test_script_without_a_guard_is_told_what_to_do(drive, start_method):
     code, _, err = driver.end()
     assert code == 1
     assert 'must do so under `if __name__ == "__main__":`' in err
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_auto_in_a_script_without_a_guard_takes_the_loop_and_says_why(drive, start_method):
+    costly = "backend.measure_step = lambda _: (5e-3, 0.0)\n    backend.usable_cores = lambda: 3\n    "
+    driver = drive("print(env.remark, flush=True)", start_method, guard="True", make=costly + AUTO)
+    code, out, err = driver.end()
+    assert code == 0, err
+    assert out.count("ready") == 1  # no worker has run the script as well
+    assert 'backend="auto" chose the loop: ' in out
+    assert 'under `if __name__ == "__main__":`' in out
