@@ -1,6 +1,6 @@
 """From what a factory makes to a PettingZoo ``ParallelEnv``, one a copy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -33,13 +33,30 @@ class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  #
         }
 
 
-def make_env(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) -> ParallelEnv:
+def make_envs(factories: Sequence[EnvFactory], env_ids: Sequence[str]) -> Iterator[ParallelEnv]:
+    """New copies, one after the other, each checked to be a new one.
+
+    Raises:
+        EnvCreationError: As by ``make_env``, or if a factory returns an environment that another copy uses already.
+    """
+    known: set[int] = set()
+    for factory, env_id in zip(factories, env_ids, strict=True):
+        env = make_env(factory, env_id)
+        if id(_inner(env)) in known:
+            raise EnvCreationError(
+                f"{env_id}: the factory returned an environment that another copy uses already; "
+                "it must make a new one at each call"
+            )
+        known.add(id(_inner(env)))
+        yield env
+
+
+def make_env(factory: EnvFactory, env_id: str) -> ParallelEnv:
     """A new copy, converted where it is no ``ParallelEnv``.
 
     Args:
         factory: Makes it.
         env_id: Its name.
-        others: The copies made before.
 
     Raises:
         EnvCreationError: If the factory raises, or makes something that cannot be used.
@@ -53,11 +70,6 @@ def make_env(factory: EnvFactory, env_id: str, others: Sequence[ParallelEnv]) ->
     if not isinstance(env, ParallelEnv):
         raise EnvCreationError(
             f"{env_id}: the factory made {env!r}; expected a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env"
-        )
-    if any(_inner(env) is _inner(other) for other in others):
-        raise EnvCreationError(
-            f"{env_id}: the factory returned an environment that another copy uses already; "
-            "it must make a new one at each call"
         )
     return env
 

@@ -19,7 +19,7 @@ from heron.errors import (
 )
 from heron.messaging.message import check_id
 from heron.wrappers.agent_groups import group_agents
-from heron.wrappers.env_creation import EnvFactory, make_env, summary
+from heron.wrappers.env_creation import EnvFactory, make_envs, summary
 from heron.wrappers.episode_log import EpisodeLog
 from heron.wrappers.gym_source import GymSource
 from heron.wrappers.nan_watch import NanWatch
@@ -63,8 +63,8 @@ class LoopEnv(BatchEnv):
         self.env_ids = check_env_ids(env_ids, len(factories))
         self.envs: list[ParallelEnv] = []
         try:
-            for factory, env_id in zip(factories, self.env_ids, strict=True):
-                self.envs.append(make_env(factory, env_id, self.envs))
+            for env in make_envs(factories, self.env_ids):
+                self.envs.append(env)  # one by one, so that all are closed if a later one fails
             self.groups = group_agents(self.envs[0], groups)
             self._check_alike()
         except BaseException:

@@ -607,3 +607,26 @@ class TestLostWorkers:
         assert not dones.any()
         assert rewards.tolist() == [2, 20, 1, 10, 1, 10]
         venv.close()
+
+    def test_killed_amid_a_hierarchys_decision_leaves_the_other_copies_usable(self, process_env):
+        batch = process_env([Deadly] * 3, num_workers=1)
+        space = Box(-1, 1, (2,), np.float32)
+        venv = heron.make_vec(batch, hierarchy=lambda ids: heron.Hierarchy.star(ids, period=3, command_space=space))
+        view = Sb3VecEnv(venv, "coordinator", {"field": 0})
+        view.reset()
+        os.kill(batch.workers[0].pid, signal.SIGKILL)
+        still = np.zeros((3, 4), np.float32)
+        with pytest.raises(WorkerError, match=r"worker 1 .* env_1, env_2, was killed by SIGKILL"):
+            view.step(still)
+        assert venv.running.tolist() == [True, False, False]
+        assert "killed" in venv.infos[1]["agent_0"]["worker_lost"]
+        batch.restart_worker(1)
+        # The first one plays the decision that was interrupted to its end, and its episode has one more step.
+        _, _, dones, infos = view.step(still)
+        assert dones.tolist() == [True, True, True]
+        assert [info["decision_length"] for info in infos] == [1, 0, 0]
+        assert [info["TimeLimit.truncated"] for info in infos[1:]] == [True, True]
+        _, _, dones, infos = view.step(still)
+        assert [info["decision_length"] for info in infos] == [3, 3, 3]
+        assert not dones.any()
+        venv.close()
