@@ -49,8 +49,8 @@ def all_tasks() -> dict[str, Task]:
             "pettingzoo.butterfly",
             "knights_archers_zombies_v11, 2 archers and 2 knights, who die",
             partial(heron.make_vec, "pettingzoo.butterfly.knights_archers_zombies_v11", 8),
-            ThroughView(options={"n_steps": 256, "batch_size": 512, "learning_rate": 1e-3, "ent_coef": 0.01}),
-            steps=150_000,
+            ThroughView(options={"n_steps": 256, "batch_size": 512, "learning_rate": 5e-4, "ent_coef": 0.01}),
+            steps=300_000,
         ),
         Task(
             "connect_four",

@@ -63,7 +63,15 @@ def test_toml_blocks_of_the_guide_are_configs():
         assert set(tree.learners) <= set(venv.hierarchy.levels)
 
 
-DOCUMENTS = ["README.md", "docs/guide.md", "docs/checks.md", "docs/performance.md", "docs/seeds.md", "CONTRIBUTING.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/guide.md",
+    "docs/checks.md",
+    "docs/performance.md",
+    "docs/learning.md",
+    "docs/seeds.md",
+    "CONTRIBUTING.md",
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
