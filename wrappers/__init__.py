@@ -2,6 +2,7 @@
 
 from heron.wrappers.declared_agents import declare_agents
 from heron.wrappers.group_result import GroupResult
+from heron.wrappers.gym_env import GymEnv
 from heron.wrappers.gym_vector_env import GymVectorEnv
 from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.hierarchy_aec_env import HierarchyAECEnv
@@ -20,6 +21,7 @@ __all__ = [
     "AgentPart",
     "GoalReward",
     "GroupResult",
+    "GymEnv",
     "GymVectorEnv",
     "HierarchicalVectorEnv",
     "HierarchyAECEnv",

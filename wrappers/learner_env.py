@@ -146,7 +146,7 @@ class LearnerEnv:
         self._decide(mask & self.venv.running)
         return self.observations()
 
-    def step(self, actions: npt.NDArray[Any], mask: BoolArray | None = None) -> LearnerStep:
+    def step(self, actions: npt.ArrayLike, mask: BoolArray | None = None) -> LearnerStep:
         """Let every learning agent take one decision, in all copies that have a running episode.
 
         Args:
@@ -187,7 +187,7 @@ class LearnerEnv:
             ),
         )
 
-    def _by_copy(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _by_copy(self, actions: npt.ArrayLike) -> npt.NDArray[Any]:
         """Actions of slots as ``(num_envs, num_agents, ...)``."""
         try:
             array = np.asarray(actions)
