@@ -91,6 +91,8 @@ class Sb3VecEnv(VecEnv):
         super().__init__(num_slots, self._source.observation_space, self._source.action_space)
         if self._source.envs is not None:
             self.metadata = self._source.envs[0].metadata
+        else:  # a video recorder looks for "render_fps" here
+            self.metadata = {**venv.metadata, **self.metadata}
 
     @property
     def venv(self) -> Any:

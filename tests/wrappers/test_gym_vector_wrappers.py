@@ -1,16 +1,17 @@
 """All of ``gymnasium.wrappers.vector`` on the Gymnasium view, beside the same on SyncVectorEnv."""
 
-import importlib.util
-
 import gymnasium
 import numpy as np
+import pygame
 import pytest
+import torch
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as wrappers
 
 from heron.wrappers import GymVectorEnv, make_vec
 
+from .media import keep_clips, scale_with_pillow
 from .single_envs import OBSERVATIONS, Sampled
 from .small_envs import Life, Scripted
 from .test_gym_vector_env import assert_same
@@ -124,8 +125,6 @@ def test_statistics_of_several_agents():
 
 
 def test_numpy_to_torch():
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("array_api_compat")
     plain, inner = (GymVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 2) for _ in range(2))
     wrapped = wrappers.NumpyToTorch(inner)
     np.testing.assert_array_equal(plain.reset(seed=1)[0], wrapped.reset(seed=1)[0].numpy())
@@ -134,36 +133,54 @@ def test_numpy_to_torch():
         np.testing.assert_array_equal(one, other.numpy())
 
 
-def rendered():
-    return [lambda: Sampled(render_mode="rgb_array", horizon=3, ends=0)] * 2
+def rendered(kind, mode=NEXT):
+    return kind([lambda: Sampled(render_mode="rgb_array", horizon=3, ends=0)] * 2, autoreset_mode=mode)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("moviepy"), reason="moviepy writes the videos")
-def test_record_video(tmp_path):
-    view = wrappers.RecordVideo(GymVectorEnv(rendered()), str(tmp_path / "videos"), video_length=3)
-    view.reset(seed=0)
-    for _ in range(4):
+@pytest.mark.filterwarnings("ignore:.*autoreset mode is same-step")  # which leaves out last frames
+@pytest.mark.parametrize("mode", [NEXT, SAME, DISABLED])
+def test_record_video(tmp_path, monkeypatch, mode):
+    clips = keep_clips(monkeypatch)
+    for kind in (SyncVectorEnv, GymVectorEnv):
+        view = wrappers.RecordVideo(rendered(kind, mode), str(tmp_path / kind.__name__), video_length=4)
+        view.reset(seed=0)
         view.step(np.zeros((2, 2), np.float32))
-    view.close()
-    assert {path.suffix for path in (tmp_path / "videos").iterdir()} == {".mp4"}
+        view.reset(options={"reset_mask": np.array([False, True])})
+        for _ in range(2):
+            view.step(np.zeros((2, 2), np.float32))
+        view.close()
+    theirs, ours = clips
+    assert ours.fps == theirs.fps == 7
+    assert_same(theirs.frames, ours.frames)
+    shown = [np.unique(frame).tolist() for frame in ours.frames]  # how many steps either copy has taken
+    assert shown == [[0], [1], [0, 1], [1, 2], [0, 2] if mode is SAME else [2, 3]]
 
 
-needs_opencv = pytest.mark.skipif(not importlib.util.find_spec("cv2"), reason="OpenCV scales the pictures")
-
-
-@needs_opencv
-def test_resize_observation():
+def test_resize_observation(monkeypatch):
+    scale_with_pillow(monkeypatch)
     image = Box(0, 255, (4, 6, 3), np.uint8)
-    views = [wrappers.ResizeObservation(kind([lambda: Sampled(image)] * 2), (2, 3)) for kind in (SyncVectorEnv,
-             GymVectorEnv)]  # fmt: skip
-    assert_same(*(view.reset(seed=0) for view in views))
+    theirs, ours = (
+        wrappers.ResizeObservation(kind([lambda: Sampled(image)] * 2), (2, 3)) for kind in (SyncVectorEnv, GymVectorEnv)
+    )
+    assert ours.observation_space == theirs.observation_space
+    assert ours.observation_space.shape == (2, 2, 3, 3)
+    assert_same(theirs.reset(seed=0), ours.reset(seed=0))
+    for _ in range(3):
+        assert_same(*(view.step(np.ones((2, 2), np.float32)) for view in (theirs, ours)))
 
 
-@needs_opencv
 def test_human_rendering(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    view = wrappers.HumanRendering(GymVectorEnv(rendered()))
-    view.reset(seed=0)
-    view.step(np.zeros((2, 2), np.float32))
-    assert view.render_mode == "human"
-    view.close()
+    scale_with_pillow(monkeypatch)
+    windows = []
+    for kind in (SyncVectorEnv, GymVectorEnv):
+        view = wrappers.HumanRendering(rendered(kind, DISABLED), screen_size=(12, 4))
+        assert view.render_mode == "human"
+        view.reset(seed=0)
+        view.step(np.zeros((2, 2), np.float32))
+        view.reset(options={"reset_mask": np.array([True, False])})
+        windows.append(pygame.surfarray.array3d(view.window))
+        view.close()
+    assert_same(*windows)
+    assert np.unique(windows[1][:6]).tolist() == [0]
+    assert np.unique(windows[1][6:]).tolist() == [1]

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.vector import SyncVectorEnv
 from pettingzoo import ParallelEnv
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import A2C, DQN, PPO, SAC
-from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize, VecVideoRecorder
 
 from heron.errors import ConfigurationError
 from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 
+from .media import keep_clips
 from .single_envs import Sampled
 from .small_envs import Life, Scripted
 
@@ -94,6 +96,23 @@ class TestWrappersAfterAResetOfSome:
         assert first[1, 0] == 0
         np.testing.assert_array_equal(second[0], first[1])
         assert second[1, 0] == 1
+
+
+@pytest.mark.parametrize("make", [make_vec, list, SyncVectorEnv])
+def test_a_video_shows_the_reset_of_one_copy(make, tmp_path, monkeypatch):
+    clips = keep_clips(monkeypatch)
+    view = Sb3VecEnv(make([lambda: Sampled(render_mode="rgb_array", ends=0)] * 2))
+    recorder = VecVideoRecorder(view, str(tmp_path), lambda step: step == 0, video_length=4)
+    recorder.reset()
+    for step in range(4):
+        if step == 1:
+            view.reset_envs([0], seed=3)
+        recorder.step(np.zeros((2, 2), np.float32))
+    (clip,) = clips
+    assert clip.fps == Sampled.metadata["render_fps"]
+    steps = [(int(frame[0, 0, 0]), int(frame[4, 0, 0])) for frame in clip.frames]  # one picture above the other
+    assert steps == [(0, 0), (1, 1), (0, 2), (1, 3), (2, 4)]
+    recorder.close()
 
 
 class Masked(ParallelEnv):
