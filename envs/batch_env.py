@@ -72,6 +72,10 @@ class BatchEnv(ABC):
         states: Group name -> what the last reset or step said.
         infos: For each copy, agent id -> the info dict of the last reset or step, where it was not empty.
         remark: Why the copies are stepped in this way, where something was chosen; for people to read.
+        steps_some: Whether running copies can be left out of a step. An engine that steps all copies at once may
+            refuse that with a ``ConfigurationError``.
+        holds_ended: Whether a copy that has ended can be left out of the next step and then have the episode that
+            it would have had without that. An engine that must begin one, to have something to step, cannot.
     """
 
     env_ids: tuple[str, ...]
@@ -79,6 +83,8 @@ class BatchEnv(ABC):
     states: Mapping[str, GroupState]
     infos: Sequence[Mapping[str, Mapping[str, Any]]]
     remark: str = ""
+    steps_some: bool = True
+    holds_ended: bool = True
 
     @property
     def num_envs(self) -> int:

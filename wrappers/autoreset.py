@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 
 from heron.envs.array_tree import ArrayTree, rows
 from heron.envs.batch_env import BoolArray
-from heron.errors import EnvError, ResetRequiredError
+from heron.errors import ConfigurationError, EnvError, ResetRequiredError
 from heron.wrappers.learner_env import LearnerEnv
 from heron.wrappers.selection import EnvSelection, env_mask, shown
 
@@ -71,9 +71,18 @@ class AutoresetLearner:
         learner: The slots.
         mode: ``SAME_STEP`` resets a copy in the step that ends it, ``NEXT_STEP`` in the one after, in which its
             actions do not count, and ``DISABLED`` never does.
+
+    Raises:
+        ConfigurationError: If the mode is ``NEXT_STEP`` and copies cannot wait for a step after their end.
     """
 
     def __init__(self, learner: LearnerEnv, mode: AutoresetMode) -> None:
+        batch_env = learner.venv.batch_env
+        if mode is AutoresetMode.NEXT_STEP and not batch_env.holds_ended:
+            raise ConfigurationError(
+                "autoreset mode NEXT_STEP: a copy that has ended waits for one step, which it cannot if it is stepped "
+                f"{batch_env.describe()}; use SAME_STEP or DISABLED, or make that environment with NEXT_STEP itself"
+            )
         self.learner = learner
         self.mode = mode
         self._ends: dict[int, End] = {}
@@ -123,8 +132,12 @@ class AutoresetLearner:
 
         Returns:
             ``(S, ...)``, what every slot sees now, a new array.
+
+        Raises:
+            ConfigurationError: If the environment cannot let some copies stand still; nothing was reset then.
         """
         copies = self.learner.venv.indices(which)
+        self._check_can_stand_still(copies)
         ends = self._interrupted(copies)
         try:
             observations = self.learner.reset(copies, seed, options)
@@ -155,6 +168,16 @@ class AutoresetLearner:
         ends, self._ends = self._ends, {}
         terminated, truncated = self._flags(ends)
         return SlotStep(observations, step.rewards, step.lengths, terminated, truncated, ends, infos, due, stood_still)
+
+    def _check_can_stand_still(self, copies: Sequence[int]) -> None:
+        venv = self.learner.venv
+        if venv.batch_env.steps_some or len(copies) == venv.num_envs:
+            return
+        raise ConfigurationError(
+            f"{shown([venv.env_ids[copy] for copy in copies])}: after a reset amid a rollout they must stand still for "
+            f"a step, which they cannot if they are stepped {venv.batch_env.describe()}. Reset all copies, or use "
+            "LoopEnv or ProcessEnv, or give the Gymnasium VectorEnv itself to the view"
+        )
 
     def _reset_due(self, due: BoolArray) -> ArrayTree:
         try:

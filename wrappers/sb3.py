@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
@@ -81,7 +81,8 @@ class Sb3VecEnv(VecEnv):
         if isinstance(venv, VectorEnv):
             _refuse_with_vector_env(learn, policies, discount, on_episode)
         else:
-            venv = GymVectorEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
+            same = AutoresetMode.SAME_STEP  # as this view does itself, so that it fits whenever the view does
+            venv = GymVectorEnv(venv, learn, policies, autoreset_mode=same, discount=discount, on_episode=on_episode)
         self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSource(venv, reset_mask)
         self._actions: npt.NDArray[Any] = np.zeros(0)
         self._has_own_masks: bool | None = None
@@ -121,6 +122,11 @@ class Sb3VecEnv(VecEnv):
             raise AttributeError("envs: this view was not made of Gymnasium factories")
         return self._source.envs
 
+    @property
+    def can_reset_some(self) -> bool:
+        """Whether ``reset_envs`` can reset some copies and leave the others alone."""
+        return self._source.can_reset_some
+
     def reset(self) -> VecEnvObs:
         self._observations = self._source.reset(self._seeds, self._options)
         self._steps[:] = self._steps_taken[:] = 0
@@ -150,6 +156,9 @@ class Sb3VecEnv(VecEnv):
 
         Returns:
             ``(num_slots, ...)``, what every slot sees now.
+
+        Raises:
+            ConfigurationError: If the environment cannot do this, see ``can_reset_some``; nothing was reset then.
         """
         self._observations = self._source.reset_envs(which, seed, options)
         self.reset_infos = self._source.reset_infos

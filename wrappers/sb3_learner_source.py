@@ -41,6 +41,7 @@ class LearnerSource(SlotSource):
         self.num_slots = view.num_envs
         self.observation_space = view.single_observation_space
         self.action_space = counted_from_zero(group.action_space)
+        self.can_reset_some = self.venv.batch_env.steps_some
         self.reset_infos = [{} for _ in range(self.num_slots)]
 
     def seeds(self, first: int) -> list[int | None]:

@@ -42,6 +42,7 @@ class SlotSource(ABC):
         num_slots: How many there are.
         observation_space: What a slot sees.
         action_space: What a slot does, with choices counted from 0.
+        can_reset_some: Whether ``reset_envs`` can reset some copies and leave the others alone.
         reset_infos: For each slot the info of its last reset, a new list where one of them is new.
         learner: The slots as a vector env has them, if they come from one of ours.
         envs: The Gymnasium environments, if the slots were made from factories of them.
@@ -51,6 +52,7 @@ class SlotSource(ABC):
     num_slots: int
     observation_space: Space[Any]
     action_space: Space[Any]
+    can_reset_some: bool
     reset_infos: list[dict[str, Any]]
     learner: LearnerEnv | None = None
     envs: list[gymnasium.Env[Any, Any]] | None = None

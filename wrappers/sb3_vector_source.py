@@ -41,7 +41,7 @@ class VectorEnvSource(SlotSource):
         self.reset_infos = [{} for _ in range(self.num_slots)]
         self.infos_now = self.reset_infos
         known = self.mode is AutoresetMode.DISABLED or isinstance(env.unwrapped, _HONOUR_RESET_MASK)
-        self._can_mask = known if can_mask is None else can_mask
+        self.can_reset_some = known if can_mask is None else can_mask
         self._check_can_reset(can_mask)
         self._observations: ArrayTree | None = None
         self._due = np.zeros(self.num_slots, dtype=bool)
@@ -64,7 +64,7 @@ class VectorEnvSource(SlotSource):
     ) -> ArrayTree:
         if self._observations is None:
             raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
-        if not self._can_mask:
+        if not self.can_reset_some:
             raise ConfigurationError(
                 f"{self.env} is not known to reset only some of its environments; say reset_mask=True, if it honours "
                 "options['reset_mask']"
@@ -135,14 +135,14 @@ class VectorEnvSource(SlotSource):
         self.env.close()
 
     def _check_can_reset(self, can_mask: bool | None) -> None:
-        if self.mode is AutoresetMode.NEXT_STEP and not self._can_mask and can_mask is None:
+        if self.mode is AutoresetMode.NEXT_STEP and not self.can_reset_some and can_mask is None:
             raise ConfigurationError(
                 f"{self.env} resets an environment one step after its end, which SB3 does not know of, and is not "
                 "known to reset just some of them. Make it with autoreset_mode=AutoresetMode.SAME_STEP or DISABLED; or "
                 "say reset_mask=True, if it honours options['reset_mask']; or reset_mask=False, to have the extra step "
                 "with infos[slot]['inert'], which SB3's own learners take for an ordinary one"
             )
-        if self.mode is AutoresetMode.DISABLED and not self._can_mask:
+        if self.mode is AutoresetMode.DISABLED and not self.can_reset_some:
             raise ConfigurationError(f"{self.env} never resets by itself, so it must honour options['reset_mask']")
 
     def _keep(self, observations: Any) -> ArrayTree:
@@ -174,7 +174,7 @@ class VectorEnvSource(SlotSource):
         else:
             for slot in ended:
                 infos[slot]["terminal_observation"] = row(observations, slot)
-            left = ended if self._can_mask else []
+            left = ended if self.can_reset_some else []
             if not left:
                 self._due[:] = dones
         for slots, seeds, options in self._resets(left):

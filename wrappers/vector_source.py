@@ -28,7 +28,8 @@ class VectorEnvSource(BatchEnv):
     once, and may reset some by itself. So this is how they go together:
 
     - Copies that are running must be stepped together: leaving one out of a step is refused. A copy whose episode
-      has ended may be left out; what the environment does with it meanwhile is not shown.
+      has ended may be left out; what the environment does with it meanwhile is not shown. It may begin episodes that
+      nobody sees, and so another one follows than without that: see ``holds_ended``.
     - ``NEXT_STEP`` and ``SAME_STEP``: an episode that the environment has begun by itself is what the next reset
       gives, if it has neither seed nor options, and no step came in between.
     - In all other cases some copies are reset by ``options={"reset_mask": mask}``. An environment that does not
@@ -61,6 +62,8 @@ class VectorEnvSource(BatchEnv):
         self.states: Mapping[str, GroupState] = {AGENT: GroupState.empty(group, self.num_envs)}
         self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.env_ids]
         self._driver = driver_of(env)
+        self.steps_some = self._driver.steps_some
+        self.holds_ended = self.steps_some or self.autoreset_mode is AutoresetMode.NEXT_STEP
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
         self._some_action = _some_action(group.action_space)
@@ -156,7 +159,7 @@ class VectorEnvSource(BatchEnv):
         running = self.running
         if stopped := self._names(mask & ~running):
             raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
-        if not self._driver.steps_some and (left_out := self._names(running & ~mask)):
+        if not self.steps_some and (left_out := self._names(running & ~mask)):
             raise ConfigurationError(
                 f"{self.env} steps all copies at once, but {left_out} are running and were left out of a step: step "
                 "them as well, or use LoopEnv or ProcessEnv"
@@ -165,7 +168,7 @@ class VectorEnvSource(BatchEnv):
     def _prepare_left_out(self, left_out: BoolArray) -> None:
         """An environment without autoreset must not step copies whose episode is over."""
         over = left_out & self._over
-        if over.any() and self.autoreset_mode is AutoresetMode.DISABLED and not self._driver.steps_some:
+        if over.any() and self.autoreset_mode is AutoresetMode.DISABLED and not self.steps_some:
             self._driver.reset_some(over, [None] * self.num_envs, None)
             self._over[over] = False
 
@@ -173,7 +176,7 @@ class VectorEnvSource(BatchEnv):
         """Take over the results of the masked copies, and what the environment began by itself in others."""
         ended = results.terminated | results.truncated
         infos, observations = results.infos, results.observations
-        if not self._driver.steps_some:
+        if not self.steps_some:
             begun = ended if self.autoreset_mode is AutoresetMode.SAME_STEP else self._over & ~mask
             self._fresh = begun & (self.autoreset_mode is not AutoresetMode.DISABLED)
             self._over = ended & (self.autoreset_mode is not AutoresetMode.SAME_STEP)

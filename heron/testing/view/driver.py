@@ -122,7 +122,7 @@ class GymDriver:
 
 
 class Sb3Driver:
-    """An SB3 ``VecEnv``; one with ``reset_envs`` can reset some copies."""
+    """An SB3 ``VecEnv``; one with ``reset_envs`` can reset some copies, unless its ``can_reset_some`` is False."""
 
     rewards_dtype: Any = np.float32
     copies_results = True
@@ -133,7 +133,7 @@ class Sb3Driver:
         self.observation_space: Space[Any] = view.observation_space
         self.action_space: Space[Any] = view.action_space
         self.num_slots: int = view.num_envs
-        self.can_reset_some = hasattr(view, "reset_envs")
+        self.can_reset_some = hasattr(view, "reset_envs") and bool(getattr(view, "can_reset_some", True))
         self.infos: Any = [{}] * self.num_slots
 
     def reset(self, seed: int | None) -> Any:
