@@ -1,5 +1,6 @@
 """SB3's own wrappers and learners on the view: episodes of the right length, masks, and training."""
 
+from collections import Counter
 from typing import Any, ClassVar
 
 import gymnasium
@@ -9,13 +10,15 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.vector import SyncVectorEnv
 from pettingzoo import ParallelEnv
+from pettingzoo.classic.connect_four import connect_four
+from pettingzoo.utils import BaseWrapper
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize, VecVideoRecorder
 
 from heron.errors import ConfigurationError
-from heron.wrappers import make_vec
+from heron.wrappers import ModelPolicy, RandomPolicy, make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from .media import keep_clips
@@ -198,6 +201,72 @@ class TestActionMasks:
         view = view_of((BOTH, 4))
         view.reset()
         assert not is_masking_supported(view)
+
+
+class Referee(BaseWrapper):
+    """Counts moves, and those of them that its mask does not allow."""
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed, options=options)
+        if not hasattr(self, "moves"):
+            self.moves, self.illegal = Counter(), Counter()
+
+    def step(self, action):
+        if action is not None:
+            player = self.agent_selection
+            self.moves[player] += 1
+            self.illegal[player] += not self.observe(player)["action_mask"][action]
+        super().step(action)
+
+
+class TestConnectFour:
+    """The real game, of two copies, in which a move into a full column ends it."""
+
+    def referee(self):
+        referees = self.__dict__.setdefault("referees", [])
+        referees.append(Referee(connect_four.env()))
+        return referees[-1]
+
+    def counted(self):
+        """Moves and illegal moves by player."""
+        return sum((one.moves for one in self.referees), Counter()), sum(
+            (one.illegal for one in self.referees), Counter()
+        )
+
+    def model(self, view):
+        policy_kwargs = {"net_arch": [16]}
+        return MaskablePPO("MultiInputPolicy", view, n_steps=64, batch_size=64, n_epochs=2, learning_rate=0.01,
+                           policy_kwargs=policy_kwargs, device="cpu", seed=0)  # fmt: skip
+
+    @pytest.mark.parametrize("use_masking", [True, False])
+    def test_no_illegal_move_is_played_in_training_unless_masks_are_not_used(self, use_masking):
+        view = Sb3VecEnv(make_vec([self.referee] * 2))
+        model = self.model(view)
+        model.learn(512, use_masking=use_masking)
+        moves, illegal = self.counted()
+        assert moves.total() == 256  # one of two slots of a copy moves in each step
+        assert (illegal.total() > 0) is not use_masking
+
+    @pytest.mark.parametrize(
+        ("policy_of", "plays_by_the_rules"),
+        [
+            (ModelPolicy, True),
+            (lambda model: ModelPolicy(model, deterministic=True), True),
+            (lambda model: lambda seen: model.predict(seen, deterministic=True)[0], False),
+        ],
+    )
+    def test_a_model_that_decides_for_others(self, policy_of, plays_by_the_rules):
+        venv = make_vec([self.referee] * 2, groups={"first": ["player_0"], "second": ["player_1"]})
+        random = RandomPolicy(venv.groups["first"].action_space, seed=1)
+        model = self.model(Sb3VecEnv(venv, "second", {"first": random}))
+        view = Sb3VecEnv(venv, "first", {"second": policy_of(model)})
+        observations = view.reset()
+        for _ in range(200):
+            observations, *_ = view.step(random(observations))
+        moves, illegal = self.counted()
+        assert moves["player_1"] > 150
+        assert illegal["player_0"] == 0
+        assert (illegal["player_1"] == 0) is plays_by_the_rules
 
 
 LEARNERS = {
