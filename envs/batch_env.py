@@ -72,8 +72,8 @@ class BatchEnv(ABC):
         states: Group name -> what the last reset or step said.
         infos: For each copy, agent id -> the info dict of the last reset or step, where it was not empty.
         remark: Why the copies are stepped in this way, where something was chosen; for people to read.
-        steps_some: Whether running copies can be left out of a step. An engine that steps all copies at once may
-            refuse that with a ``ConfigurationError``.
+        steps_some: Whether running copies can be left out of a step. An engine that steps all copies at once
+            refuses that.
         holds_ended: Whether a copy that has ended can be left out of the next step and then have the episode that
             it would have had without that. An engine that must begin one, to have something to step, cannot.
     """
@@ -135,6 +135,7 @@ class BatchEnv(ABC):
 
         Raises:
             ResetRequiredError: If a masked copy is not running; none was stepped then.
+            ConfigurationError: If running copies are left out, and ``steps_some`` is False; none was stepped then.
             EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
                 stepped.
             InvalidObservationError: Likewise, if an observation does not fit its space.

@@ -93,6 +93,8 @@ class VectorEnvSource(BatchEnv):
 
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
         mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        if not mask.any():
+            return self.states
         self._check_steppable(mask)
         self._log.note_steps(mask)
         was_active = self.states[AGENT].active.copy()
@@ -135,8 +137,10 @@ class VectorEnvSource(BatchEnv):
         setattr(env.unwrapped, name, values[0])
 
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        self._check_all(indices, f"calling {name!r}")
         env: Any = self.env
+        if envs := getattr(env.unwrapped, "envs", None):  # those of a SyncVectorEnv, which can be called one by one
+            return [envs[index].get_wrapper_attr(name)(*args, **kwargs) for index in indices]
+        self._check_all(indices, f"calling {name!r}")
         if hasattr(env, "call"):
             values = env.call(name, *args, **kwargs)
             return [values[index] for index in indices]

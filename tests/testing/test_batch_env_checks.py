@@ -197,6 +197,10 @@ class StepsEveryone(Broken):
         return super().step(actions, mask if mask is None else self.running)
 
 
+class StepsSomeInSpiteOfItsWord(Broken):
+    steps_some = False
+
+
 class ResetsEveryone(Broken):
     def reset(self, mask=None, seeds=None, options=None):
         return super().reset(None, seeds, options)
@@ -270,6 +274,7 @@ BROKEN = [
     (lifecycle.check_given_states, IgnoresGivenStates, "are not the given ones"),
     (lifecycle.check_describes_itself, Speechless, "must say where"),
     (masks.check_masked_step, StepsEveryone, "masked step 0: env_1 was touched"),
+    (masks.check_masked_step, StepsSomeInSpiteOfItsWord, "steps_some is False, so a step that leaves out"),
     (masks.check_masked_reset, ResetsEveryone, "masked reset of env_0: env_1 was touched"),
     (masks.check_empty_mask, EmptyMaskIsAll, "a reset of no copy: env_0 was touched"),
     (seeds.check_same_seeds, IgnoresSeeds, "the same seeds on a new environment: env_0 differs at turn 0"),

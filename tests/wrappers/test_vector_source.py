@@ -212,7 +212,13 @@ def test_attributes_and_methods_of_some_copies():
     assert env.get_attr("colour", [0, 1, 2]) == ["red", "blue", "red"]
     env.set_attr("horizon", [5, 6, 7], [2, 1, 0])
     assert env.get_attr("horizon", range(3)) == [7, 6, 5]
-    assert env.call("twice", [2, 1, 0], 4, plus=1) == [9, 9, 9]
+    assert env.call("twice", [2, 0], 4, plus=1) == [9, 9]
+    env.close()
+
+
+def test_methods_of_copies_in_other_processes_are_called_in_all():
+    env = VectorEnvSource(AsyncVectorEnv([Sampled] * 2))
+    assert env.call("twice", [1, 0], 4, plus=1) == [9, 9]
     with pytest.raises(ConfigurationError, match=r"calling 'twice' is for all copies .* got \[1\]"):
         env.call("twice", [1], 4)
     env.close()

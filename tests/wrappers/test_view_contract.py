@@ -1,4 +1,4 @@
-"""The Gymnasium and the SB3 view keep the contract of ``heron.testing`` over every kind of source."""
+"""Sources of every kind, and the Gymnasium and the SB3 view over them, keep the contracts of ``heron.testing``."""
 
 from functools import partial
 
@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from mpe2 import simple_spread_v3, simple_tag_v3
 
 from heron.errors import ConfigurationError
-from heron.testing import check_view
-from heron.wrappers import GymVectorEnv, HierarchicalVectorEnv, VectorEnvSource, make_vec
+from heron.testing import check_batch_env, check_view
+from heron.wrappers import AgentPart, GymVectorEnv, HierarchicalVectorEnv, LoopEnv, VectorEnvSource, make_vec, split_env
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from .hierarchies import spread as under_coordinators
@@ -21,10 +21,22 @@ from .small_envs import Life, Scripted
 STEPS = 24
 BOTH_DIE = {"agent_0": Life(), "agent_1": Life(leaves=2)}
 
+
+class Uncounted(Sampled):
+    """Without the number of its resets in the infos, of which seeds know nothing."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, _ = super().reset(seed=seed, options=options)
+        return observation, {}
+
+
+PARTS = {"left": AgentPart(actions=[0], observations=[0, 1]), "right": AgentPart(actions=[1], observations=[1, 2])}
+
 plain = partial(Sampled, horizon=6)
 flat = partial(simple_spread_v3.parallel_env, max_cycles=7)
 tag = partial(simple_tag_v3.parallel_env, max_cycles=7)
 deaths = partial(Scripted, BOTH_DIE, 5)
+halves = split_env(Uncounted, PARTS)
 cart_pole = partial(gymnasium.make, "CartPole-v1", disable_env_checker=True)
 
 
@@ -36,6 +48,7 @@ SOURCES = {
     "plain": (lambda: ([plain] * 3,), plain, 1),
     "flat": (lambda: (make_vec(flat, 2),), flat, 3),
     "deaths": (lambda: (make_vec(deaths, 3),), deaths, 2),
+    "split": (lambda: (make_vec(halves, 2),), halves, 2),
     "two groups": (lambda: (make_vec(tag, 2), "adversary", {"agent": 1}), None, 3),
     "coordinators": (lambda: (under_coordinators(2), "coordinator", {"field": 1}), None, 1),
     **{f"vector env {mode.name}": (lambda mode=mode: (vector_source(mode),), cart_pole, 1) for mode in AutoresetMode},
@@ -138,3 +151,12 @@ def test_sb3_view_of_a_source_stepped_at_once_can_reset_all_amid_a_rollout(mode)
         if step in {3, 7}:
             for view in views:
                 view.reset_envs(range(3), seed=step)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode, ids=lambda mode: mode.name)
+def test_source_that_steps_all_copies_at_once(mode):
+    check_batch_env(lambda: VectorEnvSource(SyncVectorEnv([cart_pole] * 3, autoreset_mode=mode)), STEPS)
+
+
+def test_source_of_split_environments():
+    check_batch_env(lambda: LoopEnv([halves] * 3), STEPS)

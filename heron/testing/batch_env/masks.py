@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from heron.errors import ConfigurationError
 from heron.testing.batch_env.player import (
     STEPS,
     BatchEnvCheck,
@@ -16,10 +17,13 @@ from heron.testing.batch_env.player import (
 
 
 def check_masked_step(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """A masked step changes nothing of any other copy, to the bit."""
+    """A masked step changes nothing of any other copy, to the bit; or it is refused where ``steps_some`` is False."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
+        if not env.steps_some:
+            _expect_refused(player)
+            return
         for step in range(steps):
             mask = some(env, step % env.num_envs) & env.running
             if not env.running.any():
@@ -58,6 +62,19 @@ def check_empty_mask(make: MakeBatchEnv, _steps: int = STEPS) -> None:
         expect_unchanged(env, before, "a step of no copy")
         player.reset(nobody)
         expect_unchanged(env, before, "a reset of no copy")
+
+
+def _expect_refused(player: Player) -> None:
+    env = player.env
+    if env.num_envs == 1:
+        return
+    before = _others(player, np.zeros(env.num_envs, dtype=bool))
+    try:
+        player.step(some(env, 0))
+    except ConfigurationError:
+        expect_unchanged(env, before, "a refused step of some copies")
+        return
+    raise AssertionError("steps_some is False, so a step that leaves out running copies must be refused")
 
 
 def _others(player: Player, mask: np.ndarray) -> dict[int, dict[str, object]]:
