@@ -10,8 +10,8 @@ NEW = benchmarks/results/latest.json
 RLLIB_BIN := .venv-rllib/bin
 RLLIB_INSTALLED := .venv-rllib/installed
 # Side by side with Gymnasium's own vector envs and wrappers, which do other things in that version.
-NEWER_GYMNASIUM := --ignore=tests/wrappers/test_gym_vector_wrappers.py \
-	--deselect=tests/wrappers/test_gym_vector_env.py::TestBesideSyncVectorEnv
+NEWER_GYMNASIUM := --ignore=tests/wrappers/views/test_gym_vector_wrappers.py \
+	--deselect=tests/wrappers/views/test_gym_vector_env.py::TestBesideSyncVectorEnv
 
 .PHONY: help demo test test-rllib lint format types bench bench-peers bench-compare bench-docs bench-learning clean
 

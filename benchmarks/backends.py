@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from benchmarks.tasks import trivial
 from heron.envs.batch_env import BatchEnv
-from heron.wrappers.backend import make_batch_env
-from heron.wrappers.loop_env import EnvFactory
-from heron.wrappers.make_vec import env_factory
 from heron.wrappers.policies import RandomPolicy
-from heron.wrappers.sharding import WorkerOptions
+from heron.wrappers.processes.backend import make_batch_env
+from heron.wrappers.processes.sharding import WorkerOptions
+from heron.wrappers.sources.env_names import env_factory
+from heron.wrappers.sources.loop_env import EnvFactory
 
 
 @dataclass(frozen=True)

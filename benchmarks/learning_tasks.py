@@ -14,7 +14,7 @@ from benchmarks.learning_task import InTurns, Task, ThroughView
 from heron import Hierarchy
 from heron.training import LearnerConfig, TrainConfig
 from heron.training.config import read_toml
-from heron.wrappers.split_env import AgentPart, split_env
+from heron.wrappers.sources.split_env import AgentPart, split_env
 
 SPREAD = Path(__file__).parents[1] / "examples" / "spread.toml"
 ENGINES = {"main": AgentPart(actions=[0]), "side": AgentPart(actions=[1])}

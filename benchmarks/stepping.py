@@ -13,8 +13,8 @@ from benchmarks.tasks import Actions, Task
 from heron.envs.batch_env import BatchEnv
 from heron.messaging import MessageBroker
 from heron.wrappers import LoopEnv, ProcessEnv
-from heron.wrappers.backend import Backend
 from heron.wrappers.policies import RandomPolicy
+from heron.wrappers.processes.backend import Backend
 from heron.wrappers.sb3 import Sb3VecEnv
 
 Run = Callable[[], None]

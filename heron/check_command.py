@@ -20,8 +20,9 @@ from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
 from heron.testing.env import env_section
 from heron.testing.section import Section
 from heron.wrappers import LoopEnv
-from heron.wrappers.make_vec import env_factory, make_vec
+from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.sources.env_names import env_factory
 
 _COPIES = 3
 _LONGEST_IN_SUITES = 50

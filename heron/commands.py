@@ -18,7 +18,7 @@ from heron.training.run import RUN_FILE
 from heron.training.trainer import learner_configs
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import ModelPolicy, PolicyLike
-from heron.wrappers.sharding import WorkerOptions
+from heron.wrappers.processes.sharding import WorkerOptions
 
 EVALUATION_SEED = 10_000
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}

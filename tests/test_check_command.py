@@ -9,7 +9,7 @@ from heron.check_command import plan
 from heron.cli import main
 from heron.errors import ConfigurationError, EnvCreationError
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits
-from heron.wrappers.make_vec import env_factory
+from heron.wrappers.sources.env_names import env_factory
 
 FLAWED = """
 import numpy as np

@@ -1,21 +1,21 @@
 """From any environment to a vector env of communicating agents, and on to the libraries that train."""
 
-from heron.wrappers.declared_agents import declare_agents
-from heron.wrappers.group_result import GroupResult
-from heron.wrappers.gym_env import GymEnv
-from heron.wrappers.gym_vector_env import GymVectorEnv
-from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.hierarchy_aec_env import HierarchyAECEnv
-from heron.wrappers.hierarchy_parallel_env import HierarchyParallelEnv
 from heron.wrappers.intrinsic import GoalReward
-from heron.wrappers.loop_env import LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import ModelPolicy, RandomPolicy
-from heron.wrappers.process_env import ProcessEnv
+from heron.wrappers.processes.process_env import ProcessEnv
 from heron.wrappers.registration import register_envs
-from heron.wrappers.split_env import AgentPart, split_env
-from heron.wrappers.vec_group import VecGroup
-from heron.wrappers.vector_source import VectorEnvSource
+from heron.wrappers.sources.declared_agents import declare_agents
+from heron.wrappers.sources.loop_env import LoopEnv
+from heron.wrappers.sources.split_env import AgentPart, split_env
+from heron.wrappers.sources.vector_source import VectorEnvSource
+from heron.wrappers.vector.group_result import GroupResult
+from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.vector.vec_group import VecGroup
+from heron.wrappers.views.gym_env import GymEnv
+from heron.wrappers.views.gym_vector_env import GymVectorEnv
+from heron.wrappers.views.hierarchy_aec_env import HierarchyAECEnv
+from heron.wrappers.views.hierarchy_parallel_env import HierarchyParallelEnv
 
 __all__ = [
     "AgentPart",

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box
 
 from heron.errors import ConfigurationError
-from heron.wrappers.vec_group import VecGroup, resolve_group
+from heron.wrappers.vector.vec_group import VecGroup, resolve_group
 
 IntrinsicReward: TypeAlias = Callable[[Any, Any, Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
 """``(observations, commands, next_observations, rewards) -> rewards``, each ``(num_envs, num_agents, ...)``."""

@@ -1,28 +1,23 @@
 """From an environment's name to a vector env, in one call."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import gymnasium
 import numpy as np
-import pettingzoo
 
 from heron.agents import Hierarchy
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
-from heron.wrappers.backend import Backend, make_batch_env
-from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.intrinsic import IntrinsicReward
-from heron.wrappers.loop_env import EnvFactory
-from heron.wrappers.sharding import StartMethod, WorkerOptions
-from heron.wrappers.vector_source import batch_of_vector_env
-
-_MODULE_NAME = re.compile(r"[\w.]*(:\w*)?")
-"""Ids of registered environments hold a hyphen or a slash, as in ``"CartPole-v1"``."""
+from heron.wrappers.processes.backend import Backend, make_batch_env
+from heron.wrappers.processes.sharding import StartMethod, WorkerOptions
+from heron.wrappers.sources.env_names import env_factory
+from heron.wrappers.sources.loop_env import EnvFactory
+from heron.wrappers.sources.vector_source import batch_of_vector_env
+from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 
 
 def make_vec(
@@ -98,49 +93,6 @@ def make_vec(
         if batch_env is not env:
             batch_env.close()
         raise
-
-
-def env_factory(name: str) -> EnvFactory:
-    """The function that an environment's name stands for.
-
-    Raises:
-        ConfigurationError: If it cannot be imported, or is no function.
-    """
-    if name in gymnasium.registry or not _MODULE_NAME.fullmatch(name):
-        return _registered(name)
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:  # the latter two for names that are no module's
-        raise ConfigurationError(
-            f"environment {name!r}: {error}; is the package installed, and the name spelled as in "
-            "'mpe2.simple_spread_v3'?"
-        ) from error
-    wanted = [attribute] if attribute else ["parallel_env", "env"]
-    factory = next((found for found in (getattr(module, one, None) for one in wanted) if callable(found)), None)
-    if factory is None:
-        raise ConfigurationError(
-            f"environment {name!r}: module {module_name!r} has no function {' or '.join(map(repr, wanted))}; "
-            "expected a PettingZoo environment module, 'module:function', or the id of a registered environment"
-        )
-    return factory  # type: ignore[no-any-return]
-
-
-def _registered(env_id: str) -> EnvFactory:
-    """The maker of an environment that Gymnasium or PettingZoo knows by its id."""
-    for kind in ("parallel", "aec"):
-        # PettingZoo before 1.27 has no registry.
-        registry = getattr(pettingzoo, f"{kind}_registry", {})
-        if env_id in registry:
-            return partial(pettingzoo.make, kind, registry[env_id])
-    try:
-        # The spec itself, because a worker process may not have registered the id.
-        return partial(gymnasium.make, gymnasium.spec(env_id))
-    except (gymnasium.error.Error, ImportError, ValueError) as error:
-        raise ConfigurationError(
-            f"environment {env_id!r}: {error}; expected an id that is registered with Gymnasium, such as "
-            "'CartPole-v1', or with PettingZoo, or a module's name, such as 'mpe2.simple_spread_v3'"
-        ) from error
 
 
 def _factories(

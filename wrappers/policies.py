@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from heron.envs.array_tree import ArrayTree
 from heron.errors import ConfigurationError
 from heron.wrappers.action_masks import MASK_KEY, legal_actions, masks_in
-from heron.wrappers.vec_group import VecGroup, resolve_group
+from heron.wrappers.vector.vec_group import VecGroup, resolve_group
 
 
 class Policy(Protocol):

@@ -7,10 +7,10 @@ import gymnasium
 from gymnasium.vector import AutoresetMode
 
 from heron.envs.batch_env import BatchEnv
-from heron.wrappers.gym_vector_env import GymVectorEnv
-from heron.wrappers.loop_env import EnvFactory
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import PolicyLike
+from heron.wrappers.sources.loop_env import EnvFactory
+from heron.wrappers.views.gym_vector_env import GymVectorEnv
 
 PARALLEL_ENV_ID = "heron/ParallelEnv-v0"
 """``gymnasium.make_vec("heron/ParallelEnv-v0", num_envs=8, env="mpe2.simple_spread_v3", ...)``."""

@@ -9,9 +9,9 @@ from gymnasium.spaces import Discrete, MultiDiscrete, Space
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heron.errors import ConfigurationError
-from heron.wrappers.env_copy import EnvCopy
-from heron.wrappers.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.turns import Turns
+from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.views.env_copy import EnvCopy
+from heron.wrappers.views.turns import Turns
 
 
 class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not there where types are checked

@@ -17,9 +17,9 @@ from heron.agents.hierarchy import COORDINATOR_LEVEL
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
 from heron.wrappers import HierarchicalVectorEnv, make_vec
-from heron.wrappers.backend import Backend, check_backend
 from heron.wrappers.intrinsic import GoalReward
-from heron.wrappers.sharding import StartMethod, WorkerOptions
+from heron.wrappers.processes.backend import Backend, check_backend
+from heron.wrappers.processes.sharding import StartMethod, WorkerOptions
 
 MAX_BOUND = float(np.finfo(np.float32).max)
 MAX_CHOICES = int(np.iinfo(np.int64).max)

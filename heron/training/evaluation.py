@@ -10,8 +10,8 @@ from scipy import stats
 
 from heron.training.config import checked_count
 from heron.wrappers import HierarchicalVectorEnv
-from heron.wrappers.learner_env import Episode, LearnerEnv
 from heron.wrappers.policies import Policy, PolicyLike, RandomPolicy, policies_by_group
+from heron.wrappers.views.learner_env import Episode, LearnerEnv
 
 CONFIDENCE = 0.95
 

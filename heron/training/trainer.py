@@ -19,7 +19,7 @@ from heron.wrappers import HierarchicalVectorEnv, VecGroup
 from heron.wrappers.policies import ModelPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sb3_buffers import SlotMonitor, SlotNormalize, SlotRecorder
-from heron.wrappers.vec_group import resolve_group
+from heron.wrappers.vector.vec_group import resolve_group
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm

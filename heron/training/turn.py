@@ -10,7 +10,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from heron.wrappers import HierarchicalVectorEnv
-from heron.wrappers.learner_env import Episode
+from heron.wrappers.views.learner_env import Episode
 
 METRICS_FILE = "metrics.csv"
 

@@ -3,7 +3,7 @@
 import warnings
 from functools import partial
 
-from heron.wrappers.make_vec import env_factory
+from heron.wrappers.sources.env_names import env_factory
 
 
 def real_env(name, **kwargs):

@@ -18,7 +18,7 @@ from heron.wrappers.policies import (
     counted_from_zero,
     policies_by_group,
 )
-from heron.wrappers.vec_group import VecGroup
+from heron.wrappers.vector.vec_group import VecGroup
 
 from .single_envs import Sampled
 

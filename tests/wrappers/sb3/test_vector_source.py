@@ -1,0 +1,215 @@
+"""The SB3 view over any Gymnasium VectorEnv, in each autoreset mode."""
+
+from copy import deepcopy
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.spaces import Box, Discrete, Text
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import vector as wrappers
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from heron.errors import ConfigurationError, ResetRequiredError
+from heron.wrappers import GymVectorEnv
+from heron.wrappers.sb3 import Sb3VecEnv
+
+from ..single_envs import OBSERVATIONS, Sampled
+from ..views.test_gym_vector_env import assert_same
+from .test_plain_factories import actions_for
+
+NEXT, SAME, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
+
+
+def said_at_all_times(infos):
+    """The infos of DummyVecEnv without what it says beside the ends."""
+    return [
+        {key: value for key, value in info.items() if key != "TimeLimit.truncated" or "terminal_observation" in info}
+        for info in infos
+    ]
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("kind", [SyncVectorEnv, GymVectorEnv, wrappers.RecordEpisodeStatistics])
+@pytest.mark.parametrize("observed", ["vector", "tuple", "dict"])
+def test_does_as_dummy_vec_env_does(kind, mode, observed):
+    space = OBSERVATIONS[observed] if observed != "dict" else gymnasium.spaces.Dict(x=Box(-1, 1, (2,)), y=Discrete(3))
+    factories = [lambda: Sampled(deepcopy(space))] * 3
+    if kind is wrappers.RecordEpisodeStatistics:  # a wrapper, which must take part in all that happens
+        env = kind(SyncVectorEnv(factories, autoreset_mode=mode))
+    else:
+        env = kind(factories, autoreset_mode=mode)
+    theirs, ours = DummyVecEnv(factories), Sb3VecEnv(env)
+    for view in (theirs, ours):
+        view.seed(6)
+        view.set_options({"wind": 1})
+    assert_same(theirs.reset(), ours.reset())
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        actions = actions_for(ours, rng)
+        *rest, infos = theirs.step(actions)
+        *our_rest, our_infos = ours.step(actions)
+        assert_same(rest, our_rest)
+        found = said_at_all_times(
+            [{key: value for key, value in info.items() if key != "episode"} for info in our_infos]
+        )
+        assert [info.keys() for info in said_at_all_times(infos)] == [info.keys() for info in found]
+        for one, other in zip(said_at_all_times(infos), found, strict=True):
+            for key, value in one.items():
+                np.testing.assert_equal(other[key], value)
+        for one, other in zip(theirs.reset_infos, ours.reset_infos, strict=True):
+            np.testing.assert_equal({key: other[key] for key in one}, one)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_async_vector_env(mode):
+    factories = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=9)] * 2
+    theirs, ours = DummyVecEnv(factories), Sb3VecEnv(AsyncVectorEnv(factories, autoreset_mode=mode))
+    for view in (theirs, ours):
+        view.seed(6)
+    assert_same(theirs.reset(), ours.reset())
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        actions = actions_for(ours, rng)
+        assert_same(theirs.step(actions)[:3], ours.step(actions)[:3])
+    assert ours.get_attr("spec")[0].id == "CartPole-v1"
+    ours.set_attr("gravity", 3.0, 1)
+    assert ours.get_attr("gravity") == [9.8, 3.0]
+    assert ours.env_method("get_wrapper_attr", "gravity") == [9.8, 3.0]
+    with pytest.raises(ConfigurationError, match="in all of its environments or in none"):
+        ours.env_method("get_wrapper_attr", "gravity", indices=0)
+    assert ours.env_is_wrapped(gymnasium.wrappers.TimeLimit) == [False, False]
+    ours.close()
+
+
+class TestOneExtraStep:
+    """CartPole's own vector env resets everything or, one step after its end, what has ended."""
+
+    def test_is_refused_unless_asked_for(self):
+        with pytest.raises(
+            ConfigurationError, match=r"one step after its end.*SAME_STEP or DISABLED.*reset_mask=False"
+        ):
+            Sb3VecEnv(CartPoleVectorEnv(2))
+
+    def view(self):
+        view = Sb3VecEnv(CartPoleVectorEnv(2, max_episode_steps=4), reset_mask=False)
+        view.seed(0)
+        view.reset()
+        return view
+
+    def test_is_marked(self):
+        view = self.view()
+        history = [view.step(np.array([0, 1])) for _ in range(6)]
+        assert [dones.tolist() for _, _, dones, _ in history] == [[False] * 2] * 3 + [[True] * 2] + [[False] * 2] * 2
+        assert [["inert" in info for info in infos] for *_, infos in history] == [[False] * 2] * 4 + [
+            [True] * 2, [False] * 2]  # fmt: skip
+        assert history[3][3][0]["TimeLimit.truncated"] is True
+        np.testing.assert_array_equal(history[3][3][0]["terminal_observation"], history[3][0][0])
+        assert history[4][1].tolist() == [0, 0]
+        assert np.abs(history[4][0]).max() <= 0.05
+
+    def test_is_not_counted(self):
+        view = VecMonitor(self.view())
+        view.reset()
+        infos = [view.step(np.array([0, 1]))[3][0] for _ in range(14)]
+        assert [info["episode"]["l"] for info in infos if "episode" in info] == [4, 4, 4]
+        assert [info["episode"]["r"] for info in infos if "episode" in info] == [4, 4, 4]
+
+    def test_learns(self):
+        view = VecMonitor(Sb3VecEnv(CartPoleVectorEnv(4), reset_mask=False))
+        PPO("MlpPolicy", view, n_steps=32, batch_size=32, n_epochs=1, device="cpu", seed=0).learn(256)
+
+
+class TestResetOfSome:
+    @pytest.mark.parametrize("mode", AutoresetMode)
+    def test_follows_the_next_step_with_its_seed_and_options(self, mode):
+        view = VecMonitor(Sb3VecEnv(wrappers.ClipReward(SyncVectorEnv([lambda: Sampled(horizon=9, ends=0)] * 2,
+                          autoreset_mode=mode), max_reward=99.0)))  # fmt: skip
+        view.seed(0)
+        view.reset()
+        actions = np.zeros((2, 2), np.float32)
+        view.step(actions)
+        view.env_method("twice", 1)
+        view.reset_envs("env_1", seed=[5], options={"wind": 2})
+        observations, rewards, dones, infos = view.step(actions)
+        assert dones.tolist() == [False, True]
+        assert rewards.tolist() == [2, 2]
+        assert infos[1]["TimeLimit.truncated"] is True
+        assert (infos[1]["episode"]["l"], infos[1]["episode"]["r"]) == (2, 3)
+        plain = Sampled()
+        np.testing.assert_array_equal(observations[1], plain.reset(seed=5)[0])
+        assert view.venv.reset_infos[1]["why"] == "asked"
+        assert view.venv.venv.unwrapped.envs[1].resets[-1] == (5, {"wind": 2})
+        assert len(view.venv.venv.unwrapped.envs[0].resets) == 1
+        assert not view.step(actions)[2].any()
+
+    def test_needs_a_vector_env_that_can(self):
+        view = Sb3VecEnv(CartPoleVectorEnv(2), reset_mask=False)
+        with pytest.raises(ResetRequiredError):
+            view.reset_envs(0)
+        view.reset()
+        with pytest.raises(ConfigurationError, match="not known to reset only some"):
+            view.reset_envs(0)
+
+
+class TestBadInput:
+    def test_modes(self):
+        class Silent(CartPoleVectorEnv):
+            metadata = {}  # noqa: RUF012
+
+        class Odd(CartPoleVectorEnv):
+            metadata = {"autoreset_mode": "sometimes"}  # noqa: RUF012
+
+        class Never(CartPoleVectorEnv):
+            metadata = {"autoreset_mode": DISABLED}  # noqa: RUF012
+
+        for env, message in (
+            (Silent(2), r"set its metadata\['autoreset_mode'\]"),
+            (Odd(2), "autoreset_mode must be one of"),
+        ):
+            with pytest.raises(ConfigurationError, match=message):
+                Sb3VecEnv(env)
+        with pytest.raises(ConfigurationError, match="never resets by itself"):
+            Sb3VecEnv(Never(2), reset_mask=False)
+
+    def test_same_step_without_a_final_observation(self):
+        class Forgets(CartPoleVectorEnv):
+            metadata = {"autoreset_mode": SAME}  # noqa: RUF012
+
+        view = Sb3VecEnv(Forgets(2, max_episode_steps=1))
+        view.reset()
+        with pytest.raises(ConfigurationError, match=r"no infos\['final_obs'\] for the episode of environment 0"):
+            view.step(np.zeros(2, int))
+
+    def test_steps_before_the_reset(self):
+        with pytest.raises(ResetRequiredError, match="call reset"):
+            Sb3VecEnv(SyncVectorEnv([Sampled], autoreset_mode=SAME)).step(np.zeros((1, 2), np.float32))
+
+    def test_spaces(self):
+        with pytest.raises(ConfigurationError, match=r"single_observation_space of SyncVectorEnv.* is Text"):
+            Sb3VecEnv(SyncVectorEnv([lambda: Sampled(Text(3))], autoreset_mode=SAME))
+
+    def test_options_that_differ(self):
+        view = Sb3VecEnv(SyncVectorEnv([Sampled] * 2))
+        view.set_options([{"wind": 1}, {}])
+        with pytest.raises(ConfigurationError, match="the same options for all"):
+            view.reset()
+
+    def test_what_is_for_a_hierarchy(self):
+        for kwargs in ({"learn": "agent"}, {"policies": {}}, {"discount": 0.5}):
+            with pytest.raises(ConfigurationError, match="give them to the GymVectorEnv"):
+                Sb3VecEnv(SyncVectorEnv([Sampled]), **kwargs)
+
+    def test_attributes(self):
+        view = Sb3VecEnv(CartPoleVectorEnv(2), reset_mask=False)
+        assert view.get_attr("gravity") == [9.8, 9.8]
+        with pytest.raises(ConfigurationError, match="no way to set"):
+            view.set_attr("gravity", 1)
+        with pytest.raises(AttributeError, match="no way to call"):
+            view.env_method("render")
+        for name in ("learner", "envs"):
+            with pytest.raises(AttributeError, match=name):
+                getattr(view, name)
+        assert "CartPoleVectorEnv" in view.describe()

@@ -1,0 +1,252 @@
+"""Natively batched environments against the loop, copy by copy."""
+
+from copy import deepcopy
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecMonitor
+
+import heron
+from heron.envs.array_tree import map_arrays
+from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, ResetRequiredError
+from heron.wrappers import LoopEnv, VectorEnvSource
+from heron.wrappers.sb3 import Sb3VecEnv
+
+from ..single_envs import ACTIONS, OBSERVATIONS, Sampled
+
+
+def cart_pole():
+    return gymnasium.make("CartPole-v1")
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("make", [AsyncVectorEnv, SyncVectorEnv])
+def test_same_as_the_loop(make, mode):
+    """Episodes that end at different times, each reset at once, to the bit."""
+    ours, loop = VectorEnvSource(make([cart_pole] * 3, autoreset_mode=mode)), LoopEnv([cart_pole] * 3)
+    rng, episodes = np.random.default_rng(0), 0
+    for env in (ours, loop):
+        env.reset(seeds=[3, 4, 5])
+    while episodes < 9:
+        actions = {"agent": rng.integers(0, 2, (3, 1))}
+        for env in (ours, loop):
+            env.step(actions)
+            over = ~env.running
+            ended = env.states["agent"].observations.copy()
+            if over.any():
+                env.reset(over)
+            if env is ours:
+                shown = ended
+        np.testing.assert_array_equal(shown, ended)
+        episodes += over.sum()
+        for what in ("observations", "rewards", "terminated", "truncated", "active"):
+            one, other = (getattr(env.states["agent"], what) for env in (ours, loop))
+            np.testing.assert_array_equal(one, other)
+    ours.close()
+    loop.close()
+
+
+def test_cart_poles_own_can_leave_out_and_reset_any_copy():
+    with heron.make_vec(gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point")) as venv:
+        venv.reset(seed=0)
+        state = venv.batch_env.states["agent"]
+        left_out = np.array([False, True, False])
+        before = state.observations[1].copy()
+        for _ in range(40):
+            venv.advance({"agent": np.ones((3, 1), int)}, ~left_out)
+            venv.reset_envs(~venv.running)
+        np.testing.assert_array_equal(state.observations[1], before)
+        assert venv.steps[1] == 0
+        with pytest.raises(EnvStepError, match="share one random stream"):
+            venv.reset_envs([0], seed=3)
+
+
+def test_running_copies_cannot_be_left_out():
+    env = VectorEnvSource(AsyncVectorEnv([cart_pole] * 2))
+    with pytest.raises(ResetRequiredError):
+        env.step({"agent": np.zeros((2, 1), int)})
+    env.reset(seeds=[0, 1])
+    with pytest.raises(ConfigurationError, match="env_1 are running and were left out"):
+        env.step({"agent": np.zeros((2, 1), int)}, np.array([True, False]))
+    env.close()
+
+
+def test_environment_that_does_not_heed_the_mask():
+    class Deaf(SyncVectorEnv):
+        def reset(self, *, seed=None, options=None):
+            return super().reset(seed=seed)
+
+    env = VectorEnvSource(Deaf([cart_pole] * 2))
+    env.reset(seeds=[0, 1])
+    env.step({"agent": np.zeros((2, 1), int)})
+    with pytest.raises(EnvStepError, match=r"did not heed options\['reset_mask'\], and reset env_1"):
+        env.reset(np.array([True, False]), [5, None])
+    assert not env.running.any()
+
+
+class Counter(gymnasium.Env):
+    """Counts its steps, ends after ``horizon``, and goes wrong in step ``nan_at``. It draws nothing."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(3, start=1)
+
+    def __init__(self, horizon, nan_at=None):
+        self.horizon, self.nan_at = horizon, nan_at
+        self.episodes = self.steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episodes, self.steps = self.episodes + 1, 0
+        return self.observed(), {"episode": self.episodes}
+
+    def step(self, action):
+        assert self.steps < self.horizon, "stepped after its end"
+        self.steps += 1
+        reward = float("nan") if self.steps == self.nan_at else float(action)
+        return self.observed(), reward, self.steps == self.horizon, False, {"step": self.steps}
+
+    def observed(self):
+        return np.array([self.steps, self.episodes], np.float32)
+
+
+def counters(*horizons, mode=AutoresetMode.NEXT_STEP, **options):
+    # Not a SyncVectorEnv itself, which would be taken apart by make_vec.
+    factories = [lambda horizon=horizon: Counter(horizon, **options) for horizon in horizons]
+    return VectorEnvSource(AsyncVectorEnv(factories, autoreset_mode=mode))
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_ended_copies_left_out_of_steps_keep_what_they_showed(mode):
+    env = counters(2, 9, mode=mode)
+    state = env.states["agent"]
+    env.reset(seeds=[0, 1])
+    actions = {"agent": np.array([[2], [3]])}
+    for step in range(1, 8):
+        env.step(actions, env.running)
+        assert state.observations[:, 0].tolist() == [[min(step, 2), 1], [step, 1]]
+        assert env.running.tolist() == [step < 2, True]
+        assert env.infos[0] == {"agent": {"step": min(step, 2)}}
+        assert state.rewards[:, 0].tolist() == [2, 3]
+        assert state.terminated[:, 0].tolist() == [step >= 2, False]
+    with pytest.raises(ResetRequiredError, match="env_0"):
+        env.step(actions)
+    env.reset(np.array([True, False]))
+    assert env.running.all()
+    assert state.observations[0, 0, 0] == 0
+    assert state.observations[1, 0].tolist() == [7, 1]
+    assert env.infos[0]["agent"]["episode"] > 1
+    env.step(actions)
+    assert state.observations[:, 0, 0].tolist() == [1, 8]
+    env.close()
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_next_episode_is_the_one_that_the_environment_has_begun(mode):
+    """None is skipped, so that no random number is drawn twice."""
+    env = counters(2, 3, mode=mode)
+    env.reset(seeds=[0, 1])
+    for _ in range(24):
+        env.step({"agent": np.ones((2, 1), int)})
+        env.reset(~env.running)
+    assert env.states["agent"].observations[:, 0].tolist() == [[0, 13], [0, 9]]
+    env.close()
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("observed", OBSERVATIONS)
+@pytest.mark.parametrize("acting", ["box", "multi_discrete"])
+def test_every_kind_of_space_with_infos_is_as_in_the_loop(observed, acting, mode):
+    def make():
+        return Sampled(deepcopy(OBSERVATIONS[observed]), ACTIONS[acting])
+
+    ours, loop = VectorEnvSource(SyncVectorEnv([make] * 3, autoreset_mode=mode)), LoopEnv([make] * 3)
+    space = deepcopy(ACTIONS[acting])
+    space.seed(0)
+    episodes = 0
+    for env in (ours, loop):
+        env.reset(seeds=[1, 2, 3], options={"wind": 2})
+    while episodes < 6:
+        actions = {"agent": np.array([[space.sample()] for _ in range(3)])}
+        for env in (ours, loop):
+            env.step(actions)
+        assert_equal(ours, loop)
+        episodes += (~loop.running).sum()
+        for env in (ours, loop):
+            env.reset(~env.running)
+        assert_equal(ours, loop)
+    ours.close()
+
+
+def assert_equal(one, other):
+    for what in ("observations", "rewards", "terminated", "truncated", "active"):
+        np.testing.assert_equal(*(map_arrays(np.copy, getattr(env.states["agent"], what)) for env in (one, other)))
+    np.testing.assert_equal(*([without_start(infos) for infos in env.infos] for env in (one, other)))
+
+
+def without_start(infos):
+    """Without the number of the resets, of which an environment that resets by itself may have more."""
+    return {key: value for key, value in infos.get("agent", {}).items() if key not in ("start", "why")}
+
+
+def test_nan_names_the_copy_and_the_step():
+    env = counters(5, 5, nan_at=2)
+    env.reset(seeds=[6, 7])
+    env.step({"agent": np.ones((2, 1), int)})
+    with pytest.raises(InvalidObservationError, match=r"env_0: the reward of 'agent' is NaN.*step 2.*seed=6") as caught:
+        env.step({"agent": np.ones((2, 1), int)})
+    assert "env_1: the reward of 'agent' is NaN" in caught.value.__notes__[0]
+    assert not env.running.any()
+    assert env.states["agent"].truncated.all()
+    env.reset()
+    assert env.running.all()
+    env.close()
+
+
+def test_attributes_and_methods_of_some_copies():
+    env = VectorEnvSource(SyncVectorEnv([Sampled] * 3))
+    assert env.get_attr("colour", [2, 0]) == ["red", "red"]
+    env.set_attr("colour", ["blue"], [1])
+    assert env.get_attr("colour", [0, 1, 2]) == ["red", "blue", "red"]
+    env.set_attr("horizon", [5, 6, 7], [2, 1, 0])
+    assert env.get_attr("horizon", range(3)) == [7, 6, 5]
+    assert env.call("twice", [2, 0], 4, plus=1) == [9, 9]
+    env.close()
+
+
+def test_methods_of_copies_in_other_processes_are_called_in_all():
+    env = VectorEnvSource(AsyncVectorEnv([Sampled] * 2))
+    assert env.call("twice", [1, 0], 4, plus=1) == [9, 9]
+    with pytest.raises(ConfigurationError, match=r"calling 'twice' is for all copies .* got \[1\]"):
+        env.call("twice", [1], 4)
+    env.close()
+
+
+def test_attributes_of_an_environment_that_is_one_for_all():
+    env = VectorEnvSource(gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point"))
+    assert env.get_attr("gravity", [0, 2]) == [9.8, 9.8]
+    env.set_attr("gravity", [3.0] * 3, range(3))
+    assert env.get_attr("gravity", [1]) == [3.0]
+    with pytest.raises(ConfigurationError, match="one 'gravity' for all copies"):
+        env.set_attr("gravity", [1.0, 2.0, 3.0], range(3))
+    with pytest.raises(ConfigurationError, match="setting 'gravity' is for all copies"):
+        env.set_attr("gravity", [1.0], [2])
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        env.get_attr("colour", [0])
+    env.close()
+
+
+def test_ppo_trains_on_a_natively_batched_environment():
+    lengths = []
+    with heron.make_vec(gymnasium.make_vec("CartPole-v1", 4, vectorization_mode="vector_entry_point")) as venv:
+        view = Sb3VecEnv(venv, on_episode=lambda episode: lengths.append(episode.length))
+        model = PPO("MlpPolicy", VecMonitor(view), n_steps=32, batch_size=64, n_epochs=2, seed=1)
+        before = [parameter.detach().clone() for parameter in model.policy.parameters()]
+        model.learn(512)
+        assert model.num_timesteps == 512
+        after = list(model.policy.parameters())
+        assert all(not one.equal(other) for one, other in zip(before, after, strict=True))
+        assert len(model.ep_info_buffer) == len(lengths) > 4
+        assert [info["l"] for info in model.ep_info_buffer] == lengths == [info["r"] for info in model.ep_info_buffer]

@@ -1,0 +1,155 @@
+"""A learner's slots for SB3, without a detour through Gymnasium's infos."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from heron.envs.array_tree import ArrayTree
+from heron.wrappers.action_masks import MASKS_METHOD
+from heron.wrappers.policies import actions_from_sb3, counted_from_zero
+from heron.wrappers.sb3.source import Sb3Step, SlotSource
+from heron.wrappers.selection import EnvSelection
+from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.views.autoreset import AutoresetLearner, InfosByAgent, SlotStep
+from heron.wrappers.views.gym_vector_env import GymVectorEnv
+from heron.wrappers.views.learner_env import LearnerEnv
+
+
+class LearnerSource(SlotSource):
+    """The slots of a ``GymVectorEnv``, whose own autoreset is not used.
+
+    Args:
+        view: The Gymnasium view.
+    """
+
+    learner: LearnerEnv
+    venv: HierarchicalVectorEnv
+
+    def __init__(self, view: GymVectorEnv) -> None:
+        self.view = view
+        self.learner = view.learner
+        self.venv = view.venv
+        self.envs = None if view.plain is None else view.plain.envs
+        self._autoreset = AutoresetLearner(view.learner, AutoresetMode.SAME_STEP)
+        group = view.learner.group
+        self._agents = group.agent_ids
+        self.num_slots = view.num_envs
+        self.observation_space = view.single_observation_space
+        self.action_space = counted_from_zero(group.action_space)
+        self.can_reset_some = self.venv.batch_env.steps_some
+        self.reset_infos = [{} for _ in range(self.num_slots)]
+
+    def seeds(self, first: int) -> list[int | None]:
+        return [first + self.learner.env_index(slot) for slot in range(self.num_slots)]
+
+    def reset(self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any]]) -> ArrayTree:
+        # Seeds and options are per slot, but a copy can follow only one of each: that of its first slot.
+        by_copy, options = list(seeds[:: len(self._agents)]), options[:: len(self._agents)]
+        copies = range(self.venv.num_envs)
+        if not any(options):
+            observations = self._autoreset.reset(None, by_copy)
+        else:
+            for copy in copies:
+                observations = self._autoreset.reset(copy, [by_copy[copy]], options[copy] or None)
+        self._note_reset_infos(copies)
+        return observations
+
+    def reset_envs(
+        self, which: EnvSelection, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> ArrayTree:
+        copies = self.venv.indices(which)
+        observations = self._autoreset.cut(copies, seed, options)
+        self._note_reset_infos(copies)
+        return observations
+
+    def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
+        step = self._autoreset.step(actions_from_sb3(np.asarray(actions), self.learner.group.action_space))
+        infos = self._infos(step)
+        if step.reset.any():
+            self._note_reset_infos(np.flatnonzero(step.reset).tolist())
+        took_part, dones = step.lengths > 0, step.terminated | step.truncated
+        return Sb3Step(step.observations, step.rewards.astype(np.float32), dones, infos, took_part)
+
+    def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
+        copies, places = self._copies(slots)
+        try:
+            values = self.venv.batch_env.get_attr(name, copies)
+        except AttributeError:
+            if name != "render_mode":
+                raise
+            values = [None] * len(copies)
+        return [values[place] for place in places]
+
+    def set_attr(self, name: str, value: Any, slots: Sequence[int]) -> None:
+        copies, _ = self._copies(slots)
+        self.venv.batch_env.set_attr(name, [value] * len(copies), copies)
+
+    def call(self, name: str, slots: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        copies, places = self._copies(slots)
+        values = self.venv.batch_env.call(name, copies, *args, **kwargs)
+        by_slot = [values[place] for place in places]
+        if name == MASKS_METHOD and isinstance(values[0], Mapping):
+            return [value[self.learner.agent_id(slot)] for value, slot in zip(by_slot, slots, strict=True)]
+        return by_slot
+
+    def current_infos(self, slots: Sequence[int]) -> list[Mapping[str, Any]]:
+        learner = self.learner
+        return [self.venv.infos[learner.env_index(slot)].get(learner.agent_id(slot), {}) for slot in slots]
+
+    def single_envs(self, slots: Sequence[int]) -> list[gymnasium.Env[Any, Any] | None]:
+        return [None if self.envs is None else self.envs[slot] for slot in slots]
+
+    def images(self) -> list[npt.NDArray[np.uint8] | None]:
+        return self.venv.batch_env.call("render", list(range(self.venv.num_envs)))
+
+    def describe(self) -> str:
+        return self.learner.describe()
+
+    def close(self) -> None:
+        self.view.close()
+
+    def _infos(self, step: SlotStep) -> list[dict[str, Any]]:
+        """One new dict a slot: what the environment said of its agent, and what the view has to add."""
+        infos = self._by_slot(step.infos)
+        if not self.learner.group.is_field:
+            for info, length in zip(infos, step.lengths.tolist(), strict=True):
+                info["decision_length"] = length
+        stood_still = np.repeat(step.stood_still, len(self._agents))
+        for slot in np.flatnonzero(step.lengths == 0).tolist():
+            if stood_still[slot] or slot in step.ends:
+                infos[slot] |= {"stale": True, "decision_length": 0}
+            else:
+                infos[slot]["inert"] = True
+        if self.envs is not None:  # as SB3's own vector envs do
+            for info in infos:
+                info["TimeLimit.truncated"] = False
+        for slot, end in step.ends.items():
+            infos[slot]["TimeLimit.truncated"] = end.truncated and not end.terminated
+            infos[slot]["terminal_observation"] = end.observation
+        return infos
+
+    def _by_slot(self, said: Sequence[InfosByAgent]) -> list[dict[str, Any]]:
+        if not any(said):
+            return [{} for _ in range(self.num_slots)]
+        if self.envs is not None:  # an environment may go on writing into what it has told
+            return [deepcopy(dict(copy.get(agent, ()))) for copy in said for agent in self._agents]
+        return [dict(copy.get(agent, ())) for copy in said for agent in self._agents]
+
+    def _note_reset_infos(self, copies: Sequence[int]) -> None:
+        infos, size = list(self.reset_infos), len(self._agents)
+        for copy in copies:
+            said = self.venv.infos[copy]
+            infos[copy * size : (copy + 1) * size] = [dict(said.get(agent, ())) for agent in self._agents]
+        self.reset_infos = infos
+
+    def _copies(self, slots: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The distinct copies of some slots, and for each slot the place of its copy among them."""
+        of_slots = [self.learner.env_index(slot) for slot in slots]
+        copies = list(dict.fromkeys(of_slots))
+        places = {copy: place for place, copy in enumerate(copies)}
+        return copies, [places[copy] for copy in of_slots]

@@ -1,0 +1,117 @@
+"""What stands behind the slots of an SB3 ``VecEnv``."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Space
+
+from heron.envs.array_tree import ArrayTree
+from heron.envs.batch_env import BoolArray
+from heron.wrappers.selection import EnvSelection
+from heron.wrappers.views.learner_env import LearnerEnv
+
+
+@dataclass(frozen=True, slots=True)
+class Sb3Step:
+    """What a step meant for every slot, in SB3's words. S slots, new arrays and dicts.
+
+    Attributes:
+        observations: ``(S, ...)``, what each slot sees now, after resets.
+        rewards: ``(S,)``.
+        dones: ``(S,) bool``, slots that have ended.
+        infos: One a slot, with ``"terminal_observation"`` and ``"TimeLimit.truncated"`` where it has ended.
+        took_part: ``(S,) bool``, slots whose action counted.
+    """
+
+    observations: ArrayTree
+    rewards: npt.NDArray[Any]
+    dones: BoolArray
+    infos: list[dict[str, Any]]
+    took_part: BoolArray
+
+
+class SlotSource(ABC):
+    """Slots that are stepped together and reset by themselves.
+
+    Attributes:
+        num_slots: How many there are.
+        observation_space: What a slot sees.
+        action_space: What a slot does, with choices counted from 0.
+        can_reset_some: Whether ``reset_envs`` can reset some copies and leave the others alone.
+        reset_infos: For each slot the info of its last reset, a new list where one of them is new.
+        learner: The slots as a vector env has them, if they come from one of ours.
+        envs: The Gymnasium environments, if the slots were made from factories of them.
+        venv: The vector env.
+    """
+
+    num_slots: int
+    observation_space: Space[Any]
+    action_space: Space[Any]
+    can_reset_some: bool
+    reset_infos: list[dict[str, Any]]
+    learner: LearnerEnv | None = None
+    envs: list[gymnasium.Env[Any, Any]] | None = None
+    venv: Any
+
+    @abstractmethod
+    def seeds(self, first: int) -> list[int | None]:
+        """One seed a slot, counted from ``first``."""
+
+    @abstractmethod
+    def reset(self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any]]) -> ArrayTree:
+        """Start a new episode everywhere, with one seed and one dict of options for each slot."""
+
+    @abstractmethod
+    def reset_envs(
+        self, which: EnvSelection, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> ArrayTree:
+        """Start a new episode in some copies. Slots that this interrupts are done at the next step."""
+
+    @abstractmethod
+    def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
+        """Step every slot, and reset those that are over."""
+
+    @abstractmethod
+    def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
+        """An attribute of the environment of each of these slots."""
+
+    def has_attr(self, name: str) -> bool:
+        """Whether the environments have an attribute."""
+        try:
+            self.get_attr(name, [0])
+        except AttributeError:
+            return False
+        return True
+
+    @abstractmethod
+    def set_attr(self, name: str, value: Any, slots: Sequence[int]) -> None:
+        """Set an attribute of the environment of each of these slots."""
+
+    @abstractmethod
+    def call(self, name: str, slots: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        """What a method of the environment of each of these slots returns."""
+
+    @abstractmethod
+    def current_infos(self, slots: Sequence[int]) -> list[Mapping[str, Any]]:
+        """What the environment of each of these slots has said last, at its reset if that was later."""
+
+    @abstractmethod
+    def single_envs(self, slots: Sequence[int]) -> list[gymnasium.Env[Any, Any] | None]:
+        """The Gymnasium environment of each of these slots, None where there is none to look at."""
+
+    @abstractmethod
+    def images(self) -> list[npt.NDArray[np.uint8] | None]:
+        """The pictures that all environments render."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Who is who, as text."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the environments."""

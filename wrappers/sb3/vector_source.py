@@ -1,0 +1,254 @@
+"""Any Gymnasium ``VectorEnv`` for SB3, whichever way it resets its copies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+
+from heron.envs.array_tree import ArrayTree, check_supported, row, write, zeros
+from heron.envs.batch_env import BoolArray
+from heron.errors import ConfigurationError, ResetRequiredError
+from heron.wrappers.policies import actions_from_sb3, counted_from_zero
+from heron.wrappers.sb3.source import Sb3Step, SlotSource
+from heron.wrappers.sb3.vector_infos import infos_by_slot
+from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
+from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
+
+_HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
+
+
+class VectorEnvSource(SlotSource):
+    """The environments of a Gymnasium ``VectorEnv``.
+
+    Args:
+        env: The vector env.
+        can_mask: Whether it honours ``options["reset_mask"]``; None if nobody has said.
+
+    Raises:
+        ConfigurationError: If it does not say how it resets, or SB3 could not be shown whole episodes.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], can_mask: bool | None) -> None:
+        self.env = self.venv = env
+        self.mode = _mode_of(env)
+        self.num_slots = env.num_envs
+        self.observation_space = env.single_observation_space
+        check_supported(self.observation_space, f"single_observation_space of {env}")
+        self.action_space = counted_from_zero(env.single_action_space)
+        self.reset_infos = [{} for _ in range(self.num_slots)]
+        self.infos_now = self.reset_infos
+        known = self.mode is AutoresetMode.DISABLED or isinstance(env.unwrapped, _HONOUR_RESET_MASK)
+        self.can_reset_some = known if can_mask is None else can_mask
+        self._check_can_reset(can_mask)
+        self._observations: ArrayTree | None = None
+        self._due = np.zeros(self.num_slots, dtype=bool)
+        self._asked: dict[int, tuple[int | None, Mapping[str, Any] | None]] = {}
+
+    def seeds(self, first: int) -> list[int | None]:
+        return [first + slot for slot in range(self.num_slots)]
+
+    def reset(self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any]]) -> ArrayTree:
+        if any(one != options[0] for one in options):
+            raise ConfigurationError(f"{self.env} takes the same options for all of its environments, got {options!r}")
+        observations, infos = self.env.reset(seed=_as_vector_seed(seeds), options=dict(options[0]) or None)
+        self.reset_infos = self.infos_now = infos_by_slot(infos, self.num_slots)
+        self._due[:] = False
+        self._asked.clear()
+        return self._keep(observations)
+
+    def reset_envs(
+        self, which: EnvSelection, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> ArrayTree:
+        if self._observations is None:
+            raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
+        if not self.can_reset_some:
+            raise ConfigurationError(
+                f"{self.env} is not known to reset only some of its environments; say reset_mask=True, if it honours "
+                "options['reset_mask']"
+            )
+        slots = select_envs(which, [f"env_{slot}" for slot in range(self.num_slots)])
+        self._asked |= {slot: (one, options) for slot, one in zip(slots, spread_seeds(seed, len(slots)), strict=True)}
+        return self._observations
+
+    def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
+        if self._observations is None:
+            raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
+        chosen = actions_from_sb3(np.asarray(actions), self.env.single_action_space)
+        observations, rewards, terminated, truncated, said = self.env.step(_cast(chosen, self.env.action_space.dtype))
+        infos = infos_by_slot(said, self.num_slots)
+        took_part = ~self._due
+        truncated = np.array(truncated, dtype=bool)
+        for slot in self._asked:
+            truncated[slot] |= not terminated[slot]
+        dones = np.asarray(terminated | truncated, dtype=bool)
+        self._follow_extra_steps(infos)
+        for slot in np.flatnonzero(dones).tolist():
+            infos[slot]["TimeLimit.truncated"] = bool(truncated[slot] and not terminated[slot])
+        observations = self._after_resets(self._keep(observations), dones, infos)
+        return Sb3Step(observations, np.asarray(rewards, dtype=np.float32), dones, infos, took_part)
+
+    def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
+        base: Any = self.env.unwrapped
+        if name == "render_mode" or not hasattr(base, "get_attr"):
+            return [getattr(base, name)] * len(slots)
+        values = base.get_attr(name)
+        return [values[slot] for slot in slots]
+
+    def set_attr(self, name: str, value: Any, slots: Sequence[int]) -> None:
+        base: Any = self.env.unwrapped
+        if not hasattr(base, "set_attr"):
+            raise ConfigurationError(f"{base} has no way to set an attribute of its environments")
+        values = [value] * self.num_slots
+        if len(set(slots)) < self.num_slots:
+            values = [value if slot in slots else old for slot, old in enumerate(base.get_attr(name))]
+        base.set_attr(name, values)
+
+    def call(self, name: str, slots: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        base: Any = self.env.unwrapped
+        if envs := getattr(base, "envs", None):
+            return [envs[slot].get_wrapper_attr(name)(*args, **kwargs) for slot in slots]
+        if sorted(slots) != list(range(self.num_slots)):
+            raise ConfigurationError(f"{base} calls {name!r} in all of its environments or in none, got {list(slots)}")
+        if not hasattr(base, "call"):
+            raise AttributeError(f"{base} has no way to call {name!r} of its environments")
+        values = base.call(name, *args, **kwargs)
+        return [values[slot] for slot in slots]
+
+    def current_infos(self, slots: Sequence[int]) -> list[Mapping[str, Any]]:
+        return [self.infos_now[slot] for slot in slots]
+
+    def single_envs(self, slots: Sequence[int]) -> list[gymnasium.Env[Any, Any] | None]:
+        envs = getattr(self.env.unwrapped, "envs", None)
+        return [envs[slot] if envs else None for slot in slots]
+
+    def images(self) -> list[npt.NDArray[np.uint8] | None]:
+        images: Any = self.env.render() or ()
+        return list(images)
+
+    def describe(self) -> str:
+        return f"{self.env}, autoreset mode {self.mode.value}"
+
+    def close(self) -> None:
+        self.env.close()
+
+    def _check_can_reset(self, can_mask: bool | None) -> None:
+        if self.mode is AutoresetMode.NEXT_STEP and not self.can_reset_some and can_mask is None:
+            raise ConfigurationError(
+                f"{self.env} resets an environment one step after its end, which SB3 does not know of, and is not "
+                "known to reset just some of them. Make it with autoreset_mode=AutoresetMode.SAME_STEP or DISABLED; or "
+                "say reset_mask=True, if it honours options['reset_mask']; or reset_mask=False, to have the extra step "
+                "with infos[slot]['inert'], which SB3's own learners take for an ordinary one"
+            )
+        if self.mode is AutoresetMode.DISABLED and not self.can_reset_some:
+            raise ConfigurationError(f"{self.env} never resets by itself, so it must honour options['reset_mask']")
+
+    def _keep(self, observations: Any) -> ArrayTree:
+        """The observations as new arrays, for a vector env may use its own again."""
+        self._observations = zeros(self.observation_space, (self.num_slots,))
+        write(self._observations, slice(None), observations)
+        return self._observations
+
+    def _follow_extra_steps(self, infos: list[dict[str, Any]]) -> None:
+        """Mark the steps in which the vector env has reset what had ended in the step before."""
+        if not self._due.any():
+            return
+        self.reset_infos = list(self.reset_infos)
+        for slot in np.flatnonzero(self._due).tolist():
+            self.reset_infos[slot] = dict(infos[slot])
+            infos[slot]["inert"] = True
+        self._due[:] = False
+
+    def _after_resets(self, observations: ArrayTree, dones: BoolArray, infos: list[dict[str, Any]]) -> ArrayTree:
+        """Write the terminal observations into the infos, and reset what has ended if it is not yet."""
+        self.infos_now = infos
+        if not dones.any():
+            return observations
+        ended = np.flatnonzero(dones).tolist()
+        self.reset_infos, self.infos_now = list(self.reset_infos), list(infos)
+        if self.mode is AutoresetMode.SAME_STEP:
+            self._take_finals(ended, observations, infos)
+            left = [slot for slot in ended if slot in self._asked]
+        else:
+            for slot in ended:
+                infos[slot]["terminal_observation"] = row(observations, slot)
+            left = ended if self.can_reset_some else []
+            if not left:
+                self._due[:] = dones
+        for slots, seeds, options in self._resets(left):
+            observations = self._reset_some(slots, seeds, options)
+        return observations
+
+    def _take_finals(self, ended: Sequence[int], observations: ArrayTree, infos: list[dict[str, Any]]) -> None:
+        """Tell the infos of resets in the same step from those of the ends before them."""
+        for slot in ended:
+            said = infos[slot]
+            if "final_obs" not in said:
+                if slot in self._asked:  # cut off by us: the vector env has not reset it
+                    said["terminal_observation"] = row(observations, slot)
+                    continue
+                raise ConfigurationError(
+                    f"{self.env} says that its autoreset mode is SAME_STEP, but has no infos['final_obs'] for the "
+                    f"episode of environment {slot} that has ended"
+                )
+            last = {"terminal_observation": self._as_sample(said.pop("final_obs"))}
+            last |= {key: said.pop(key) for key in ("TimeLimit.truncated", "episode") if key in said}
+            infos[slot] = {**said.pop("final_info", {}), **last}
+            self.reset_infos[slot] = self.infos_now[slot] = said
+
+    def _as_sample(self, observation: Any) -> ArrayTree:
+        kept = zeros(self.observation_space, (1,))
+        write(kept, 0, observation)
+        return row(kept, 0)
+
+    def _resets(
+        self, slots: Sequence[int]
+    ) -> list[tuple[list[int], list[int | None] | None, Mapping[str, Any] | None]]:
+        """The slots to reset now, those with the same options together."""
+        found: list[tuple[list[int], list[int | None] | None, Mapping[str, Any] | None]] = []
+        plain = [slot for slot in slots if slot not in self._asked]
+        if plain:
+            found.append((plain, None, None))
+        for slot in slots:
+            if slot in self._asked:
+                seed, options = self._asked.pop(slot)
+                seeds: list[int | None] = [None] * self.num_slots
+                seeds[slot] = seed
+                found.append(([slot], seeds, options))
+        return found
+
+    def _reset_some(
+        self, slots: list[int], seeds: list[int | None] | None, options: Mapping[str, Any] | None
+    ) -> ArrayTree:
+        mask = np.zeros(self.num_slots, dtype=bool)
+        mask[slots] = True
+        observations, said = self.env.reset(seed=seeds, options={**(options or {}), "reset_mask": mask})  # type: ignore[arg-type]  # a list, as SyncVectorEnv takes it
+        infos = infos_by_slot(said, self.num_slots)
+        for slot in slots:
+            self.reset_infos[slot] = self.infos_now[slot] = infos[slot]
+        return self._keep(observations)
+
+
+def _mode_of(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    mode = env.metadata.get("autoreset_mode")
+    if mode is None:
+        raise ConfigurationError(
+            f"{env} does not say how it resets its environments: set its metadata['autoreset_mode'] to an AutoresetMode"
+        )
+    return checked_mode(mode)
+
+
+def _as_vector_seed(seeds: Sequence[int | None]) -> Any:
+    """One number where the seeds count up from it, since not every vector env takes a list."""
+    first = seeds[0]
+    if all(seed is None for seed in seeds):
+        return None
+    if first is not None and list(seeds) == list(range(first, first + len(seeds))):
+        return first
+    return list(seeds)
+
+
+def _cast(actions: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
+    return actions if dtype is None else actions.astype(dtype, copy=False)

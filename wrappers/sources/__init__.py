@@ -1,0 +1,1 @@
+"""Where copies of an environment come from: everything that becomes a ``BatchEnv`` in this process."""

@@ -1,0 +1,97 @@
+"""From what a factory makes to a PettingZoo ``ParallelEnv``, one a copy."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import gymnasium
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel_wrapper
+
+from heron.errors import EnvCreationError
+from heron.wrappers.sources.gym_source import GymSource, SingleAgentEnv
+
+EnvFactory: TypeAlias = Callable[[], ParallelEnv | AECEnv | gymnasium.Env[Any, Any]]
+"""Makes one environment copy; each call must make a new one."""
+
+
+class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  # PettingZoo ships no types
+    """A turn-based AEC environment, in which all agents give an action each step, and one of them counts.
+
+    It is PettingZoo's own conversion, which names the agent whose turn it is as ``"active_agent"`` in all infos
+    after a step; this says so after a reset as well.
+
+    Args:
+        aec_env: The environment, which belongs to this one from now on.
+    """
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        observations, infos = super().reset(seed=seed, options=options)
+        return observations, {
+            agent: {**info, "active_agent": self.aec_env.agent_selection} for agent, info in infos.items()
+        }
+
+
+def make_envs(factories: Sequence[EnvFactory], env_ids: Sequence[str]) -> Iterator[ParallelEnv]:
+    """New copies, one after the other, each checked to be a new one.
+
+    Raises:
+        EnvCreationError: As by ``make_env``, or if a factory returns an environment that another copy uses already.
+    """
+    known: set[int] = set()
+    for factory, env_id in zip(factories, env_ids, strict=True):
+        env = make_env(factory, env_id)
+        if id(_inner(env)) in known:
+            raise EnvCreationError(
+                f"{env_id}: the factory returned an environment that another copy uses already; "
+                "it must make a new one at each call"
+            )
+        known.add(id(_inner(env)))
+        yield env
+
+
+def make_env(factory: EnvFactory, env_id: str) -> ParallelEnv:
+    """A new copy, converted where it is no ``ParallelEnv``.
+
+    Args:
+        factory: Makes it.
+        env_id: Its name.
+
+    Raises:
+        EnvCreationError: If the factory raises, or makes something that cannot be used.
+    """
+    if not callable(factory):
+        raise EnvCreationError(f"{env_id}: expected a function that makes an environment, got {factory!r}")
+    try:
+        env = as_parallel(factory())
+    except Exception as error:
+        raise EnvCreationError(f"{env_id}: the factory raised {summary(error)}") from error
+    if not isinstance(env, ParallelEnv):
+        raise EnvCreationError(
+            f"{env_id}: the factory made {env!r}; expected a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env"
+        )
+    return env
+
+
+def as_parallel(env: Any) -> Any:
+    """A Gymnasium ``Env`` or a PettingZoo ``AECEnv`` as a ``ParallelEnv``; anything else as it is.
+
+    An AEC environment whose metadata say that it is parallelizable is stepped a whole cycle at once, any other one
+    turn by turn.
+    """
+    if isinstance(env, gymnasium.Env):
+        return SingleAgentEnv(env)
+    if isinstance(env, AECEnv):
+        return aec_to_parallel(env) if env.metadata.get("is_parallelizable", False) else TurnBasedEnv(env)
+    return env
+
+
+def summary(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {error}"
+
+
+def _inner(env: ParallelEnv) -> Any:
+    """What was converted, or the environment itself."""
+    return env.env if isinstance(env, GymSource) else getattr(env, "aec_env", env)

@@ -1,0 +1,417 @@
+"""PettingZoo environments as a ``BatchEnv``, one after the other in a loop."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.envs.array_tree import clear, write
+from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
+from heron.errors import (
+    ConfigurationError,
+    EnvError,
+    EnvStepError,
+    InvalidObservationError,
+    ResetRequiredError,
+)
+from heron.messaging.message import check_id
+from heron.wrappers.selection import shown
+from heron.wrappers.sources.agent_groups import group_agents
+from heron.wrappers.sources.env_creation import EnvFactory, make_envs, summary
+from heron.wrappers.sources.episode_log import EpisodeLog
+from heron.wrappers.sources.gym_source import GymSource
+from heron.wrappers.sources.nan_watch import NanWatch
+from heron.wrappers.sources.ordinary_steps import OrdinarySteps
+
+if TYPE_CHECKING:
+    from gymnasium.spaces import Space
+    from pettingzoo import ParallelEnv
+
+__all__ = ["EnvFactory", "LoopEnv", "check_env_ids"]
+
+
+class LoopEnv(BatchEnv):
+    """Copies of an environment, stepped one after the other in this process.
+
+    Args:
+        factories: One a copy; each makes a PettingZoo ``ParallelEnv`` or ``AECEnv``, or a Gymnasium ``Env``, in
+            which the one agent ``"agent"`` acts. In a turn-based ``AECEnv`` all agents give an action each step,
+            of which that of the agent whose turn it is counts; infos name it as ``"active_agent"``.
+        env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
+        groups: Group name -> agent ids, to arrange the agents by hand; by default agents with the same spaces
+            form a group, named for what their ids have in common.
+        validate: Check that every active agent observes something, every observation against its space, and every
+            reward for being finite. Slow; meant for a new environment.
+
+    Raises:
+        EnvCreationError: If a factory raises or returns something that cannot be used; it says which.
+        ConfigurationError: If ids stand twice, the copies differ in their agents or spaces, a space is not
+            supported, or ``groups`` do not fit the agents.
+    """
+
+    def __init__(
+        self,
+        factories: Sequence[EnvFactory],
+        env_ids: Sequence[str] | None = None,
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        validate: bool = False,
+    ) -> None:
+        self.env_ids = check_env_ids(env_ids, len(factories))
+        self.envs: list[ParallelEnv] = []
+        try:
+            for env in make_envs(factories, self.env_ids):
+                self.envs.append(env)  # one by one, so that all are closed if a later one fails
+            self.groups = group_agents(self.envs[0], groups)
+            self._check_alike()
+        except BaseException:
+            self.close()
+            raise
+        self.states: Mapping[str, GroupState] = {
+            name: GroupState.empty(group, self.num_envs) for name, group in self.groups.items()
+        }
+        self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.envs]
+        self.validate = validate
+        self._acting: list[list[str]] = [[] for _ in self.envs]
+        self._rows = self._observation_rows()
+        self._lengths = self._observation_lengths()
+        self._places = {
+            agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
+        }
+        self._ordinary = OrdinarySteps(self.groups)
+        self._known_spaces: list[dict[tuple[str, str], Space[Any]]] = [{} for _ in self.envs]
+        self._log = EpisodeLog(self.num_envs)
+        self._nan = NanWatch(self.groups, self.states)
+
+    def reset(
+        self,
+        mask: BoolArray | None = None,
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, GroupState]:
+        def reset_copy(index: int) -> None:
+            seed = None if seeds is None else seeds[index]
+            self._log.begin(index, seed)
+            self._reset_copy(index, seed, None if options is None else dict(options))
+
+        indices = self._indices(mask)
+        errors = self._do_all(reset_copy, indices)
+        errors += self._do_all(self._check_numbers, indices) if self._nan.fires() else []
+        _raise_first(errors)
+        return self.states
+
+    def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
+        running = self.running
+        indices = self._indices(mask)
+        if stopped := [self.env_ids[index] for index in indices if not running[index]]:
+            raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
+        # A copy, because an environment may keep what it was given.
+        own = {name: np.array(array) for name, array in actions.items()}
+        was_active = {name: state.active.copy() for name, state in self.states.items()}
+        self._log.note_steps(mask)
+        try:
+            errors = self._do_all(lambda index: self._step_copy(index, own), indices, was_active)
+        finally:
+            self._ordinary.write(self.states)
+        errors += self._do_all(self._check_numbers, indices, was_active) if self._nan.fires() else []
+        _raise_first(errors)
+        return self.states
+
+    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        return [_find(self.envs[index], name, self.env_ids[index]) for index in indices]
+
+    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        for index, value in zip(indices, values, strict=True):
+            env = self.envs[index]
+            if isinstance(env, GymSource):
+                env.set_wrapper_attr(name, value)
+            else:
+                setattr(env.unwrapped, name, value)
+
+    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        return [method(*args, **kwargs) for method in self.get_attr(name, indices)]
+
+    def close(self) -> None:
+        with ExitStack() as closing:  # which goes on beside a copy that raises
+            while self.envs:
+                closing.callback(self.envs.pop().close)
+
+    def use_states(self, states: Mapping[str, GroupState]) -> bool:
+        self.states = states
+        self._rows = self._observation_rows()
+        self._nan = NanWatch(self.groups, states)
+        return True
+
+    def describe(self) -> str:
+        return "one after the other, in this process"
+
+    def _indices(self, mask: BoolArray | None) -> list[int]:
+        return list(range(self.num_envs)) if mask is None else np.flatnonzero(mask).tolist()
+
+    def _do_all(
+        self, act: Callable[[int], None], indices: Iterable[int], was_active: Mapping[str, BoolArray] | None = None
+    ) -> list[EnvError]:
+        """Do it for each copy, also beside one that fails, which is cut off then.
+
+        Args:
+            act: What to do.
+            indices: The copies.
+            was_active: Group name -> who was active before; nobody by default, as before a reset.
+
+        Returns:
+            What failed, with the way to come back to it.
+        """
+        errors = []
+        for index in indices:
+            try:
+                act(index)
+            except EnvError as error:
+                self._cut_off(index, was_active)
+                error.args = (f"{error} ({self._log.place(index)})",)
+                errors.append(error)
+        return errors
+
+    def _reset_copy(self, index: int, seed: int | None, options: dict[str, Any] | None) -> None:
+        env, env_id = self.envs[index], self.env_ids[index]
+        for state in self.states.values():
+            clear(state.observations, index)
+            state.rewards[index] = 0.0
+            state.terminated[index] = state.truncated[index] = state.active[index] = False
+        self.infos[index] = {}
+        try:
+            observations, infos = env.reset(seed=seed, options=options)
+            self._check_known(env.agents, env_id)
+            self._check_spaces(index, env.agents)
+        except Exception as error:
+            raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {summary(error)}") from error
+        self._write_observations(index, observations, frozenset(env.agents))
+        if self.validate:
+            self._check_observed(env.agents, observations, env_id)
+        for agent in env.agents:
+            name, place = self._places[agent]
+            self.states[name].active[index, place] = True
+        self.infos[index] = {agent: info for agent, info in infos.items() if info}
+        self._acting[index] = list(env.agents)
+
+    def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
+        env = self.envs[index]
+        given = self._actions_of(env.agents, index, actions)
+        try:
+            results = env.step(given)
+            if self._follow_ordinary_step(index, env, results):
+                return
+            self._check_known(env.agents, self.env_ids[index])
+            self._check_spaces(index, [agent for agent in env.agents if agent not in given])
+        except Exception as error:
+            raise EnvStepError(f"{self.env_ids[index]}: step({given}) raised {summary(error)}") from error
+        try:
+            self._follow_any_step(index, given, results)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, EnvError):
+                raise
+            raise EnvStepError(
+                f"{self.env_ids[index]}: step must return dicts of observations, rewards, terminations, truncations "
+                f"and infos by agent, but reading them raised {summary(error)}"
+            ) from error
+
+    def _follow_any_step(self, index: int, given: Mapping[str, Any], results: Any) -> None:
+        """Take over the results of a step, agent by agent."""
+        env = self.envs[index]
+        observations, rewards, terminations, truncations, infos = results
+        still_there = frozenset(env.agents)
+        self._write_observations(index, observations, still_there.union(given))
+        for name, group in self.groups.items():
+            state = self.states[name]
+            for place, agent in enumerate(group.agent_ids):
+                was_active = state.active[index, place]
+                terminated = bool(terminations.get(agent, False))
+                truncated = bool(truncations.get(agent, False))
+                active = agent in still_there and not (terminated or truncated)
+                # An agent that is gone without a word was cut off, as far as anybody can tell.
+                left = was_active and not (active or terminated or truncated)
+                state.rewards[index, place] = float(rewards.get(agent, 0.0)) if was_active else 0.0
+                state.terminated[index, place] = was_active and terminated
+                state.truncated[index, place] = was_active and (truncated or left)
+                state.active[index, place] = active
+        self._acting[index] = [agent for agent in env.agents if not (terminations.get(agent) or truncations.get(agent))]
+        self.infos[index] = {agent: info for agent, info in infos.items() if info}
+        if self.validate:
+            self._check_observed(env.agents, observations, self.env_ids[index])
+            self._check_rewards(index)
+
+    def _actions_of(self, agents: list[str], index: int, actions: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+        """The actions of these agents of one copy, in their order."""
+        if agents == self._ordinary.agents and len(self.groups) == 1:
+            (of_group,) = actions.values()
+            return dict(zip(agents, of_group[index], strict=True))
+        given = {}
+        for agent in agents:
+            name, place = self._places[agent]
+            given[agent] = actions[name][index, place]
+        return given
+
+    def _observation_rows(self) -> list[list[tuple[str, npt.NDArray[Any]]]] | None:
+        """For each copy, agent ids and where their observations are written; None if any of them is a tree."""
+        if any(isinstance(state.observations, (dict, tuple)) for state in self.states.values()):
+            return None
+        return [
+            [
+                (agent, np.asarray(self.states[name].observations)[index, place, ...])
+                for name, group in self.groups.items()
+                for place, agent in enumerate(group.agent_ids)
+            ]
+            for index in range(self.num_envs)
+        ]
+
+    def _observation_lengths(self) -> list[int]:
+        """The length of what each agent observes; empty where that would not tell much."""
+        env = self.envs[0]
+        shapes = [env.observation_space(agent).shape for agent in env.possible_agents]
+        return [shape[0] for shape in shapes] if all(shapes) else []
+
+    def _follow_ordinary_step(self, index: int, env: "ParallelEnv", results: Any) -> bool:
+        """Take over the results of a step like most: all agents were there, and go on.
+
+        Returns:
+            False if it was no such step, or something does not fit; nothing that matters was written then.
+        """
+        acting = self._acting[index]
+        if self._rows is None or self.validate or len(acting) != len(self._places):
+            return False
+        try:
+            observations, rewards, terminations, truncations, infos = results
+            if env.agents != acting or any(terminations.values()) or any(truncations.values()):
+                return False
+            earned = self._ordinary.rewards_of(rewards)
+            if self._lengths and list(map(len, observations.values())) != self._lengths:
+                return False  # numpy would repeat a single value
+            for agent, row in self._rows[index]:
+                row[...] = observations[agent]
+            told = {agent: info for agent, info in infos.items() if info} if any(infos.values()) else {}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return False
+        self._ordinary.note(index, earned)
+        self.infos[index] = told
+        return True
+
+    def _write_observations(self, index: int, observations: Mapping[str, Any], agents: AbstractSet[str]) -> None:
+        """Write what ``agents`` observe; what an environment says of others, who are gone, does not count."""
+        for agent, observation in observations.items():
+            if agent not in agents:
+                continue
+            name, place = self._places[agent]
+            space = self.groups[name].observation_space
+            fits = not self.validate or space.contains(observation)
+            try:
+                if fits:
+                    write(self.states[name].observations, (index, place), observation)
+            except (IndexError, KeyError, TypeError, ValueError):
+                fits = False
+            if not fits:
+                raise InvalidObservationError(
+                    f"{self.env_ids[index]}: {agent!r} observed {observation!r}, which is not in {space}"
+                )
+
+    def _check_observed(self, agents: Sequence[str], observations: Mapping[str, Any], env_id: str) -> None:
+        if missing := [agent for agent in agents if agent not in observations]:
+            raise InvalidObservationError(f"{env_id}: agents {missing} are active, but observed nothing")
+
+    def _check_rewards(self, index: int) -> None:
+        for name, group in self.groups.items():
+            rewards = self.states[name].rewards[index]
+            for agent, reward in zip(group.agent_ids, rewards, strict=True):
+                if not np.isfinite(reward):
+                    raise InvalidObservationError(
+                        f"{self.env_ids[index]}: {agent!r} got reward {reward}; expected a finite number"
+                    )
+
+    def _cut_off(self, index: int, was_active: Mapping[str, BoolArray] | None) -> None:
+        """Leave a copy in need of a reset, because it failed."""
+        for name, state in self.states.items():
+            state.rewards[index] = 0.0
+            state.terminated[index] = state.active[index] = False
+            state.truncated[index] = False if was_active is None else was_active[name][index]
+        self.infos[index] = {}
+
+    def _check_numbers(self, index: int) -> None:
+        if found := self._nan.find(index):
+            raise InvalidObservationError(f"{self.env_ids[index]}: {'; '.join(found)}")
+
+    def _check_spaces(self, index: int, agents: Sequence[str]) -> None:
+        """Check that agents that have just come have the spaces that arrays were laid out for."""
+        env = self.envs[index]
+        for agent in agents:
+            group = self.groups[self._places[agent][0]]
+            for kind in ("observation_space", "action_space"):
+                expected, space = getattr(group, kind), getattr(env, kind)(agent)
+                known = self._known_spaces[index]
+                # Comparing bounds is slow, and most environments hand out the same space again.
+                if space is known.get((kind, agent)):
+                    continue
+                if space != expected:
+                    raise ConfigurationError(
+                        f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning"
+                    )
+                known[kind, agent] = space
+
+    def _check_known(self, agents: Sequence[str], env_id: str) -> None:
+        if unknown := [agent for agent in agents if agent not in self._places]:
+            raise ConfigurationError(
+                f"agents {unknown} of {env_id} are not in possible_agents {shown(list(self._places))}: state all ids "
+                "that may ever appear, see heron.wrappers.declare_agents"
+            )
+
+    def _check_alike(self) -> None:
+        agents = list(self.envs[0].possible_agents)
+        for env, env_id in zip(self.envs, self.env_ids, strict=True):
+            own = list(getattr(env, "possible_agents", ()))
+            if own != agents:
+                raise ConfigurationError(f"{env_id} has agents {own}, but {self.env_ids[0]} has {agents}")
+            for group in self.groups.values():
+                for agent in group.agent_ids:
+                    spaces = (env.observation_space(agent), env.action_space(agent))
+                    if spaces != (group.observation_space, group.action_space):
+                        raise ConfigurationError(
+                            f"{env_id}: {agent!r} has spaces {spaces}, but group {group.name!r} has "
+                            f"{(group.observation_space, group.action_space)}"
+                        )
+
+
+def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ...]:
+    """The names of ``num_envs`` copies, ``env_0`` ... by default.
+
+    Raises:
+        ConfigurationError: If there is no copy, or not one distinct name for each.
+        InvalidMessageError: If a name is empty or no string.
+    """
+    if num_envs < 1:
+        raise ConfigurationError(f"expected at least one environment copy, got {num_envs}")
+    if env_ids is None:
+        return tuple(f"env_{index}" for index in range(num_envs))
+    if isinstance(env_ids, str) or len(env_ids) != num_envs:
+        raise ConfigurationError(f"expected {num_envs} env_ids, one for each copy, got {env_ids!r}")
+    names = tuple(check_id("env_id", env_id) for env_id in env_ids)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
+    return names
+
+
+def _raise_first(errors: Sequence[EnvError]) -> None:
+    """Raise the first error, with a note about each other one."""
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(f"beside it, {other}")
+        raise errors[0]
+
+
+def _find(env: Any, name: str, env_id: str) -> Any:
+    """The attribute of the environment, or of what it wraps."""
+    if isinstance(env, GymSource):
+        return env.get_wrapper_attr(name)
+    for candidate in (env, env.unwrapped):
+        if hasattr(candidate, name):
+            return getattr(candidate, name)
+    raise AttributeError(f"the environment of {env_id}, {env}, has no attribute {name!r}")

@@ -1,0 +1,313 @@
+"""A natively batched Gymnasium vector environment as a ``BatchEnv``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box, Space
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from heron.envs.array_tree import ArrayTree, equal, map_arrays, write, zeros
+from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
+from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, ResetRequiredError
+from heron.wrappers.selection import shown
+from heron.wrappers.sources.agent_groups import checked_group
+from heron.wrappers.sources.env_creation import summary
+from heron.wrappers.sources.episode_log import EpisodeLog
+from heron.wrappers.sources.gym_source import AGENT
+from heron.wrappers.sources.loop_env import LoopEnv, check_env_ids
+from heron.wrappers.sources.nan_watch import NanWatch
+from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults, driver_of
+
+
+class VectorEnvSource(BatchEnv):
+    """The copies of a Gymnasium ``VectorEnv``, in each of which the one agent ``"agent"`` acts.
+
+    A ``BatchEnv`` resets and steps just the copies that it is told to. Gymnasium's ``VectorEnv`` steps all copies at
+    once, and may reset some by itself. So this is how they go together:
+
+    - Copies that are running must be stepped together: leaving one out of a step is refused. A copy whose episode
+      has ended may be left out; what the environment does with it meanwhile is not shown. It may begin episodes that
+      nobody sees, and so another one follows than without that: see ``holds_ended``.
+    - ``NEXT_STEP`` and ``SAME_STEP``: an episode that the environment has begun by itself is what the next reset
+      gives, if it has neither seed nor options, and no step came in between.
+    - In all other cases some copies are reset by ``options={"reset_mask": mask}``. An environment that does not
+      heed it resets all copies; that is noticed, and raised as an error.
+
+    Gymnasium's own ``CartPoleVectorEnv`` and EnvPool can be stepped and reset copy by copy in every way, but have
+    one seed for all copies, EnvPool when it is made.
+
+    Args:
+        env: The vector environment, which belongs to this one from now on.
+        env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
+        autoreset_mode: Needed for an environment whose metadata do not tell it.
+
+    Raises:
+        ConfigurationError: If a space is not supported, or nobody says when the environment resets.
+    """
+
+    def __init__(
+        self,
+        env: AnyVectorEnv,
+        env_ids: Sequence[str] | None = None,
+        *,
+        autoreset_mode: AutoresetMode | str | None = None,
+    ) -> None:
+        self.env = env
+        self.env_ids = check_env_ids(env_ids, env.num_envs)
+        self.autoreset_mode = _autoreset_mode(env, autoreset_mode)
+        group = checked_group(AGENT, (AGENT,), env.single_observation_space, env.single_action_space)
+        self.groups = {AGENT: group}
+        self.states: Mapping[str, GroupState] = {AGENT: GroupState.empty(group, self.num_envs)}
+        self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.env_ids]
+        self._driver = driver_of(env)
+        self.steps_some = self._driver.steps_some
+        self.holds_ended = self.steps_some or self.autoreset_mode is AutoresetMode.NEXT_STEP
+        self._log = EpisodeLog(self.num_envs)
+        self._nan = NanWatch(self.groups, self.states)
+        self._some_action = _some_action(group.action_space)
+        self._begun = self._closed = False
+        # By the environment's own account: copies whose episode is over, and those whose next one it has begun.
+        self._over = np.zeros(self.num_envs, dtype=bool)
+        self._fresh = np.zeros(self.num_envs, dtype=bool)
+        self._first = zeros(group.observation_space, (self.num_envs,))
+        self._first_infos: list[Info] = [{} for _ in self.env_ids]
+
+    def reset(
+        self,
+        mask: BoolArray | None = None,
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, GroupState]:
+        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        used: Seeds = [seed if masked else None for seed, masked in zip(seeds or [None] * len(mask), mask, strict=True)]
+        for index in np.flatnonzero(mask).tolist():
+            self._log.begin(index, used[index])
+        unseeded = np.array([seed is None for seed in used])
+        given = mask & self._fresh & unseeded & (not options)
+        self._begin(given, self._first, self._first_infos)
+        self._reset_natively(mask & ~given, used, options)
+        self._check_numbers(mask)
+        return self.states
+
+    def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
+        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        if not mask.any():
+            return self.states
+        self._check_steppable(mask)
+        self._log.note_steps(mask)
+        was_active = self.states[AGENT].active.copy()
+        try:
+            self._prepare_left_out(~mask)
+            own = actions[AGENT][:, 0].copy()
+            own[~mask] = self._some_action
+            results = self._driver.step(own, mask)
+        except Exception as error:
+            self._cut_off(was_active[:, 0])
+            raise EnvStepError(
+                f"{shown(self.env_ids)}: {self.env} raised {summary(error)}, so every copy needs a reset "
+                f"({self._log.place(int(np.argmax(mask)))})"
+            ) from error
+        self._follow(results, mask)
+        self._check_numbers(mask)
+        return self.states
+
+    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        env: Any = self.env
+        if hasattr(env, "get_attr"):
+            values = env.get_attr(name)
+            return [values[index] for index in indices]
+        for candidate in (env, env.unwrapped):
+            if hasattr(candidate, name):
+                return [getattr(candidate, name)] * len(indices)
+        raise AttributeError(f"{env} has no attribute {name!r}")
+
+    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        env: Any = self.env
+        if hasattr(env, "set_attr"):
+            wanted = dict(zip(indices, values, strict=True))
+            if len(wanted) < self.num_envs:
+                wanted = dict(enumerate(env.get_attr(name))) | wanted
+            env.set_attr(name, [wanted[index] for index in range(self.num_envs)])
+            return
+        self._check_all(indices, f"setting {name!r}")
+        if any(value is not values[0] and value != values[0] for value in values):
+            raise ConfigurationError(f"{env} has one {name!r} for all copies, got {list(values)}")
+        setattr(env.unwrapped, name, values[0])
+
+    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        env: Any = self.env
+        if envs := getattr(env.unwrapped, "envs", None):  # those of a SyncVectorEnv, which can be called one by one
+            return [envs[index].get_wrapper_attr(name)(*args, **kwargs) for index in indices]
+        self._check_all(indices, f"calling {name!r}")
+        if hasattr(env, "call"):
+            values = env.call(name, *args, **kwargs)
+            return [values[index] for index in indices]
+        return [self.get_attr(name, [0])[0](*args, **kwargs)] * len(indices)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.env.close()
+
+    def use_states(self, states: Mapping[str, GroupState]) -> bool:
+        self.states = states
+        self._nan = NanWatch(self.groups, states)
+        return True
+
+    def describe(self) -> str:
+        return f"all at once by {self.env}, in this process"
+
+    def _check_steppable(self, mask: BoolArray) -> None:
+        running = self.running
+        if stopped := self._names(mask & ~running):
+            raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
+        if not self.steps_some and (left_out := self._names(running & ~mask)):
+            raise ConfigurationError(
+                f"{self.env} steps all copies at once, but {left_out} are running and were left out of a step: step "
+                "them as well, or use LoopEnv or ProcessEnv"
+            )
+
+    def _prepare_left_out(self, left_out: BoolArray) -> None:
+        """An environment without autoreset must not step copies whose episode is over."""
+        over = left_out & self._over
+        if over.any() and self.autoreset_mode is AutoresetMode.DISABLED and not self.steps_some:
+            self._driver.reset_some(over, [None] * self.num_envs, None)
+            self._over[over] = False
+
+    def _follow(self, results: VectorResults, mask: BoolArray) -> None:
+        """Take over the results of the masked copies, and what the environment began by itself in others."""
+        ended = results.terminated | results.truncated
+        infos, observations = results.infos, results.observations
+        if not self.steps_some:
+            begun = ended if self.autoreset_mode is AutoresetMode.SAME_STEP else self._over & ~mask
+            self._fresh = begun & (self.autoreset_mode is not AutoresetMode.DISABLED)
+            self._over = ended & (self.autoreset_mode is not AutoresetMode.SAME_STEP)
+            if self._fresh.any():
+                _take_rows(self._first, self._fresh, observations, self._fresh)
+                self._first_infos = [_without_final(info) for info in infos]
+        state = self.states[AGENT]
+        _take_rows(state.observations, (mask, 0), observations, mask)
+        for index in np.flatnonzero(mask & ended).tolist():
+            if "final_obs" in infos[index]:
+                write(state.observations, (index, 0), infos[index]["final_obs"])
+                infos[index] = infos[index].get("final_info", {})
+        state.rewards[mask, 0] = results.rewards[mask]
+        state.terminated[mask, 0] = results.terminated[mask]
+        state.truncated[mask, 0] = results.truncated[mask]
+        state.active[mask, 0] = ~ended[mask]
+        self._tell(infos, mask)
+
+    def _reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
+        if not mask.any():
+            return
+        everyone = bool(mask.all()) or not self._begun
+        try:
+            if everyone:
+                observations, infos = self._driver.reset_all(seeds, options)
+            else:
+                observations, infos = self._driver.reset_some(mask, seeds, options)
+        except Exception as error:
+            self._cut_off(np.zeros(self.num_envs, dtype=bool), mask)
+            names = self._names(mask)
+            raise EnvStepError(f"{names}: resetting them raised {summary(error)}") from error
+        if everyone and not mask.all():  # the others have begun, too, and wait for their own reset
+            self._fresh[:] = True
+            _take_rows(self._first, ~mask, observations, ~mask)
+            self._first_infos = list(infos)
+        elif not everyone:
+            self._check_untouched(observations, self.running & ~mask)
+        self._begun = True
+        self._begin(mask, observations, infos)
+
+    def _begin(self, mask: BoolArray, observations: Any, infos: Sequence[Info]) -> None:
+        """Show the first observations of the masked copies' new episodes."""
+        state = self.states[AGENT]
+        _take_rows(state.observations, (mask, 0), observations, mask)
+        state.rewards[mask] = 0.0
+        state.terminated[mask] = state.truncated[mask] = False
+        state.active[mask] = True
+        self._over[mask] = self._fresh[mask] = False
+        self._tell(infos, mask)
+
+    def _check_untouched(self, observations: Any, others: BoolArray) -> None:
+        """Check that a reset of some copies has left the running others alone."""
+        before = map_arrays(lambda array: array[others, 0], self.states[AGENT].observations)
+        if not equal(before, map_arrays(lambda array: array[others], observations)):
+            self._cut_off(others)
+            raise EnvStepError(
+                f"{self.env} cannot reset some copies: it did not heed options['reset_mask'], and reset "
+                f"{self._names(others)} as well. Every copy needs a reset now; its reset() has to heed the mask, or "
+                "use LoopEnv or ProcessEnv"
+            )
+
+    def _check_numbers(self, mask: BoolArray) -> None:
+        if not self._nan.fires():
+            return
+        found = []
+        for index in np.flatnonzero(mask).tolist():
+            if what := self._nan.find(index):
+                found.append(f"{self.env_ids[index]}: {'; '.join(what)} ({self._log.place(index)})")
+                one = np.arange(self.num_envs) == index
+                self._cut_off(self.states[AGENT].active[:, 0] & one, one)
+        if found:
+            error = InvalidObservationError(found[0])
+            for other in found[1:]:
+                error.add_note(f"beside it, {other}")
+            raise error
+
+    def _cut_off(self, truncated: BoolArray, mask: BoolArray | None = None) -> None:
+        """Leave the masked copies, by default all, in need of a reset."""
+        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        state = self.states[AGENT]
+        state.rewards[mask] = 0.0
+        state.terminated[mask] = state.active[mask] = False
+        state.truncated[mask, 0] = truncated[mask]
+        self._fresh[mask] = False
+        self._tell([{}] * self.num_envs, mask)
+
+    def _tell(self, infos: Sequence[Info], mask: BoolArray) -> None:
+        for index in np.flatnonzero(mask).tolist():
+            self.infos[index] = {AGENT: infos[index]} if infos[index] else {}
+
+    def _check_all(self, indices: Sequence[int], what: str) -> None:
+        if sorted(indices) != list(range(self.num_envs)):
+            raise ConfigurationError(f"{what} is for all copies of {self.env} at once, got {list(indices)}")
+
+    def _names(self, mask: BoolArray) -> str:
+        return shown([self.env_ids[index] for index in np.flatnonzero(mask)])
+
+
+def batch_of_vector_env(env: AnyVectorEnv, env_ids: Sequence[str] | None = None) -> BatchEnv:
+    """The copies of a vector environment; those of a ``SyncVectorEnv`` are taken out of it, and stepped one by one."""
+    if type(env) is SyncVectorEnv:
+        return LoopEnv([lambda copy=copy: copy for copy in env.envs], env_ids)  # type: ignore[misc]
+    return VectorEnvSource(env, env_ids)
+
+
+def _autoreset_mode(env: AnyVectorEnv, given: AutoresetMode | str | None) -> AutoresetMode:
+    told = env.metadata.get("autoreset_mode") if given is None else given
+    try:
+        return AutoresetMode(told)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{env} does not say when it resets by itself: its metadata have autoreset_mode {told!r}; expected one of "
+            f"{[str(mode) for mode in AutoresetMode]}, there or as an argument"
+        ) from error
+
+
+def _take_rows(target: ArrayTree, where: Any, source: Any, mask: BoolArray) -> None:
+    """Set ``target[where]`` to the masked rows of what an environment returned."""
+    write(target, where, map_arrays(lambda array: np.asarray(array)[mask], source))
+
+
+def _without_final(info: Info) -> Info:
+    return {name: value for name, value in info.items() if name not in ("final_obs", "final_info")}
+
+
+def _some_action(space: Space[Any]) -> Any:
+    """An action that is allowed, for copies in which it does not matter."""
+    if isinstance(space, Box):
+        return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
+    return getattr(space, "start", 0)

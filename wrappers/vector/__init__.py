@@ -1,0 +1,1 @@
+"""A ``BatchEnv`` under a hierarchy: the vector env, its lanes and its schedule."""

@@ -1,0 +1,1 @@
+"""The vector env as other libraries expect it, and what all views share."""

@@ -1,0 +1,335 @@
+"""The vector env as the one group sees it that learns."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.envs.array_tree import ArrayTree, map_arrays
+from heron.envs.batch_env import BoolArray
+from heron.errors import ConfigurationError, InvalidActionError
+from heron.wrappers.policies import PolicyLike, policies_by_group
+from heron.wrappers.selection import EnvSelection, env_mask
+from heron.wrappers.vector.describe import describe
+from heron.wrappers.vector.group_result import GroupResult
+from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.vector.vec_group import VecGroup, resolve_group
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One finished episode of one copy.
+
+    Attributes:
+        env_id: The copy.
+        length: Its environment steps.
+        returns: Group name -> ``(num_agents,) float64``, each agent's sum of the environment's rewards.
+    """
+
+    env_id: str
+    length: int
+    returns: Mapping[str, npt.NDArray[np.float64]]
+
+    def team_return(self, groups: Iterable[str]) -> float:
+        """The sum of the returns of all agents of some groups."""
+        return float(sum(self.returns[name].sum() for name in groups))
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerStep:
+    """What one decision of every learning agent has led to. S slots, new arrays.
+
+    Attributes:
+        observations: ``(S, ...)``, what each slot sees now; its last observation where it has ended.
+        rewards: ``(S,) float64``, summed (or discounted) over the environment steps of the decision.
+        lengths: ``(S,) int64``, environment steps of the decision in which the agent took part.
+        terminated: ``(S,) bool``, agents whose task ended.
+        truncated: ``(S,) bool``, agents that were cut off.
+        finished: ``(num_envs,) bool``, copies that need a reset.
+    """
+
+    observations: ArrayTree
+    rewards: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int64]
+    terminated: BoolArray
+    truncated: BoolArray
+    finished: BoolArray
+
+
+class LearnerEnv:
+    """One slot for each copy and learning agent, while given policies decide for everybody else.
+
+    Slot ``env_index * num_agents + agent_index`` is that agent of that copy. A step is one decision: one
+    environment step for field agents, and for coordinators as many as there are until they are due again or
+    their copy's episode ends. An agent that comes while others are in the middle of a decision takes no part before
+    it is due itself. Nothing is reset by itself.
+
+    Where a step raises, its rewards are lost, but no end is: the next step tells of it, and plays decisions that were
+    interrupted to their end, unrewarded, before it begins new ones. A copy that failed counts as cut off.
+
+    Args:
+        venv: The vector env. Several learners may take turns on one, each resetting all of it at its turn.
+        learn: The group that learns, or a level of one group. May be left out if there is only one group.
+        policies: Group or level name -> what decides for it: a model, a function, or a constant action. Every
+            other group needs one.
+        discount: By how much a reward counts less for each environment step since the decision.
+        on_episode: Called with each finished episode.
+
+    Attributes:
+        terminated: ``(S,) bool``, agents whose task has ended without a step having told so, because it raised.
+        truncated: ``(S,) bool``, agents that were cut off likewise.
+
+    Raises:
+        ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does not
+            fit, or ``discount`` is not in (0, 1].
+    """
+
+    def __init__(
+        self,
+        venv: HierarchicalVectorEnv,
+        learn: str | None = None,
+        policies: Mapping[str, PolicyLike] | None = None,
+        *,
+        discount: float = 1.0,
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> None:
+        if not 0 < discount <= 1:
+            raise ConfigurationError(f"discount must lie in (0, 1], got {discount!r}")
+        self.venv = venv
+        self.group = _learning_group(venv, learn)
+        self.policies = policies_by_group(policies or {}, venv.groups, self.group.name)
+        self.discount = discount
+        self.on_episode = on_episode
+        self.terminated = np.zeros(self.num_slots, dtype=bool)
+        self.truncated = np.zeros(self.num_slots, dtype=bool)
+        self._episodes: deque[Episode] = deque()
+
+    @property
+    def num_slots(self) -> int:
+        """Number of slots, copies times learning agents."""
+        return self.venv.num_envs * self.group.num_agents
+
+    def env_index(self, slot: int) -> int:
+        """The copy of a slot."""
+        return slot // self.group.num_agents
+
+    def agent_id(self, slot: int) -> str:
+        """The agent of a slot."""
+        return self.group.agent_ids[slot % self.group.num_agents]
+
+    def reset(
+        self,
+        which: EnvSelection | None = None,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ArrayTree:
+        """Start a new episode in some copies, or in all.
+
+        Args:
+            which: The copies, as for ``HierarchicalVectorEnv.reset_envs``; all by default.
+            seed: As there.
+            options: As there.
+
+        Returns:
+            ``(S, ...)``, what every slot sees now, a new array.
+        """
+        indices = self.venv.indices(range(self.venv.num_envs) if which is None else which)
+        mask = env_mask(indices, self.venv.num_envs)
+        try:
+            self.venv.reset_envs(indices, seed, options)
+        finally:  # beside a copy that raised, the others have begun their episodes
+            begun = np.repeat(mask & (self.venv.steps == 0), self.group.num_agents)
+            self.terminated[begun] = self.truncated[begun] = False
+        self._decide(mask & self.venv.running)
+        return self.observations()
+
+    def step(self, actions: npt.ArrayLike, mask: BoolArray | None = None) -> LearnerStep:
+        """Let every learning agent take one decision, in all copies that have a running episode.
+
+        Args:
+            actions: ``(S, ...)``, rows of agents that are not active are not used.
+            mask: ``(num_envs,) bool``, the copies that may go on; all by default. Agents of the others take no part.
+
+        Raises:
+            InvalidActionError: If there are not S actions, or one does not lie in its space; nothing was stepped
+                then.
+            EnvStepError: If a copy raised.
+        """
+        own = self._by_copy(actions)
+        self._tell_episodes()
+        may_go_on = np.ones(self.venv.num_envs, dtype=bool) if mask is None else mask
+        if not self.group.is_field:
+            self._play(self._interrupted() & may_go_on, own)
+        rewards, lengths, running = self._play(self.venv.running & may_go_on, own)
+        step = LearnerStep(
+            self.observations(), rewards, lengths, self.terminated.copy(), self.truncated.copy(), ~running
+        )
+        self.terminated[:] = self.truncated[:] = False
+        return step
+
+    def describe(self) -> str:
+        """Who is who, and who decides for whom, as text."""
+        noun = "copies" if self.venv.num_envs > 1 else "copy"
+        shared = f"the learner: {self.num_slots} slots ({self.venv.num_envs} {noun} x {self.group.num_agents} agents)"
+        if self.num_slots > 1:
+            shared += ", all with the same parameters"
+        return describe(self.venv, {self.group.name: shared} | {name: repr(p) for name, p in self.policies.items()})
+
+    def observations(self) -> ArrayTree:
+        """``(S, ...)``, what every slot sees now, a new array."""
+        return cast(
+            "ArrayTree",
+            map_arrays(
+                lambda array: array.reshape(self.num_slots, *array.shape[2:]).copy(), self.venv.observe(self.group.name)
+            ),
+        )
+
+    def _by_copy(self, actions: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Actions of slots as ``(num_envs, num_agents, ...)``."""
+        try:
+            array = np.asarray(actions)
+        except ValueError as error:
+            raise InvalidActionError(f"actions must make one array, got {actions!r}") from error
+        if array.ndim < 1 or len(array) != self.num_slots:
+            raise InvalidActionError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
+        return array.reshape(self.venv.num_envs, self.group.num_agents, *array.shape[1:])
+
+    def _interrupted(self) -> BoolArray:
+        """``(num_envs,) bool``, copies in the middle of a decision of the learning coordinators."""
+        venv, name = self.venv, self.group.name
+        decided = venv.results[name].active.any(axis=1) & ~venv.due(name).any(axis=1)
+        interrupted: BoolArray = venv.running & (decided | (venv.steps % self.group.period != 0))
+        return interrupted
+
+    def _play(
+        self, copies: BoolArray, own: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
+        """Play these copies until the next decision is due, beginning with one where it is due now.
+
+        Returns:
+            The rewards and lengths of a ``LearnerStep``, and which of all copies are running.
+        """
+        venv, group = self.venv, self.group
+        shape = (venv.num_envs, group.num_agents)
+        rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        undecided, running = copies.copy(), venv.running
+        self._decide(undecided & venv.undecided, own)
+        deciders = venv.results[group.name].active.copy()
+        while np.count_nonzero(undecided):
+            took_part = deciders & venv.results[group.name].active & undecided[:, None]
+            result, running = self._advance(undecided, own, took_part)
+            gain = result.rewards if self.discount == 1.0 else self.discount**lengths * result.rewards
+            np.add(rewards, gain, out=rewards, where=took_part)
+            lengths += took_part
+            if group.period == 1:
+                break
+            undecided &= running & (venv.steps % group.period != 0)
+            self._decide(undecided)
+        self._decide(copies & running)
+        return rewards.ravel(), lengths.ravel(), running
+
+    def _advance(self, copies: BoolArray, own: npt.NDArray[Any], took_part: BoolArray) -> tuple[GroupResult, BoolArray]:
+        """Step these copies once, and keep in mind who has ended by it.
+
+        Returns:
+            The learning group's result, and which of all copies are running.
+        """
+        actions = self._field_actions(copies, own)
+        steps = self.venv.steps.copy()
+        try:
+            self.venv.advance(actions, copies)
+        finally:  # beside a copy that raised, others may have ended
+            stepped = self.venv.steps > steps
+            result = self.venv.results[self.group.name]
+            ended = took_part & stepped[:, None]
+            self.terminated |= (ended & result.terminated).ravel()
+            self.truncated |= (ended & result.truncated).ravel()
+            running = self.venv.running
+            self._note_episodes(stepped > running)
+            self._tell_episodes()
+        return result, running
+
+    def _decide(self, mask: BoolArray, own: npt.NDArray[Any] | None = None) -> None:
+        """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""
+        if not self.venv.coordinator_groups or not np.count_nonzero(mask):
+            return
+        concerned, mask = mask, mask.copy()
+        some_due = np.count_nonzero(mask & self.venv.undecided) > 0
+        for group in self.venv.coordinator_groups if some_due else ():
+            due = self.venv.due(group.name) & mask[:, None]
+            if not np.count_nonzero(due):
+                continue
+            if group.name != self.group.name:
+                self.venv.decide({group.name: self._ask(group, due)}, mask)
+            elif own is not None:
+                self.venv.decide({group.name: own}, mask)
+            else:
+                mask &= ~due.any(axis=1)
+        self.venv.decide(mask=concerned)  # A link may deliver commands long after they were sent.
+
+    def _field_actions(self, mask: BoolArray, own: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        return {
+            group.name: own
+            if group.name == self.group.name
+            else self._ask(group, self.venv.results[group.name].active & mask[:, None])
+            for group in self.venv.field_groups
+        }
+
+    def _ask(self, group: VecGroup, where: BoolArray) -> npt.NDArray[Any]:
+        """The policy's actions for the agents in ``where``, and zeros for the others."""
+        shape = group.action_space.shape or ()
+        actions = np.zeros((*where.shape, *shape), group.action_space.dtype)
+        if where.any():
+            chosen = _as_array(self.policies[group.name](_slots(self.venv.observe(group.name), where)), group)
+            fits = chosen.shape == (where.sum(), *shape)
+            if not fits or not np.can_cast(chosen.dtype, actions.dtype, "same_kind"):
+                raise ConfigurationError(
+                    f"policy of group {group.name!r} must return actions of shape {(int(where.sum()), *shape)} and "
+                    f"dtype {actions.dtype}, got {chosen.shape} and {chosen.dtype}"
+                )
+            actions[where] = chosen
+        return actions
+
+    def _note_episodes(self, ended: BoolArray) -> None:
+        if not np.count_nonzero(ended):
+            return
+        for index in np.flatnonzero(ended):
+            returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}
+            self._episodes.append(Episode(self.venv.env_ids[index], int(self.venv.steps[index]), returns))
+
+    def _tell_episodes(self) -> None:
+        """Call back with each episode once, also if a callback before has raised."""
+        while self._episodes:
+            episode = self._episodes.popleft()
+            if self.on_episode is not None:
+                self.on_episode(episode)
+
+
+def _as_array(actions: Any, group: VecGroup) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(actions)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"policy of group {group.name!r} must return actions that make one array, got {actions!r}"
+        ) from error
+
+
+def _slots(tree: ArrayTree, where: BoolArray) -> ArrayTree:
+    """The rows of the agents in ``where``, as new arrays."""
+    rows: ArrayTree = map_arrays(lambda array: array[where], tree)
+    return rows
+
+
+def _learning_group(venv: HierarchicalVectorEnv, learn: str | None) -> VecGroup:
+    if learn is None:
+        if len(venv.groups) != 1:
+            raise ConfigurationError(f"learn: say which group learns, one of {list(venv.groups)}")
+        return next(iter(venv.groups.values()))
+    found = resolve_group(learn, venv.groups, "learn")
+    if len(found) != 1:
+        names = [group.name for group in found]
+        raise ConfigurationError(f"learn: level {learn!r} has groups with different spaces, name one of {names}")
+    return found[0]
