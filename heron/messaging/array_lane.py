@@ -43,8 +43,8 @@ class ArrayLane(Lane):
         self._mailboxes: list[Mailbox | None] = [None] * self.num_routes
         self._without_mailbox = np.ones(self.num_routes, dtype=bool)
         self._num_without_mailbox = self.num_routes
-        self.shares_queue = False
-        """Whether another lane has the same channel, recipient and environment copy in a row."""
+        self.shares_queue_with: set[ArrayLane] = set()
+        """The other open lanes that have the same channel, recipient and environment copy in a row."""
         self.mailboxes_used = False
         """Whether anything may wait in a mailbox that ``receive`` has to look into."""
 
@@ -61,7 +61,8 @@ class ArrayLane(Lane):
             self.check_open()
             # Callbacks and other lanes want messages, so these rows go the ordinary way.
             subscribed = self._broker.subscribers
-            one_by_one = self.shares_queue or bool(subscribed and not subscribed.keys().isdisjoint(self._channels))
+            has_subscriber = subscribed and not subscribed.keys().isdisjoint(self._channels)
+            one_by_one = bool(self.shares_queue_with or has_subscriber)
             if not one_by_one:
                 self._put(arrays, rows, times)
         if one_by_one:
@@ -72,7 +73,7 @@ class ArrayLane(Lane):
         with self._broker.lock:
             self._broker.check_open()
             self.check_open()
-            if self.shares_queue or self.mailboxes_used or self._undelivered:
+            if self.shares_queue_with or self.mailboxes_used or self._undelivered:
                 return self._receive_messages(rows)
             return self._receive_arrays(rows)
 
@@ -84,6 +85,9 @@ class ArrayLane(Lane):
             for mailbox in self._mailboxes:
                 if mailbox is not None:
                     mailbox.unlink(self)
+            for other in self.shares_queue_with:
+                other.shares_queue_with.discard(self)
+            self.shares_queue_with.clear()
             self._broker.forget_lane(self)
 
     def link(self, row: int, mailbox: "Mailbox") -> None:

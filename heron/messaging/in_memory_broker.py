@@ -246,7 +246,8 @@ class InMemoryBroker(MessageBroker):
         known = self._lane_rows.setdefault((route.channel, route.env_id), [])
         for other, other_row in known:
             if other.routes[other_row].recipient_id == route.recipient_id:
-                other.shares_queue = lane.shares_queue = True
+                other.shares_queue_with.add(lane)
+                lane.shares_queue_with.add(other)
         known.append((lane, row))
         mailbox = self._environments.get(route.env_id, {}).get(route.channel)
         if mailbox is not None:

@@ -286,3 +286,56 @@ def test_a_broker_lets_go_of_closed_lanes():
     del lane
     gc.collect()
     assert [reference() for reference in lanes] == [None, None, None]
+
+
+class TestTwoLanesOnOneQueue:
+    """Messages of both come in the order of their publication, for which each has to go one by one."""
+
+    @pytest.fixture
+    def published(self, monkeypatch):
+        """The channels on which somebody publishes one by one."""
+        channels = []
+        publish = InMemoryBroker.publish
+
+        def noted(self, channel, message):
+            channels.append(channel)
+            publish(self, channel, message)
+
+        monkeypatch.setattr(InMemoryBroker, "publish", noted)
+        return channels
+
+    def test_send_as_arrays_again_when_the_last_other_has_closed(self, published):
+        broker = InMemoryBroker()
+        lane, second, third = (broker.open_lane(ROUTES[:size], SCHEMA, MessageType.ACTION) for size in (3, 1, 2))
+        lane.send(rows(1.0))
+        second.close()
+        lane.send(rows(2.0))
+        assert len(published) == 6
+
+        third.close()
+        assert lane.receive().arrays["action"][:, 0].tolist() == [2.0, 2.0, 2.0]
+        lane.send(rows(3.0))
+        assert len(published) == 6
+        assert lane.receive().arrays["action"][:, 0].tolist() == [3.0, 3.0, 3.0]
+
+    def test_lose_nothing_when_one_closes(self, broker):
+        lane, other = (broker.open_lane(ROUTES, SCHEMA, MessageType.ACTION) for _ in range(2))
+        other.send(rows(1.0), np.array([True, True, False]), timestamp=1)
+        lane.send(rows(2.0), np.array([True, False, False]), timestamp=0)
+        other.close()
+        lane.send(rows(3.0), np.array([False, False, True]))
+
+        batch = lane.receive()
+        assert batch.fresh.tolist() == [True, True, True]
+        assert batch.arrays["action"][:, 0].tolist() == [1.0, 1.0, 3.0]
+
+    def test_do_not_know_each_other_once_closed(self):
+        broker = InMemoryBroker()
+        lane, other = (broker.open_lane(ROUTES, SCHEMA, MessageType.ACTION) for _ in range(2))
+        other.close()
+        closed = weakref.ref(other)
+        del other
+        gc.collect()
+
+        assert lane.receive().fresh.tolist() == [False, False, False]
+        assert closed() is None

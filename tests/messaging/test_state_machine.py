@@ -47,11 +47,16 @@ class TwoBrokers(RuleBasedStateMachine):
         self.seen: list[tuple[int, Message]] = []
         self.naively_seen: list[tuple[int, Message]] = []
         self.subscriptions = []
-        self.lanes = []
-        for routes in LANES:
-            fast = self.broker.open_lane(routes, SCHEMA, MessageType.ACTION)
-            slow = self.naive.open_lane(routes, SCHEMA, MessageType.ACTION)
-            self.lanes.append((fast, slow))
+        self.lanes = {}
+        for lane in range(len(LANES)):
+            self.opened(lane)
+
+    def opened(self, lane):
+        """The lane of either broker, opened again if it was closed."""
+        if lane not in self.lanes:
+            brokers = (self.broker, self.naive)
+            self.lanes[lane] = [broker.open_lane(LANES[lane], SCHEMA, MessageType.ACTION) for broker in brokers]
+        return self.lanes[lane]
 
     def next_number(self):
         self.published += 1
@@ -113,26 +118,23 @@ class TwoBrokers(RuleBasedStateMachine):
         assert len(LANES[lane]) == len(mask)
         rows = {"x": self.next_number() + np.arange(len(mask)) / 100}
         times = timestamp + np.arange(len(mask)) % 2
-        for one in self.lanes[lane]:
+        for one in self.opened(lane):
             one.send(rows, np.array(mask), times)
         rows["x"][:] = -1
 
     @rule(lane=lanes, mask=st.none() | st.lists(st.booleans(), min_size=8, max_size=8))
     def receive(self, lane, mask):
         where = None if mask is None else np.array(mask)
-        got, expected = (one.receive(where) for one in self.lanes[lane])
+        got, expected = (one.receive(where) for one in self.opened(lane))
         np.testing.assert_array_equal(got.fresh, expected.fresh)
         fresh = expected.fresh
         np.testing.assert_array_equal(got.arrays["x"][fresh], expected.arrays["x"][fresh])
         np.testing.assert_array_equal(got.timestamp[fresh], expected.timestamp[fresh])
 
     @rule(lane=lanes)
-    def close_and_open_lane(self, lane):
-        for one in self.lanes[lane]:
+    def close_lane(self, lane):
+        for one in self.lanes.pop(lane, ()):
             one.close()
-        self.lanes[lane] = tuple(
-            broker.open_lane(LANES[lane], SCHEMA, MessageType.ACTION) for broker in (self.broker, self.naive)
-        )
 
     @invariant()
     def same_environment_channels(self):
