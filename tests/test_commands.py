@@ -39,14 +39,6 @@ options = { n_steps = 4, n_epochs = 1, policy_kwargs = { net_arch = [8] } }
 """
 
 
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def toml(tmp_path):
     path = tmp_path / "short.toml"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -33,14 +32,6 @@ CONFIG = TrainConfig(
     hierarchy=HierarchyConfig(period=2),
     learners={"field": TINY, "coordinator": TINY},
 )
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from matplotlib import image
 
 from heron.training import LearnerConfig, evaluate, load_run
@@ -34,8 +33,6 @@ def shortened(config):
 
 
 def test_the_demo_writes_what_it_says(demo, tmp_path, monkeypatch, capsys):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     monkeypatch.setattr(demo, "FOLDER", tmp_path / "demo")
     monkeypatch.setattr(demo, "EPISODES", 3)
     for name in ("FLAT", "HIERARCHY"):
@@ -43,7 +40,6 @@ def test_the_demo_writes_what_it_says(demo, tmp_path, monkeypatch, capsys):
 
     demo.main()
 
-    torch.set_num_threads(threads)
     folder = tmp_path / "demo"
     results = json.loads((folder / "evaluation.json").read_text())
     assert [result["episodes"] for result in results.values()] == [3, 3, 3]

@@ -29,14 +29,6 @@ A, B = "agent_0", "agent_1"
 BOTH = {A: Life(), B: Life()}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def view_of(*specs):
     return Sb3VecEnv(
         make_vec([lambda lives=lives, horizon=horizon: Scripted(lives, horizon) for lives, horizon in specs])

@@ -4,7 +4,6 @@ from itertools import count
 
 import numpy as np
 import pytest
-import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
@@ -22,14 +21,6 @@ GOAL = Box(-1, 1, (2,), np.float32)
 A, B = "agent_0", "agent_1"
 SPREAD = "mpe2.simple_spread_v3"
 FIELD, TOP = "agent", "coordinator"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def star(period=1):
