@@ -15,14 +15,11 @@ _STEP: Final = ("observations", "rewards", "terminations", "truncations", "infos
 _SINGLE_AGENT: Final = "agent"
 
 
-class ParallelSubject:
-    """A ``ParallelEnv`` under examination."""
+class _PettingZooSubject:
+    """What ``ParallelEnv`` and ``AECEnv`` have in common."""
 
-    every_agent_each_turn = True
-
-    def __init__(self, env: ParallelEnv) -> None:
+    def __init__(self, env: Any) -> None:
         self.env = env
-        self.agents: list[Any] = []
         self._step = 0
 
     @property
@@ -36,6 +33,19 @@ class ParallelSubject:
     def action_space(self, agent: Any) -> Space[Any]:
         space: Space[Any] = self.env.action_space(agent)
         return space
+
+    def close(self) -> None:
+        self.env.close()
+
+
+class ParallelSubject(_PettingZooSubject):
+    """A ``ParallelEnv`` under examination."""
+
+    every_agent_each_turn = True
+
+    def __init__(self, env: ParallelEnv) -> None:
+        super().__init__(env)
+        self.agents: list[Any] = []
 
     def reset(self, seed: int | None) -> Turn:
         before, self._step = tuple(getattr(self.env, "agents", ())), 0
@@ -55,11 +65,8 @@ class ParallelSubject:
         self.agents = [agent for agent in after if not turn.ended(agent)]
         return turn
 
-    def close(self) -> None:
-        self.env.close()
 
-
-class AecSubject:
+class AecSubject(_PettingZooSubject):
     """An ``AECEnv`` under examination. A turn is what the agent sees whose move it is now.
 
     Agents that have ended take their last turn with the action None, as PettingZoo asks.
@@ -67,25 +74,9 @@ class AecSubject:
 
     every_agent_each_turn = False
 
-    def __init__(self, env: AECEnv) -> None:
-        self.env = env
-        self._step = 0
-
     @property
     def agents(self) -> list[Any]:
         return [self.env.agent_selection] if self.env.agents else []
-
-    @property
-    def possible_agents(self) -> Sequence[Any]:
-        return list(getattr(self.env, "possible_agents", ()))
-
-    def observation_space(self, agent: Any) -> Space[Any]:
-        space: Space[Any] = self.env.observation_space(agent)
-        return space
-
-    def action_space(self, agent: Any) -> Space[Any]:
-        space: Space[Any] = self.env.action_space(agent)
-        return space
 
     def reset(self, seed: int | None) -> Turn:
         before, self._step = tuple(getattr(self.env, "agents", ())), 0
@@ -112,9 +103,6 @@ class AecSubject:
         )
         flags = ({agent: terminated}, {agent: truncated}, {agent: info})
         return Turn(self._step, before, after, actions, {agent: observation}, {agent: reward}, *flags)
-
-    def close(self) -> None:
-        self.env.close()
 
 
 class SingleSubject:
