@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,17 +35,23 @@ class Case:
     steps: int
 
 
-def cases() -> list[Case]:
-    """From the cheapest to the dearest."""
-    return [
-        Case("trivial", trivial(64).make, 64, 100),
-        _case("mpe2.simple_tag_v3", 16, 50),
-        _case("mpe2.simple_spread_v3", 16, 50),
-        _case("pettingzoo.sisl.pursuit_v5", 8, 10),
-        _case("pettingzoo.sisl.multiwalker_v9", 8, 50),
-        _case("pettingzoo.butterfly.knights_archers_zombies_v11", 4, 25),
-        _case("pettingzoo.butterfly.pistonball_v6", 4, 10),
-    ]
+_NAMED: Final = (
+    ("mpe2.simple_tag_v3", 16, 50),
+    ("mpe2.simple_spread_v3", 16, 50),
+    ("pettingzoo.sisl.pursuit_v5", 8, 10),
+    ("pettingzoo.sisl.multiwalker_v9", 8, 50),
+    ("pettingzoo.butterfly.knights_archers_zombies_v11", 4, 25),
+    ("pettingzoo.butterfly.pistonball_v6", 4, 10),
+)
+"""Environment, copies and steps, from the cheapest to the dearest."""
+
+MOST_CASES: Final = 1 + len(_NAMED)
+
+
+def cases(number: int) -> list[Case]:
+    """The first ones, from the cheapest to the dearest; no other environment is imported."""
+    named = [_case(*one) for one in _NAMED[: number - 1]]
+    return [Case("trivial", trivial(64).make, 64, 100), *named]
 
 
 def _case(name: str, copies: int, steps: int) -> Case:

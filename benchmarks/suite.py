@@ -48,7 +48,7 @@ class Sizes:
     copies: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
     agents: tuple[int, ...] = (1, 4, 16, 64, 256)
     scaling_rounds: int = 5
-    cases: int = 7
+    cases: int = backends.MOST_CASES
 
 
 SMOKE = Sizes(
@@ -59,7 +59,7 @@ SMOKE = Sizes(
     messages=10,
     lane_trips=1,
     rollout=2,
-    batches=(4,),
+    batches=(6,),
     training_rounds=2,
     copies=(1, 2),
     agents=(1, 2),
@@ -151,7 +151,7 @@ def training_table(suite: Suite) -> Table:
 def backends_table(suite: Suite) -> Table:
     """``backend="auto"`` against the loop."""
     rows: list[Row] = []
-    cases = backends.cases()[: suite.sizes.cases]
+    cases = backends.cases(suite.sizes.cases)
     for place, case in enumerate(cases):
         with backends.contenders(case) as (runs, reason):
             timings = suite.time(runs, suite.sizes.scaling_rounds, len(cases), place)

@@ -22,7 +22,7 @@ from heron.training import (
     random_policies,
 )
 
-TINY = LearnerConfig(options={"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1})
+TINY = LearnerConfig(options={"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1, "batch_size": 4})
 CONFIG = TrainConfig(
     "mpe2.simple_spread_v3",
     {"max_cycles": 5},

@@ -1,48 +1,41 @@
 """The benchmarks still run; what they measure is for people to read."""
 
+import io
 import json
-import os
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from benchmarks import compare, report
+from benchmarks.__main__ import main as measure
 from benchmarks.compare import changes, unmatched
 from benchmarks.interleaved import Timing, time_interleaved
 from benchmarks.report import BEGIN, END, markdown, update
 from benchmarks.suite import TABLES
 from benchmarks.tables import Report, Row, Table, rows_of
 
-ROOT = Path(__file__).parents[2]
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", *arguments]
-    # More threads than free cores make torch wait for itself.
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
+# PettingZoo's modules say so of themselves.
+pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """Output and figures of all tables, measured with tiny sizes and without other libraries."""
     path = tmp_path_factory.mktemp("benchmarks") / "figures.json"
-    output = run("benchmarks", "--smoke", "--no-peers", "--json", str(path))
-    return output, path
+    with redirect_stdout(io.StringIO()) as output:
+        measure(["--smoke", "--no-peers", "--json", str(path)])
+    return output.getvalue(), path
 
 
 def test_all_tables_are_measured_printed_and_kept(smoke):
     output, path = smoke
-    report = Report.load(path)
-    assert [table.name for table in report.tables] == list(TABLES)
-    for table in report.tables:
+    measured = Report.load(path)
+    assert [table.name for table in measured.tables] == list(TABLES)
+    for table in measured.tables:
         assert table.title in output
         assert all(row.seconds > 0 for row in table.rows), table.name
-    assert report.machine["packages"]["numpy"] in output
+    assert measured.machine["packages"]["numpy"] in output
 
 
 def test_messages_take_a_share_of_the_time(smoke):
@@ -61,7 +54,7 @@ def test_a_document_and_a_picture_are_made_of_the_figures(smoke, tmp_path):
     _, path = smoke
     document, picture = tmp_path / "page.md", tmp_path / "curves.png"
     document.write_text(f"before\n{BEGIN}\nold figures\n{END}\nafter\n")
-    run("benchmarks.report", str(path), "--update", str(document), "--plot", str(picture))
+    report.main([str(path), "--update", str(document), "--plot", str(picture)])
     text = document.read_text()
     assert text.startswith(f"before\n{BEGIN}")
     assert text.endswith(f"{END}\nafter\n")
@@ -72,7 +65,7 @@ def test_a_document_and_a_picture_are_made_of_the_figures(smoke, tmp_path):
         update(f"{BEGIN} only", Report.load(path))
 
 
-def test_two_runs_are_compared(smoke, tmp_path):
+def test_two_runs_are_compared(smoke, tmp_path, capsys):
     _, path = smoke
     stored = json.loads(path.read_text())
     for row in stored["tables"][0]["rows"]:
@@ -80,7 +73,8 @@ def test_two_runs_are_compared(smoke, tmp_path):
         row["speed_spread"] = 0.0
     older = tmp_path / "older.json"
     older.write_text(json.dumps(stored))
-    output = run("benchmarks.compare", str(older), str(path))
+    compare.main([str(older), str(path)])
+    output = capsys.readouterr().out
     assert "+100%" in output
     assert "beyond the spread" in output
 

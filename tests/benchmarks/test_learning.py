@@ -1,21 +1,19 @@
 """The comparison of learned with random actions still runs; whether it learns is for people to read."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import pytest
+
+from benchmarks import learning
+
+# PettingZoo's modules say so of themselves.
+pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
 
 
 def test_outcomes_are_shown_kept_and_written(tmp_path):
     figures, document = tmp_path / "figures.json", tmp_path / "page.md"
     tiny = ["--steps-factor", "0.001", "--episodes", "2", "--only", "connect_four,cartpole_vector"]
-    command = [sys.executable, "-m", "benchmarks.learning", *tiny, "--json", str(figures), "--markdown", str(document)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
-    assert finished.returncode == 0, finished.stderr
+    learning.main([*tiny, "--json", str(figures), "--markdown", str(document)])
     outcomes = json.loads(figures.read_text())["outcomes"]
     assert [outcome["name"] for outcome in outcomes] == ["connect_four", "cartpole_vector"]
     for outcome in outcomes:

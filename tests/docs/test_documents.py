@@ -34,7 +34,8 @@ def test_python_blocks_run_in_order(document, tmp_path, monkeypatch):
     assert code
     surroundings = {}
     for block in code:
-        exec(compile(block, document, "exec"), surroundings)  # noqa: S102 -- our own documents
+        shortened = re.sub(r"\.learn\([\d_]+\)", ".learn(1)", block)  # one rollout shows that it runs
+        exec(compile(shortened, document, "exec"), surroundings)  # noqa: S102 -- our own documents
     surroundings["venv"].close()
 
 

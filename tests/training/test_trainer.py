@@ -187,9 +187,9 @@ def test_optimizers_and_step_counts_live_on_and_others_are_left_alone():
         history[turn.group].append((adam_steps(model), model.num_timesteps, int(model.env.ret_rms.count)))
 
     # 16 steps a turn in 2 copies are 2 rollouts: of 16 decisions of field agents, 8 of the coordinator. They are
-    # cut into minibatches of 2.
-    assert [(steps, decisions) for steps, decisions, _ in history["agent"]] == [(16, 32), (32, 64), (48, 96)]
-    assert [(steps, decisions) for steps, decisions, _ in history["coordinator"]] == [(8, 16), (16, 32), (24, 48)]
+    # cut into minibatches of 4.
+    assert [(steps, decisions) for steps, decisions, _ in history["agent"]] == [(8, 32), (16, 64), (24, 96)]
+    assert [(steps, decisions) for steps, decisions, _ in history["coordinator"]] == [(4, 16), (8, 32), (12, 48)]
     for rows in history.values():
         assert [count for *_, count in rows] == [decisions for _, decisions, _ in rows]  # the reward's running scale
 
@@ -285,7 +285,7 @@ def test_metrics_add_up(tmp_path):
         [lambda env=env: env for env in envs],
         hierarchy=lambda ids: Hierarchy.star(ids, period=2, command_space=Discrete(2)),
     )
-    long = LearnerConfig(options=TINY | {"n_steps": 16})
+    long = LearnerConfig(options=TINY | {"n_steps": 16, "batch_size": 64})
     trainer = HierarchyTrainer(venv, {"field": long, "coordinator": long}, folder=tmp_path / "run")
     trainer.train(2400, rounds=2)
     rows = trainer.progress.rows

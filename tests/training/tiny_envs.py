@@ -7,7 +7,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
-TINY = {"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1}
+TINY = {"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1, "batch_size": 4}
 """Options for PPO that make it fast, not good."""
 
 
