@@ -43,11 +43,11 @@ demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-rllib: $(RLLIB_INSTALLED)
 	$(RLLIB_BIN)/python -m pytest tests/rllib
-	$(RLLIB_BIN)/python -m pytest --numprocesses 2 tests/agents tests/envs tests/wrappers $(NEWER_GYMNASIUM)
+	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/envs tests/wrappers $(NEWER_GYMNASIUM)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
