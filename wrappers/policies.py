@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 
-from heron.envs.array_tree import ArrayTree
+from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.errors import ConfigurationError
 from heron.wrappers.action_masks import MASK_KEY, legal_actions, masks_in
 from heron.wrappers.vector.vec_group import VecGroup, resolve_group
@@ -22,6 +22,27 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class RecurrentPolicy(Protocol):
+    """Decides for a batch of agents by what it remembers of each, too."""
+
+    def decide(
+        self, observations: Any, memory: Any, begins: npt.NDArray[np.bool_]
+    ) -> "tuple[npt.NDArray[Any], ArrayTree | None]":
+        """Actions, and what to remember of each agent until its next decision.
+
+        Args:
+            observations: ``(batch, ...)``, a tree for ``Dict`` spaces.
+            memory: ``(batch, ...)``, what it has remembered of each agent, an array or a dict or tuple of arrays; zero
+                where an episode begins, and None before there has been anything.
+            begins: ``(batch,) bool``, agents whose episode begins, or who have come back.
+
+        Returns:
+            ``(batch, *action_shape)``, and ``(batch, ...)`` of the same shapes each time, or None for nothing.
+        """
+        ...
+
+
+@runtime_checkable
 class Model(Protocol):
     """Anything that predicts as SB3's models do."""
 
@@ -29,12 +50,13 @@ class Model(Protocol):
     action_space: Space[Any]
 
     def predict(self, observation: Any, *, deterministic: bool) -> tuple[npt.NDArray[Any], Any]:
-        """Actions for a batch of observations, and a state that is not used."""
+        """Actions for a batch of observations, and a state that only ``RecurrentPPO`` uses."""
         ...
 
 
-PolicyLike: TypeAlias = "Policy | Model | npt.ArrayLike"
-"""A model, a function of a batch of observations, or the one action that is always taken."""
+AnyPolicy: TypeAlias = Policy | RecurrentPolicy
+PolicyLike: TypeAlias = "AnyPolicy | Model | npt.ArrayLike"
+"""A model, a function of a batch of observations, one with a memory, or the one action that is always taken."""
 
 
 MASKED_MODEL, RECURRENT_MODEL = "MaskablePPO", "RecurrentPPO"
@@ -46,7 +68,8 @@ class ModelPolicy:
 
     A model that was trained behind a ``VecNormalize`` gets its observations normalized by it, with the statistics as
     they are. One that was loaded from a file has to be given that ``VecNormalize`` again: ``model.set_env(...)``.
-    ``MaskablePPO`` is given the masks that stand as ``"action_mask"`` in the observations.
+    ``MaskablePPO`` is given the masks that stand as ``"action_mask"`` in the observations. ``RecurrentPPO`` remembers:
+    the views keep its LSTM's state for each agent of each copy, and whoever asks it directly must call ``decide``.
 
     Args:
         model: An SB3 model, or anything that predicts as they do.
@@ -58,15 +81,35 @@ class ModelPolicy:
         self.model = model
         self.action_space = model.action_space if action_space is None else action_space
         self.deterministic = deterministic
-        self._is_masked = MASKED_MODEL in _class_names(type(model))
+        names = _class_names(type(model))
+        self._is_masked, self._is_recurrent = MASKED_MODEL in names, RECURRENT_MODEL in names
 
     def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
-        masks: dict[str, Any] = {}
+        if self._is_recurrent:
+            raise ConfigurationError(
+                f"{self!r} remembers between its decisions: call decide(observations, memory, begins) with the memory "
+                "that it returned before"
+            )
+        actions, _ = self._predict(observations)
+        return actions
+
+    def decide(
+        self, observations: ArrayTree, memory: "ArrayTree | None", begins: npt.NDArray[np.bool_]
+    ) -> "tuple[npt.NDArray[Any], ArrayTree | None]":
+        """As ``RecurrentPolicy`` has it; a model that does not remember returns None as its memory."""
+        if not self._is_recurrent:
+            return self(observations), None
+        # SB3's states have the layers of the network before the batch.
+        state = None if memory is None else map_arrays(_swap_batch_and_layers, memory)
+        actions, state = self._predict(observations, state=state, episode_start=begins)
+        return actions, map_arrays(_swap_batch_and_layers, state)
+
+    def _predict(self, observations: ArrayTree, **memory: Any) -> tuple[npt.NDArray[Any], Any]:
         if self._is_masked and isinstance(observations, dict) and MASK_KEY in observations:
-            masks["action_masks"] = legal_actions(observations[MASK_KEY], self.action_space)
+            memory["action_masks"] = legal_actions(observations[MASK_KEY], self.action_space)
         seen = _normalized(observations, self.model)
-        actions, _ = self.model.predict(seen, deterministic=self.deterministic, **masks)
-        return actions_from_sb3(actions, self.action_space)
+        actions, state = self.model.predict(seen, deterministic=self.deterministic, **memory)
+        return actions_from_sb3(actions, self.action_space), state
 
     def __repr__(self) -> str:
         return f"{type(self.model).__name__} model" + (" (deterministic)" if self.deterministic else "")
@@ -173,12 +216,12 @@ def batch_size(observations: ArrayTree) -> int:
     return len(observations)
 
 
-def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
+def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
     """``value`` as a policy for ``group``.
 
     Raises:
-        ConfigurationError: If a model's spaces are not the group's, it needs masks or a memory, or a constant is no
-            action of the group.
+        ConfigurationError: If a model's spaces are not the group's, it needs masks that there are not, or a constant is
+            no action of the group.
     """
     if isinstance(value, Model):
         value = ModelPolicy(value)
@@ -192,7 +235,7 @@ def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
             f"policy of group {group.name!r}: the random policy's action_space is {value.action_space}, "
             f"but the group's is {space}"
         )
-    if callable(value):
+    if callable(value) or isinstance(value, RecurrentPolicy):
         return value
     action = np.asarray(value)
     if action.shape == (space.shape or ()) and np.can_cast(action.dtype, np.dtype(space.dtype), "same_kind"):
@@ -206,14 +249,14 @@ def as_policy(value: PolicyLike, group: VecGroup) -> Policy:
 
 def policies_by_group(
     given: Mapping[str, PolicyLike], groups: Mapping[str, VecGroup], learner: str | None
-) -> dict[str, Policy]:
+) -> dict[str, AnyPolicy]:
     """One policy for each group but the learner, from policies by group or level.
 
     Raises:
         ConfigurationError: If a key names no group or level, a group has two policies or none, the learner has
             one, or a policy does not fit its group.
     """
-    policies: dict[str, Policy] = {}
+    policies: dict[str, AnyPolicy] = {}
     for key, value in given.items():
         for group in resolve_group(key, groups, "policies"):
             if group.name == learner:
@@ -240,18 +283,16 @@ def check_predicts(kind: type, observation_space: Space[Any], owner: str) -> Non
     """Check that models of a class can decide by observations in a space.
 
     Raises:
-        ConfigurationError: If they need a memory, or masks that the observations do not have; ``owner`` says whose
-            models they are.
+        ConfigurationError: If they need masks that the observations do not have; ``owner`` says whose models they are.
     """
-    names = _class_names(kind)
-    if RECURRENT_MODEL in names:
-        raise ConfigurationError(
-            f"{owner}: {RECURRENT_MODEL} needs to remember between its decisions, and policies here do not"
-        )
-    if MASKED_MODEL in names and not masks_in(observation_space):
+    if MASKED_MODEL in _class_names(kind) and not masks_in(observation_space):
         raise ConfigurationError(
             f"{owner}: {MASKED_MODEL} needs action masks, an {MASK_KEY!r} in Dict observations, got {observation_space}"
         )
+
+
+def _swap_batch_and_layers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return array.swapaxes(0, 1)
 
 
 def _class_names(kind: type) -> list[str]:

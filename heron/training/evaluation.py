@@ -10,7 +10,8 @@ from scipy import stats
 
 from heron.training.config import checked_count
 from heron.wrappers import HierarchicalVectorEnv
-from heron.wrappers.policies import Policy, PolicyLike, RandomPolicy, policies_by_group
+from heron.wrappers.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
+from heron.wrappers.views.group_decider import GroupDecider
 from heron.wrappers.views.learner_env import Episode, LearnerEnv
 
 CONFIDENCE = 0.95
@@ -109,14 +110,18 @@ def evaluate(
 
 
 def _finished_episodes(
-    venv: HierarchicalVectorEnv, policies: Mapping[str, Policy], episodes: int, seed: int
+    venv: HierarchicalVectorEnv, policies: Mapping[str, AnyPolicy], episodes: int, seed: int
 ) -> Iterator[tuple[int, Episode]]:
     """Each episode and its place, as they come to their ends."""
     ended: dict[str, Episode] = {}
-    actor = venv.field_groups[0].name
-    others = {name: policy for name, policy in policies.items() if name != actor}
-    driver = LearnerEnv(venv, actor, others, on_episode=lambda episode: ended.update({episode.env_id: episode}))
-    observations = driver.reset(seed=seed)
+    actor = venv.field_groups[0]
+    others = {name: policy for name, policy in policies.items() if name != actor.name}
+    decider, everyone = (
+        GroupDecider(venv, actor, policies[actor.name]),
+        np.ones((venv.num_envs, actor.num_agents), bool),
+    )
+    driver = LearnerEnv(venv, actor.name, others, on_episode=lambda episode: ended.update({episode.env_id: episode}))
+    driver.reset(seed=seed)
     current = dict(zip(venv.env_ids, range(episodes), strict=False))  # copies beyond these only run along
     upcoming = len(current)
     while current:
@@ -127,9 +132,10 @@ def _finished_episodes(
             yield current.pop(env_id), ended.pop(env_id) if env_id in ended else _empty_episode(venv, env_id)
             if upcoming < episodes:
                 current[env_id] = upcoming
-                observations = driver.reset(env_id, seed + upcoming)
+                driver.reset(env_id, seed + upcoming)
                 upcoming += 1
-        observations = driver.step(policies[actor](observations)).observations
+        driver.step(decider.ask(everyone).reshape(driver.num_slots, *(actor.action_space.shape or ())))
+        decider.keep(everyone)
 
 
 def _empty_episode(venv: HierarchicalVectorEnv, env_id: str) -> Episode:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Space
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -21,13 +22,16 @@ class TurnPolicy:
         self._space = space = group.action_space
         self._random: Policy | None = RandomPolicy(space, seed) if _is_bounded(space) else None
 
-    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
+    def decide(
+        self, observations: ArrayTree, memory: "ArrayTree | None", begins: npt.NDArray[np.bool_]
+    ) -> "tuple[npt.NDArray[Any], ArrayTree | None]":
+        """As ``RecurrentPolicy`` has it; nothing is remembered until the group has learned."""
         untrained = self.model is None or self.model.num_timesteps == 0
         if self._random is not None and untrained:
-            return self._random(observations)
+            return self._random(observations), None
         if self.model is None:
             raise ConfigurationError("an unbounded action space has no random policy: give the group a model first")
-        return ModelPolicy(self.model, action_space=self._space)(observations)
+        return ModelPolicy(self.model, action_space=self._space).decide(observations, memory, begins)
 
     def __repr__(self) -> str:
         return "its own model, at random until that has learned"

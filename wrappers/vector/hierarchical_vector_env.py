@@ -59,6 +59,8 @@ class HierarchicalVectorEnv:
         results: Group name -> what the last reset or step said.
         total_steps: Environment steps of all copies since the vector env was made.
         returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
+        lives: Group name -> ``(num_envs, num_agents) int64``, how often each agent has begun anew, at a reset of its
+            copy or by coming (back) amid an episode; to be read only.
 
     Raises:
         HierarchyError: If the hierarchy does not fit the environment's agents, or lacks a command space.
@@ -106,6 +108,7 @@ class HierarchicalVectorEnv:
             for group in self.coordinator_groups
         }
         self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
+        self.lives = {name: np.zeros(result.active.shape, dtype=np.int64) for name, result in self.results.items()}
         self.total_steps = 0
         self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
         self._was_reset = False
@@ -437,8 +440,9 @@ class HierarchicalVectorEnv:
         """Forget everything about the masked copies' last episode."""
         self._clock.steps[mask] = 0
         self._exchange.clear(mask)
-        for returns in self.returns.values():
+        for name, returns in self.returns.items():
             returns[mask] = 0.0
+            self.lives[name][mask] += 1
 
     def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
@@ -448,6 +452,8 @@ class HierarchicalVectorEnv:
             self._sum_up(stepped, took_part)
             # One that has just come tells what it sees, too, as all do at the reset.
             senders = {name: took_part[name] | active for name, active in self._active().items()}
+            for name, took in took_part.items():
+                self.lives[name] += senders[name] & ~took
         else:
             self._sum_up_rewards(stepped)
             senders = dict(took_part)

@@ -17,6 +17,7 @@ from heron.wrappers.vector.describe import describe
 from heron.wrappers.vector.group_result import GroupResult
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.vector.vec_group import VecGroup, resolve_group
+from heron.wrappers.views.group_decider import GroupDecider
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class LearnerEnv:
         self.venv = venv
         self.group = _learning_group(venv, learn)
         self.policies = policies_by_group(policies or {}, venv.groups, self.group.name)
+        self._deciders = {name: GroupDecider(venv, venv.groups[name], policy) for name, policy in self.policies.items()}
         self.discount = discount
         self.on_episode = on_episode
         self.terminated = np.zeros(self.num_slots, dtype=bool)
@@ -243,6 +245,9 @@ class LearnerEnv:
             self.venv.advance(actions, copies)
         finally:  # beside a copy that raised, others may have ended
             stepped = self.venv.steps > steps
+            for group in self.venv.field_groups:
+                if group.name in self._deciders:
+                    self._deciders[group.name].keep(stepped[:, None])
             result = self.venv.results[self.group.name]
             ended = took_part & stepped[:, None]
             self.terminated |= (ended & result.terminated).ravel()
@@ -263,35 +268,29 @@ class LearnerEnv:
             if not np.count_nonzero(due):
                 continue
             if group.name != self.group.name:
-                self.venv.decide({group.name: self._ask(group, due)}, mask)
+                self._let_decide(group.name, due, mask)
             elif own is not None:
                 self.venv.decide({group.name: own}, mask)
             else:
                 mask &= ~due.any(axis=1)
         self.venv.decide(mask=concerned)  # A link may deliver commands long after they were sent.
 
+    def _let_decide(self, name: str, due: BoolArray, mask: BoolArray) -> None:
+        """Ask a group's policy for the agents that are due, and send what it says to those below."""
+        decider = self._deciders[name]
+        actions = decider.ask(due)
+        try:
+            self.venv.decide({name: actions}, mask)
+        finally:  # beside a message that was refused, all others have come
+            decider.keep(~self.venv.due(name))
+
     def _field_actions(self, mask: BoolArray, own: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         return {
             group.name: own
             if group.name == self.group.name
-            else self._ask(group, self.venv.results[group.name].active & mask[:, None])
+            else self._deciders[group.name].ask(self.venv.results[group.name].active & mask[:, None])
             for group in self.venv.field_groups
         }
-
-    def _ask(self, group: VecGroup, where: BoolArray) -> npt.NDArray[Any]:
-        """The policy's actions for the agents in ``where``, and zeros for the others."""
-        shape = group.action_space.shape or ()
-        actions = np.zeros((*where.shape, *shape), group.action_space.dtype)
-        if where.any():
-            chosen = _as_array(self.policies[group.name](_slots(self.venv.observe(group.name), where)), group)
-            fits = chosen.shape == (where.sum(), *shape)
-            if not fits or not np.can_cast(chosen.dtype, actions.dtype, "same_kind"):
-                raise ConfigurationError(
-                    f"policy of group {group.name!r} must return actions of shape {(int(where.sum()), *shape)} and "
-                    f"dtype {actions.dtype}, got {chosen.shape} and {chosen.dtype}"
-                )
-            actions[where] = chosen
-        return actions
 
     def _note_episodes(self, ended: BoolArray) -> None:
         if not np.count_nonzero(ended):
@@ -306,21 +305,6 @@ class LearnerEnv:
             episode = self._episodes.popleft()
             if self.on_episode is not None:
                 self.on_episode(episode)
-
-
-def _as_array(actions: Any, group: VecGroup) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(actions)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"policy of group {group.name!r} must return actions that make one array, got {actions!r}"
-        ) from error
-
-
-def _slots(tree: ArrayTree, where: BoolArray) -> ArrayTree:
-    """The rows of the agents in ``where``, as new arrays."""
-    rows: ArrayTree = map_arrays(lambda array: array[where], tree)
-    return rows
 
 
 def _learning_group(venv: HierarchicalVectorEnv, learn: str | None) -> VecGroup:
