@@ -58,7 +58,8 @@ def write(tree: ArrayTree, index: Any, sample: Any) -> None:
     Raises:
         KeyError: If a part is missing.
         TypeError: If a sample is nothing like the tree.
-        ValueError: If a sample has another shape or number of parts.
+        ValueError: If a sample has another shape or number of parts, or no such whole numbers as the tree has.
+        OverflowError: If a number is too large.
     """
     if isinstance(tree, dict):
         for key, part in tree.items():
@@ -70,7 +71,29 @@ def write(tree: ArrayTree, index: Any, sample: Any) -> None:
         shape = tree[index].shape
         if np.shape(sample) != shape:  # numpy itself would repeat a single value
             raise ValueError(f"expected shape {shape}, got {np.shape(sample)}")
-        tree[index] = sample
+        tree[index] = sample if tree.dtype.kind == "f" else as_whole(sample, tree.dtype)
+
+
+def as_whole(sample: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A sample of whole numbers as an array of their dtype, if that holds the same numbers.
+
+    numpy itself would cut off fractions, make something up for NaN, and wrap round what is too large.
+
+    Raises:
+        ValueError: If it does not.
+
+    >>> as_whole(np.array([300, 2]), np.dtype(np.uint8))
+    Traceback (most recent call last):
+    ValueError: expected numbers of uint8, got [300   2]
+    """
+    array = np.asarray(sample)
+    if array.dtype == dtype:
+        return array
+    with np.errstate(invalid="ignore"):
+        whole = array.astype(dtype)
+    if not np.array_equal(whole, array):
+        raise ValueError(f"expected numbers of {dtype}, got {array}")
+    return whole
 
 
 def clear(tree: ArrayTree, index: Any) -> None:

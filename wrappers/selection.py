@@ -1,13 +1,14 @@
 """Which copies a call is about, and the seed of each."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from heron.envs.batch_env import BoolArray
-from heron.errors import ConfigurationError, UnknownEnvError
+from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError
 
 EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray
 """Copies by index, by env_id, by a list of either, or by a ``(num_envs,) bool`` mask."""
@@ -18,20 +19,53 @@ def select_envs(which: EnvSelection, env_ids: Sequence[str]) -> list[int]:
 
     Raises:
         UnknownEnvError: If there is no such copy.
-        ConfigurationError: If a copy stands twice, or a mask has another shape.
+        ConfigurationError: If a copy stands twice.
+        InvalidMaskError: If a mask has another shape, or is a list.
 
     >>> select_envs(["b", 0], ["a", "b", "c"])
     [1, 0]
     """
     if isinstance(which, np.ndarray) and which.dtype == np.bool_:
-        if which.shape != (len(env_ids),):
-            raise ConfigurationError(f"a mask of copies must have shape {(len(env_ids),)}, got {which.shape}")
-        return [int(index) for index in np.flatnonzero(which)]
-    listed = list(which) if isinstance(which, Iterable) and not isinstance(which, str) else [which]
+        return np.flatnonzero(checked_mask(which, len(env_ids), "a mask of copies")).tolist()
+    is_listed = isinstance(which, Iterable) and not isinstance(which, str)
+    listed: list[Any] = list(which) if is_listed else [which]  # type: ignore[arg-type]  # it can be iterated
+    if is_listed and any(isinstance(item, (bool, np.bool_)) for item in listed):
+        checked_mask(which, len(env_ids), "a mask of copies")
     indices = [_index(item, env_ids) for item in listed]
     if len(set(indices)) != len(indices):
         raise ConfigurationError(f"each copy may be named once, got {which!r}")
     return indices
+
+
+def checked_mask(mask: Any, size: int, name: str = "mask") -> BoolArray:
+    """The mask, if it is one.
+
+    Args:
+        mask: Anything.
+        size: How many entries it must have.
+        name: What to call it.
+
+    Raises:
+        InvalidMaskError: If it is no array, or has another shape or dtype.
+    """
+    if not isinstance(mask, np.ndarray) or mask.shape != (size,) or mask.dtype != np.bool_:
+        got = (
+            f"{mask.shape} and {mask.dtype}" if isinstance(mask, np.ndarray) else f"{type(mask).__name__} {mask!r:.200}"
+        )
+        raise InvalidMaskError(f"{name} must be an array of shape {(size,)} and dtype bool, got {got}")
+    return mask
+
+
+def checked_for_reset(mask: BoolArray | None, seeds: Sequence[int | None] | None, env_ids: Sequence[str]) -> BoolArray:
+    """The mask of a reset, all copies by default.
+
+    Raises:
+        InvalidMaskError: If it is none.
+        ConfigurationError: If there is not one seed for each copy.
+    """
+    if seeds is not None and len(seeds) != len(env_ids):
+        raise ConfigurationError(f"expected {len(env_ids)} seeds, one for each copy, got {seeds!r:.200}")
+    return np.ones(len(env_ids), dtype=bool) if mask is None else checked_mask(mask, len(env_ids))
 
 
 def env_mask(indices: Sequence[int], num_envs: int) -> BoolArray:
@@ -78,7 +112,19 @@ def _index(item: Any, env_ids: Sequence[str]) -> int:
         return int(item)
     raise UnknownEnvError(
         f"no environment copy {item!r}: expected an index from 0 to {len(env_ids) - 1}, or one of {shown(env_ids)}"
+        f"{meant(item, env_ids)}"
     )
+
+
+def meant(name: Any, known: Iterable[str]) -> str:
+    """A question for the end of a message about a name that is none, or nothing if it is like no other.
+
+    >>> meant("feild", ["field", "coordinator"]), meant("x", ["field"])
+    ("; did you mean 'field'?", '')
+    """
+    by_lower = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), by_lower, 1) if isinstance(name, str) else []
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def shown(env_ids: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from heron.wrappers.processes.shared_arrays import SharedArrays, allocate
 from heron.wrappers.processes.worker_channel import RESET, STEP
 from heron.wrappers.processes.worker_pool import WorkerPool, end_all, raise_first
 from heron.wrappers.processes.worker_process import WorkerProcess
-from heron.wrappers.selection import shown
+from heron.wrappers.selection import checked_for_reset, checked_mask, shown
 from heron.wrappers.sources.loop_env import EnvFactory, LoopEnv, check_env_ids
 
 Places = list[tuple[int, int]]
@@ -159,7 +159,7 @@ class ProcessEnv(BatchEnv):
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Mapping[str, GroupState]:
-        self._begin(mask)
+        self._begin(checked_for_reset(mask, seeds, self.env_ids))
         self._pool.remember_active(is_reset=True)
 
         def part(rows: slice) -> tuple[Sequence[int | None] | None, Mapping[str, Any] | None]:
@@ -252,7 +252,7 @@ class ProcessEnv(BatchEnv):
         """Prepare for a reset or step of the masked copies."""
         self._check_open()
         self._pool.settle()
-        self._arrays.mask[:] = True if mask is None else mask
+        self._arrays.mask[:] = True if mask is None else checked_mask(mask, self.num_envs)
 
     def _do_own_share(self, act: Callable[[], None], errors: list[Exception]) -> None:
         """Step or reset the masked copies of this process."""

@@ -1,11 +1,13 @@
 """A Gymnasium environment as a PettingZoo one, so that whatever takes the latter takes both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
 from gymnasium import Space
 from pettingzoo import ParallelEnv
+
+from heron.wrappers.sources.returned import parts_of
 
 AGENT = "agent"
 """The agent that acts where an environment knows of only one."""
@@ -53,6 +55,15 @@ class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
         """Set an attribute where the Gymnasium environment, or what it wraps, has it."""
         self.env.set_wrapper_attr(name, value)
 
+    def _reset(self, seed: int | None, options: dict[str, Any] | None) -> Sequence[Any]:
+        """Reset the environment: observation and info."""
+        return parts_of(self.env.reset(seed=seed, options=options), "reset", ("observation", "info"))
+
+    def _step(self, action: Any) -> Sequence[Any]:
+        """Step the environment: observation, reward, terminated, truncated and info."""
+        names = ("observation", "reward", "terminated", "truncated", "info")
+        return parts_of(self.env.step(action), "step", names)
+
     def __getattr__(self, name: str) -> Any:
         # Copying and unpickling look for attributes before there is an env to ask.
         if name == "env" or (name.startswith("__") and name.endswith("__")):
@@ -84,17 +95,17 @@ class SingleAgentEnv(GymSource):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self._reset(seed, options)
         self.agents = [AGENT]
         return {AGENT: observation}, {AGENT: info}
 
     def step(self, actions: Mapping[str, Any]) -> StepResults:
-        observation, reward, terminated, truncated, info = self.env.step(actions[AGENT])
+        observation, reward, terminated, truncated, info = self._step(actions[AGENT])
         if terminated or truncated:
             self.agents = []
         return (
             {AGENT: observation},
-            {AGENT: float(reward)},
+            {AGENT: reward},  # left as it is for whoever checks that it is a number
             {AGENT: bool(terminated)},
             {AGENT: bool(truncated)},
             {AGENT: info},

@@ -3,28 +3,41 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from heron.envs.array_tree import clear, write
+from heron.envs.array_tree import as_whole, clear, write
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
+from heron.envs.fit import difference, misfit
 from heron.errors import (
     ConfigurationError,
+    EnvClosedError,
     EnvError,
     EnvStepError,
     InvalidObservationError,
     ResetRequiredError,
 )
 from heron.messaging.message import check_id
-from heron.wrappers.selection import shown
+from heron.wrappers.selection import checked_for_reset, checked_mask, shown
 from heron.wrappers.sources.agent_groups import group_agents
 from heron.wrappers.sources.env_creation import EnvFactory, make_envs, summary
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import GymSource
 from heron.wrappers.sources.nan_watch import NanWatch
 from heron.wrappers.sources.ordinary_steps import OrdinarySteps
+from heron.wrappers.sources.returned import (
+    OF_RESET,
+    OF_STEP,
+    ByAgent,
+    check_all_observed,
+    dicts_by_agent,
+    flag_of,
+    infos_told,
+    reward_of,
+)
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
@@ -43,8 +56,8 @@ class LoopEnv(BatchEnv):
         env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
         groups: Group name -> agent ids, to arrange the agents by hand; by default agents with the same spaces
             form a group, named for what their ids have in common.
-        validate: Check that every active agent observes something, every observation against its space, and every
-            reward for being finite. Slow; meant for a new environment.
+        validate: Check every observation against its space, and every reward for being finite. Slow; meant for a new
+            environment.
 
     Raises:
         EnvCreationError: If a factory raises or returns something that cannot be used; it says which.
@@ -62,6 +75,7 @@ class LoopEnv(BatchEnv):
     ) -> None:
         self.env_ids = check_env_ids(env_ids, len(factories))
         self.envs: list[ParallelEnv] = []
+        self._closed = False
         try:
             for env in make_envs(factories, self.env_ids):
                 self.envs.append(env)  # one by one, so that all are closed if a later one fails
@@ -97,13 +111,15 @@ class LoopEnv(BatchEnv):
             self._log.begin(index, seed)
             self._reset_copy(index, seed, None if options is None else dict(options))
 
-        indices = self._indices(mask)
+        self._check_open()
+        indices = np.flatnonzero(checked_for_reset(mask, seeds, self.env_ids)).tolist()
         errors = self._do_all(reset_copy, indices)
         errors += self._do_all(self._check_numbers, indices) if self._nan.fires() else []
         _raise_first(errors)
         return self.states
 
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
+        self._check_open()
         running = self.running
         indices = self._indices(mask)
         if stopped := [self.env_ids[index] for index in indices if not running[index]]:
@@ -121,9 +137,11 @@ class LoopEnv(BatchEnv):
         return self.states
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        self._check_open()
         return [_find(self.envs[index], name, self.env_ids[index]) for index in indices]
 
     def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        self._check_open()
         for index, value in zip(indices, values, strict=True):
             env = self.envs[index]
             if isinstance(env, GymSource):
@@ -135,6 +153,7 @@ class LoopEnv(BatchEnv):
         return [method(*args, **kwargs) for method in self.get_attr(name, indices)]
 
     def close(self) -> None:
+        self._closed = True
         with ExitStack() as closing:  # which goes on beside a copy that raises
             while self.envs:
                 closing.callback(self.envs.pop().close)
@@ -148,8 +167,14 @@ class LoopEnv(BatchEnv):
     def describe(self) -> str:
         return "one after the other, in this process"
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
+
     def _indices(self, mask: BoolArray | None) -> list[int]:
-        return list(range(self.num_envs)) if mask is None else np.flatnonzero(mask).tolist()
+        if mask is None:
+            return list(range(self.num_envs))
+        return np.flatnonzero(checked_mask(mask, self.num_envs)).tolist()
 
     def _do_all(
         self, act: Callable[[int], None], indices: Iterable[int], was_active: Mapping[str, BoolArray] | None = None
@@ -182,44 +207,45 @@ class LoopEnv(BatchEnv):
             state.terminated[index] = state.truncated[index] = state.active[index] = False
         self.infos[index] = {}
         try:
-            observations, infos = env.reset(seed=seed, options=options)
-            self._check_known(env.agents, env_id)
-            self._check_spaces(index, env.agents)
+            returned = env.reset(seed=seed, options=options)
         except Exception as error:
             raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {summary(error)}") from error
+        observations, infos = dicts_by_agent(returned, OF_RESET, env_id)
+        self._check_agents(index, lambda: env.agents, f"reset(seed={seed})")
         self._write_observations(index, observations, frozenset(env.agents))
-        if self.validate:
-            self._check_observed(env.agents, observations, env_id)
+        check_all_observed(env.agents, observations, env_id)
+        told = infos_told(infos, env_id)
         for agent in env.agents:
             name, place = self._places[agent]
             self.states[name].active[index, place] = True
-        self.infos[index] = {agent: info for agent, info in infos.items() if info}
+        self.infos[index] = told
         self._acting[index] = list(env.agents)
 
     def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
-        env = self.envs[index]
+        env, env_id = self.envs[index], self.env_ids[index]
         given = self._actions_of(env.agents, index, actions)
         try:
-            results = env.step(given)
-            if self._follow_ordinary_step(index, env, results):
-                return
-            self._check_known(env.agents, self.env_ids[index])
-            self._check_spaces(index, [agent for agent in env.agents if agent not in given])
+            returned = env.step(given)
         except Exception as error:
-            raise EnvStepError(f"{self.env_ids[index]}: step({given}) raised {summary(error)}") from error
-        try:
-            self._follow_any_step(index, given, results)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, EnvError):
-                raise
-            raise EnvStepError(
-                f"{self.env_ids[index]}: step must return dicts of observations, rewards, terminations, truncations "
-                f"and infos by agent, but reading them raised {summary(error)}"
-            ) from error
+            raise EnvStepError(f"{env_id}: step({given}) raised {summary(error)}") from error
+        if self._follow_ordinary_step(index, env, returned):
+            return
+        results = dicts_by_agent(returned, OF_STEP, env_id)
+        self._check_agents(index, lambda: [agent for agent in env.agents if agent not in given], f"step({given})")
+        self._follow_any_step(index, given, results)
 
-    def _follow_any_step(self, index: int, given: Mapping[str, Any], results: Any) -> None:
+    def _check_agents(self, index: int, agents: Callable[[], list[str]], call: str) -> None:
+        """Check that agents who have come are known, and have the spaces that arrays were laid out for."""
+        try:
+            come = agents()
+            self._check_known(come, self.env_ids[index])
+            self._check_spaces(index, come)
+        except Exception as error:
+            raise EnvStepError(f"{self.env_ids[index]}: {call}: {summary(error)}") from error
+
+    def _follow_any_step(self, index: int, given: ByAgent, results: Sequence[ByAgent]) -> None:
         """Take over the results of a step, agent by agent."""
-        env = self.envs[index]
+        env, env_id = self.envs[index], self.env_ids[index]
         observations, rewards, terminations, truncations, infos = results
         still_there = frozenset(env.agents)
         self._write_observations(index, observations, still_there.union(given))
@@ -227,19 +253,20 @@ class LoopEnv(BatchEnv):
             state = self.states[name]
             for place, agent in enumerate(group.agent_ids):
                 was_active = state.active[index, place]
-                terminated = bool(terminations.get(agent, False))
-                truncated = bool(truncations.get(agent, False))
+                terminated = flag_of(agent, terminations, "terminations", env_id)
+                truncated = flag_of(agent, truncations, "truncations", env_id)
                 active = agent in still_there and not (terminated or truncated)
                 # An agent that is gone without a word was cut off, as far as anybody can tell.
                 left = was_active and not (active or terminated or truncated)
-                state.rewards[index, place] = float(rewards.get(agent, 0.0)) if was_active else 0.0
+                reward = reward_of(agent, rewards, env_id, goes_on=active) if was_active else 0.0
+                state.rewards[index, place] = reward
                 state.terminated[index, place] = was_active and terminated
                 state.truncated[index, place] = was_active and (truncated or left)
                 state.active[index, place] = active
         self._acting[index] = [agent for agent in env.agents if not (terminations.get(agent) or truncations.get(agent))]
-        self.infos[index] = {agent: info for agent, info in infos.items() if info}
+        check_all_observed(self._acting[index], observations, env_id)
+        self.infos[index] = infos_told(infos, env_id)
         if self.validate:
-            self._check_observed(env.agents, observations, self.env_ids[index])
             self._check_rewards(index)
 
     def _actions_of(self, agents: list[str], index: int, actions: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
@@ -289,10 +316,10 @@ class LoopEnv(BatchEnv):
             if self._lengths and list(map(len, observations.values())) != self._lengths:
                 return False  # numpy would repeat a single value
             for agent, row in self._rows[index]:
-                row[...] = observations[agent]
-            told = {agent: info for agent, info in infos.items() if info} if any(infos.values()) else {}
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return False
+                row[...] = observations[agent] if row.dtype.kind == "f" else as_whole(observations[agent], row.dtype)
+            told = infos_told(infos, self.env_ids[index]) if any(infos.values()) else {}
+        except (AttributeError, EnvError, KeyError, OverflowError, TypeError, ValueError):
+            return False  # what is wrong is found out one by one
         self._ordinary.note(index, earned)
         self.infos[index] = told
         return True
@@ -308,16 +335,13 @@ class LoopEnv(BatchEnv):
             try:
                 if fits:
                     write(self.states[name].observations, (index, place), observation)
-            except (IndexError, KeyError, TypeError, ValueError):
+            except (IndexError, KeyError, OverflowError, TypeError, ValueError):
                 fits = False
             if not fits:
                 raise InvalidObservationError(
-                    f"{self.env_ids[index]}: {agent!r} observed {observation!r}, which is not in {space}"
+                    f"{self.env_ids[index]}: {agent!r} observed {observation!r}, which is not in {space}: "
+                    f"{misfit(space, observation)}"
                 )
-
-    def _check_observed(self, agents: Sequence[str], observations: Mapping[str, Any], env_id: str) -> None:
-        if missing := [agent for agent in agents if agent not in observations]:
-            raise InvalidObservationError(f"{env_id}: agents {missing} are active, but observed nothing")
 
     def _check_rewards(self, index: int) -> None:
         for name, group in self.groups.items():
@@ -351,9 +375,10 @@ class LoopEnv(BatchEnv):
                 # Comparing bounds is slow, and most environments hand out the same space again.
                 if space is known.get((kind, agent)):
                     continue
-                if space != expected:
+                if differs := difference(space, expected):
                     raise ConfigurationError(
-                        f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning"
+                        f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning: "
+                        f"{differs}"
                     )
                 known[kind, agent] = space
 
@@ -371,12 +396,12 @@ class LoopEnv(BatchEnv):
             if own != agents:
                 raise ConfigurationError(f"{env_id} has agents {own}, but {self.env_ids[0]} has {agents}")
             for group in self.groups.values():
-                for agent in group.agent_ids:
-                    spaces = (env.observation_space(agent), env.action_space(agent))
-                    if spaces != (group.observation_space, group.action_space):
+                for agent, kind in product(group.agent_ids, ("observation_space", "action_space")):
+                    space, expected = getattr(env, kind)(agent), getattr(group, kind)
+                    if differs := difference(space, expected):
                         raise ConfigurationError(
-                            f"{env_id}: {agent!r} has spaces {spaces}, but group {group.name!r} has "
-                            f"{(group.observation_space, group.action_space)}"
+                            f"{env_id}: the {kind} of {agent!r} is {space}, but that of group {group.name!r} is "
+                            f"{expected}: {differs}"
                         )
 
 

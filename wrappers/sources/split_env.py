@@ -108,7 +108,7 @@ class SplitEnv(GymSource):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self._reset(seed, options)
         self.agents = list(self.possible_agents)
         return self._share_out(observation), dict.fromkeys(self.agents, info)
 
@@ -116,7 +116,7 @@ class SplitEnv(GymSource):
         whole = np.empty(self.env.action_space.shape or (), dtype=self.env.action_space.dtype)
         for agent, places in self._acts.items():
             whole.flat[places] = actions[agent]
-        observation, reward, terminated, truncated, info = self.env.step(whole)
+        observation, reward, terminated, truncated, info = self._step(whole)
         everybody = self.possible_agents
         if terminated or truncated:
             self.agents = []

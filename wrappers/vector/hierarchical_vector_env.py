@@ -21,7 +21,7 @@ from heron.errors import (
 )
 from heron.messaging import InMemoryBroker, MessageBroker
 from heron.wrappers.intrinsic import IntrinsicReward, intrinsic_by_group
-from heron.wrappers.selection import EnvSelection, env_mask, select_envs, shown, spread_seeds
+from heron.wrappers.selection import EnvSelection, checked_mask, env_mask, meant, select_envs, shown, spread_seeds
 from heron.wrappers.vector.action_check import checked_actions
 from heron.wrappers.vector.bound_agents import bind_agents
 from heron.wrappers.vector.decision_schedule import DecisionSchedule
@@ -243,6 +243,8 @@ class HierarchicalVectorEnv:
         """
         self._check_open()
         given = {} if actions is None else actions
+        if not isinstance(given, Mapping):
+            raise InvalidActionError(f"expected a dict of actions by group, got a {type(given).__name__}")
         coordinators = [group.name for group in self.coordinator_groups]
         if unknown := [name for name in given if name not in coordinators]:
             raise ConfigurationError(f"no coordinator group {unknown}, only {coordinators}")
@@ -364,7 +366,8 @@ class HierarchicalVectorEnv:
 
         Raises:
             UnknownEnvError: If there is no such copy.
-            ConfigurationError: If a copy stands twice, or a mask has another shape.
+            ConfigurationError: If a copy stands twice.
+            InvalidMaskError: If a mask has another shape, or is a list.
         """
         return select_envs(which, self.env_ids)
 
@@ -408,17 +411,12 @@ class HierarchicalVectorEnv:
             raise EnvClosedError(f"the vector env of {shown(self.env_ids)} is closed: make a new one")
 
     def _group(self, name: str) -> VecGroup:
-        if name not in self.groups:
-            raise ConfigurationError(f"no group {name!r}, only {list(self.groups)}")
+        if not isinstance(name, str) or name not in self.groups:
+            raise ConfigurationError(f"no group {name!r}, only {list(self.groups)}{meant(name, self.groups)}")
         return self.groups[name]
 
     def _masked(self, mask: BoolArray | None) -> BoolArray:
-        if mask is None:
-            return np.ones(self.num_envs, dtype=bool)
-        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            got = f"{mask.shape} and {mask.dtype}" if isinstance(mask, np.ndarray) else repr(mask)
-            raise ConfigurationError(f"mask must have shape {(self.num_envs,)} and dtype bool, got {got}")
-        return mask
+        return np.ones(self.num_envs, dtype=bool) if mask is None else checked_mask(mask, self.num_envs)
 
     def _active(self) -> dict[str, BoolArray]:
         return {name: result.active.copy() for name, result in self.results.items()}

@@ -13,6 +13,7 @@ from heron.agents.hierarchy import FIELD_LEVEL
 from heron.envs.array_tree import ArrayTree, flat_size, flatten
 from heron.envs.batch_env import AgentGroup, BoolArray
 from heron.errors import ConfigurationError, HierarchyError
+from heron.wrappers.selection import meant
 from heron.wrappers.sources.agent_groups import group_name, partition
 
 INFO_EXTRAS = 2
@@ -99,12 +100,14 @@ def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[V
     Raises:
         ConfigurationError: If there is neither; ``what`` says what the key was given for.
     """
-    if key in groups:
+    if isinstance(key, str) and key in groups:
         return [groups[key]]
     if found := [group for group in groups.values() if group.level == key]:
         return found
     levels = sorted({group.level for group in groups.values()})
-    raise ConfigurationError(f"{what}: no group or level {key!r}; groups {list(groups)}, levels {levels}")
+    raise ConfigurationError(
+        f"{what}: no group or level {key!r}; groups {list(groups)}, levels {levels}{meant(key, [*groups, *levels])}"
+    )
 
 
 def join_observation(

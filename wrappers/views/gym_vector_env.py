@@ -13,7 +13,7 @@ from heron.envs.array_tree import ArrayTree, write, zeros
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, InvalidMaskError
 from heron.wrappers.policies import PolicyLike
-from heron.wrappers.selection import spread_seeds
+from heron.wrappers.selection import checked_mask, spread_seeds
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.autoreset import AutoresetLearner, SlotStep
 from heron.wrappers.views.learner_env import Episode, LearnerEnv
@@ -257,9 +257,11 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
     def _copies_to_reset(self, options: Mapping[str, Any] | None) -> tuple[list[int], dict[str, Any] | None]:
         """The copies that options ask for, and what of the options goes to them."""
+        if options is not None and not isinstance(options, Mapping):
+            raise ConfigurationError(f"options must be a mapping, got {options!r:.200}")
         if options is None or "reset_mask" not in options:
             return list(range(self.venv.num_envs)), None if options is None else dict(options)
-        mask = _checked_mask(options["reset_mask"], self.num_envs)
+        mask = _checked_reset_mask(options["reset_mask"], self.num_envs)
         rest = {key: value for key, value in options.items() if key != "reset_mask"}
         named = mask.reshape(self.venv.num_envs, -1)
         active = self.venv.results[self.learner.group.name].active
@@ -322,12 +324,8 @@ def _plain(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
     return SingleAgentEnvs(env_fns, observation_mode)
 
 
-def _checked_mask(mask: Any, num_envs: int) -> BoolArray:
-    if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_:
-        got = f"{mask.shape} and {mask.dtype}" if isinstance(mask, np.ndarray) else repr(mask)
-        raise InvalidMaskError(
-            f"options['reset_mask'] must be an array of shape {(num_envs,)} and dtype bool, got {got}"
-        )
-    if not mask.any():
+def _checked_reset_mask(mask: Any, num_envs: int) -> BoolArray:
+    checked = checked_mask(mask, num_envs, "options['reset_mask']")
+    if not checked.any():
         raise InvalidMaskError("options['reset_mask'] must name at least one slot, but is false everywhere")
-    return mask
+    return checked

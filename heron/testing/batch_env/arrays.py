@@ -7,6 +7,7 @@ import numpy as np
 
 from heron.envs.array_tree import map_arrays, zeros
 from heron.envs.batch_env import BatchEnv
+from heron.envs.fit import misfit
 from heron.testing.batch_env.player import (
     STEPS,
     BatchEnvCheck,
@@ -15,7 +16,6 @@ from heron.testing.batch_env.player import (
     sample_at,
     seeds_from,
 )
-from heron.testing.env.fit import misfit
 from heron.testing.sameness import difference, frozen
 
 

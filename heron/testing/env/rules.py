@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from heron.testing.env.fit import misfit, wrong_dtypes
+from heron.envs.fit import misfit, wrong_dtypes
 from heron.testing.env.turn import Subject, Turn
 from heron.testing.findings import Finding, Where
 

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from heron.testing.env.fit import misfit
+from heron.envs.fit import misfit
 from heron.testing.sameness import frozen
 from heron.testing.view.driver import MakeView, ViewPlayer, ViewStep, expect_same, opened, record, slot_of
 from heron.testing.view.plan import ViewPlan

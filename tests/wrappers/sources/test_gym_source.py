@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from heron.errors import EnvCreationError
+from heron.errors import EnvCreationError, EnvStepError, InvalidObservationError
 from heron.wrappers import LoopEnv, ProcessEnv
 from heron.wrappers.sources.gym_source import SingleAgentEnv
 
@@ -85,3 +85,67 @@ def test_one_environment_for_two_copies_is_refused():
     env = cart_pole()
     with pytest.raises(EnvCreationError, match=r"env_1.*another copy"):
         LoopEnv([lambda: env, lambda: env])
+
+
+class Old(gymnasium.Wrapper):
+    """Returns what a function makes of the right thing in the second step, or in the second reset."""
+
+    def __init__(self, spoil, when):
+        super().__init__(cart_pole())
+        self.spoil, self.when, self.calls = spoil, when, 0
+
+    def spoilt(self, method, results):
+        self.calls += method == self.when
+        return self.spoil(*results) if self.when == method and self.calls == 2 else results
+
+    def reset(self, **kwargs):
+        return self.spoilt("reset", super().reset(**kwargs))
+
+    def step(self, action):
+        return self.spoilt("step", super().step(action))
+
+
+@pytest.mark.parametrize(
+    ("when", "spoil", "error", "message"),
+    [
+        (
+            "reset",
+            lambda seen, info: seen,
+            EnvStepError,
+            r"reset returned array\(.*it must return observation and info",
+        ),
+        ("reset", lambda seen, info: (seen, [1]), EnvStepError, r"the info of 'agent' must be a dict, got \[1\]"),
+        (
+            "step",
+            lambda seen, *rest: (seen, 1.0, False, {}),
+            EnvStepError,
+            "step returned 4 values; it must return obs",
+        ),
+        ("step", lambda *results: None, EnvStepError, "step returned None; it must return observation, reward, "),
+        (
+            "step",
+            lambda seen, reward, *rest: (seen, None, *rest),
+            InvalidObservationError,
+            "'agent' got reward None; expected one number",
+        ),
+        (
+            "step",
+            lambda seen, *rest: (seen[:3], *rest),
+            InvalidObservationError,
+            r"'agent' observed .*it is of shape \(3,\), expected \(4,\)",
+        ),
+    ],
+)
+def test_what_is_not_as_gymnasium_has_it_is_told(when, spoil, error, message):
+    batch = LoopEnv([cart_pole, lambda: Old(spoil, when)])
+
+    def play():
+        for method in (lambda: batch.reset(seeds=[3, 4]), lambda: batch.step({"agent": np.zeros((2, 1), int)})):
+            method()
+            method()
+
+    with pytest.raises(error, match=rf"(?s)^env_1: .*{message}.*\(in step \d of the episode .*reset\(seed=4\)\)"):
+        play()
+    assert batch.running.tolist() == [True, False]
+    batch.reset(np.array([False, True]))
+    batch.step({"agent": np.zeros((2, 1), int)})

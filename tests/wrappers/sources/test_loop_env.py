@@ -9,8 +9,10 @@ from pettingzoo.utils import BaseParallelWrapper
 
 from heron.errors import (
     ConfigurationError,
+    EnvClosedError,
     EnvCreationError,
     EnvStepError,
+    InvalidMaskError,
     InvalidMessageError,
     InvalidObservationError,
     ResetRequiredError,
@@ -365,7 +367,7 @@ class TestBadEnvironments:
     def test_copies_that_differ(self):
         with pytest.raises(ConfigurationError, match=r"env_1 has agents \['other'\], but env_0 has \['agent_0'"):
             LoopEnv([Scripted, lambda: Scripted({"other": Life()})])
-        with pytest.raises(ConfigurationError, match=r"env_1: 'agent_0' has spaces .*Discrete\(7\)"):
+        with pytest.raises(ConfigurationError, match=r"env_1: the action_space of 'agent_0' .* it has n 7, expected 5"):
             LoopEnv([Scripted, lambda: Scripted(action_space=Discrete(7))])
 
     @pytest.mark.parametrize("space", [Text(3), Dict(x=Text(3))])
@@ -549,25 +551,6 @@ def test_environment_is_a_parallel_env():
     assert isinstance(Scripted(), ParallelEnv)
 
 
-class Malformed(Scripted):
-    """Its second step says nothing of infos."""
-
-    def step(self, actions):
-        *results, infos = super().step(actions)
-        return *results, None if self.steps == 2 else infos
-
-
-def test_what_cannot_be_read_is_an_error_of_its_copy_only():
-    env = LoopEnv([Malformed, Scripted])
-    env.reset()
-    actions = {"agent": np.zeros((2, 2), dtype=np.int64)}
-    env.step(actions)
-    with pytest.raises(EnvStepError, match="env_0: step must return dicts"):
-        env.step(actions)
-    assert env.running.tolist() == [False, True]
-    assert env.states["agent"].truncated.tolist() == [[True, True], [False, False]]
-
-
 def test_all_copies_are_closed_though_one_raises():
     class Stuck(Scripted):
         def close(self):
@@ -582,19 +565,32 @@ def test_all_copies_are_closed_though_one_raises():
     env.close()
 
 
-@pytest.mark.parametrize("when", ["reset", "step"])
-def test_validation_notices_an_active_agent_that_observes_nothing(when):
-    class Blind(Scripted):
-        def _observe(self, agents, actions):
-            seen = super()._observe(agents, actions)
-            if bool(actions) == (when == "step"):
-                del seen["agent_1"]
-            return seen
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda env: env.reset(),
+        lambda env: env.step(actions_for(env, 0)),
+        lambda env: env.get_attr("horizon", [0]),
+        lambda env: env.set_attr("horizon", [3], [0]),
+        lambda env: env.call("double", [0], 3),
+    ],
+)
+def test_use_after_the_end(call):
+    env = LoopEnv([Scripted] * 2)
+    env.close()
+    with pytest.raises(EnvClosedError, match="env_0, env_1 are closed"):
+        call(env)
 
-    def play(env):
-        env.reset()
-        env.step({"agent": np.zeros((1, 2), int)})
 
-    play(LoopEnv([Blind]))
-    with pytest.raises(InvalidObservationError, match=r"env_0: agents \['agent_1'\] are active, but observed nothing"):
-        play(LoopEnv([Blind], validate=True))
+@pytest.mark.parametrize("mask", [[True, False], np.array([1, 0]), np.array([True]), np.ones((2, 1), bool)])
+def test_masks_and_seeds_of_wrong_shape_leave_all_as_it_is(mask):
+    env = LoopEnv([Scripted] * 2)
+    env.reset(seeds=[1, 2])
+    before = freeze(env, slice(None))
+    with pytest.raises(InvalidMaskError, match=r"mask must be an array of shape \(2,\) and dtype bool, got"):
+        env.step(actions_for(env, 0), mask)
+    with pytest.raises(InvalidMaskError, match=r"mask must be an array of shape \(2,\) and dtype bool, got"):
+        env.reset(mask)
+    with pytest.raises(ConfigurationError, match="expected 2 seeds, one for each copy"):
+        env.reset(seeds=[3])
+    assert freeze(env, slice(None)) == before

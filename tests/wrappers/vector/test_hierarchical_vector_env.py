@@ -902,9 +902,9 @@ class TestBadInput:
 
     @pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones(2, int), np.ones((2, 1), bool)])
     def test_masks(self, venv, mask):
-        with pytest.raises(ConfigurationError, match=r"mask must have shape \(2,\) and dtype bool"):
+        with pytest.raises(ConfigurationError, match=r"mask must be an array of shape \(2,\) and dtype bool"):
             venv.decide(commands(venv), mask)
-        with pytest.raises(ConfigurationError, match=r"mask must have shape \(2,\) and dtype bool"):
+        with pytest.raises(ConfigurationError, match=r"mask must be an array of shape \(2,\) and dtype bool"):
             venv.advance(still(venv), mask)
 
     @pytest.mark.parametrize("which", [2, -1, "env_2", "", ["env_0", "x"], [0, 5], True, [1.0], 0.5j])
@@ -1151,7 +1151,7 @@ class TestMistakes:
         venv = scripted(2)
         venv.reset()
         with pytest.raises(
-            ConfigurationError, match=r"mask must have shape \(2,\) and dtype bool, got \[True, False\]"
+            ConfigurationError, match=r"mask must be an array of shape \(2,\) and dtype bool, got list \[True, False\]"
         ):
             venv.advance(still(venv), [True, False])
 

@@ -1,4 +1,4 @@
-"""Why a sample does not lie in its space."""
+"""Why a sample does not lie in its space, and how two spaces differ."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,62 @@ def misfit(space: Space[Any], sample: Any) -> str | None:
             return None
     found = next(_misfits(space, sample, ""), None)
     return found or f"{sample!r:.200} is not in {space!r:.200}"
+
+
+def difference(got: Space[Any], expected: Space[Any], path: str = "") -> str | None:
+    """How a space differs from the one that was expected, with the place; None if they are equal.
+
+    >>> difference(Dict(x=Box(0, 1, (3,))), Dict(x=Box(0, 1, (2,))))
+    "['x'] is of shape (3,), expected (2,)"
+    >>> difference(Discrete(3), Discrete(5))
+    'it has n 3, expected 5'
+    """
+    if got == expected:
+        return None
+    return next(_differences(got, expected, path), None) or f"{path or 'it'} is {got}, expected {expected}"
+
+
+def _differences(got: Any, expected: Any, path: str) -> Iterator[str]:
+    here = path or "it"
+    if type(got) is not type(expected):
+        yield f"{here} is {_article(got)}, expected {_article(expected)}"
+    elif isinstance(expected, Dict):
+        if got.spaces.keys() != expected.spaces.keys():
+            yield f"{here} has keys {list(got.spaces)}, expected {list(expected.spaces)}"
+        for key in got.spaces.keys() & expected.spaces.keys():
+            yield from _differences(got[key], expected[key], f"{path}[{key!r}]")
+    elif isinstance(expected, Tuple):
+        if len(got.spaces) != len(expected.spaces):
+            yield f"{here} has {len(got.spaces)} parts, expected {len(expected.spaces)}"
+        for place, (part, other) in enumerate(zip(got.spaces, expected.spaces, strict=False)):
+            yield from _differences(part, other, f"{path}[{place}]")
+    elif got != expected:
+        yield from _leaf_differences(got, expected, here)
+
+
+def _leaf_differences(got: Any, expected: Any, here: str) -> Iterator[str]:
+    if got.shape != expected.shape:
+        yield f"{here} is of shape {got.shape}, expected {expected.shape}"
+    elif got.dtype != expected.dtype:
+        yield f"{here} is {got.dtype}, expected {expected.dtype}"
+    for name in ("n", "nvec", "start", "low", "high"):
+        value: Any = getattr(got, name, None)
+        other: Any = getattr(expected, name, None)
+        if np.shape(value) == np.shape(other) and not np.array_equal(value, other):
+            yield f"{here} has {name} {_entries(value, other)}"
+
+
+def _entries(value: Any, other: Any) -> str:
+    """The first entry in which two arrays of the same shape differ."""
+    places = np.argwhere(np.not_equal(value, other))
+    first = tuple(places[0].tolist())
+    where = f" at entry {first[0] if len(first) == 1 else first}" if first else ""
+    count = f", and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"{np.asarray(value)[first]}, expected {np.asarray(other)[first]}{where}{count}"
+
+
+def _article(space: Any) -> str:
+    return f"a {type(space).__name__}" if isinstance(space, Space) else repr(space)
 
 
 def wrong_dtypes(space: Space[Any], sample: Any, path: str = "") -> Iterator[str]:
