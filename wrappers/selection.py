@@ -122,8 +122,11 @@ def meant(name: Any, known: Iterable[str]) -> str:
     >>> meant("feild", ["field", "coordinator"]), meant("x", ["field"])
     ("; did you mean 'field'?", '')
     """
-    by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), by_lower, 1) if isinstance(name, str) else []
+    if not isinstance(name, str):
+        return ""
+    # Another number is hardly a slip: who asks for env_9 does not mean env_1.
+    by_lower = {one.lower(): one for one in known if _digits(one) == _digits(name)}
+    close = get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
@@ -135,3 +138,7 @@ def shown(env_ids: Sequence[str]) -> str:
     """
     few = 6
     return ", ".join(env_ids[:few]) + (f", ... {env_ids[-1]}" if len(env_ids) > few else "")
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))

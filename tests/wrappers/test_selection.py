@@ -52,4 +52,5 @@ def test_selected_wrongly(which, error, message):
 
 def test_nothing_is_meant_where_nothing_is_alike():
     assert meant("zebra", IDS) == ""
+    assert meant("env_9", IDS) == ""
     assert meant(["env_0"], IDS) == ""
