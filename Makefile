@@ -13,12 +13,13 @@ RLLIB_INSTALLED := .venv-rllib/installed
 NEWER_GYMNASIUM := --ignore=tests/wrappers/views/test_gym_vector_wrappers.py \
 	--deselect=tests/wrappers/views/test_gym_vector_env.py::TestBesideSyncVectorEnv
 
-.PHONY: help demo test test-rllib lint format types bench bench-peers bench-compare bench-docs bench-learning clean
+.PHONY: help demo test test-rllib test-envpool lint format types bench bench-peers bench-compare bench-docs bench-learning clean
 
 help:
 	@echo "make demo    train a two-level hierarchy on mpe2.simple_spread_v3 and show how it does (runs/demo/)"
 	@echo "make test    run the tests"
 	@echo "make test-rllib  run the tests of the RLlib view, and of all that it stands on, beside RLlib"
+	@echo "make test-envpool  install EnvPool (0.7 GB) into .venv, and run the tests beside it"
 	@echo "make lint    check style          make format   mend it"
 	@echo "make types   check types          make bench    run the benchmarks"
 	@echo "make bench-peers    install the libraries that make bench compares with (4 GB in .venv-peers/)"
@@ -48,6 +49,10 @@ test: $(INSTALLED)
 test-rllib: $(RLLIB_INSTALLED)
 	$(RLLIB_BIN)/python -m pytest tests/rllib
 	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/envs tests/wrappers $(NEWER_GYMNASIUM)
+
+test-envpool: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt envpool==1.2.5
+	$(BIN)/python -m pytest tests/wrappers/sources/test_envpool_driver.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -76,6 +76,8 @@ class BatchEnv(ABC):
             refuses that.
         holds_ended: Whether a copy that has ended can be left out of the next step and then have the episode that
             it would have had without that. An engine that must begin one, to have something to step, cannot.
+        resets_some: Whether some copies can be reset while others run on, as far as is known. Of an engine that
+            cannot, only copies can begin anew that have ended, and were left out of a step since.
     """
 
     env_ids: tuple[str, ...]
@@ -85,6 +87,7 @@ class BatchEnv(ABC):
     remark: str = ""
     steps_some: bool = True
     holds_ended: bool = True
+    resets_some: bool = True
 
     @property
     def num_envs(self) -> int:
@@ -98,6 +101,19 @@ class BatchEnv(ABC):
         for more in others:
             first |= more
         return np.asarray(first)
+
+    def check_reset(
+        self,
+        mask: BoolArray | None = None,
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Refuse a reset that the environment cannot do; arguments as for ``reset``.
+
+        Raises:
+            ConfigurationError: If it cannot reset just these copies, or not with these seeds or options.
+        """
+        del mask, seeds, options
 
     @abstractmethod
     def reset(
@@ -117,6 +133,7 @@ class BatchEnv(ABC):
             ``states``.
 
         Raises:
+            ConfigurationError: If ``check_reset`` refuses it; none was reset then.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
             InvalidObservationError: Likewise, if an observation does not fit its space.
         """

@@ -130,6 +130,7 @@ class ProcessEnv(BatchEnv):
             check_shard(own, env_ids[own_rows], own.groups)
             self.groups = dict(own.groups)
             self.steps_some, self.holds_ended = own.steps_some, own.holds_ended
+            self.resets_some = own.resets_some
             context = multiprocessing.get_context(start_method)
             memory = allocate(context, self.groups, self.num_envs)
             for number, (rows, make) in enumerate(zip(others, makers[1:], strict=True), 1):

@@ -138,7 +138,8 @@ class VectorEnvSource(SlotSource):
         if self.mode is AutoresetMode.NEXT_STEP and not self.can_reset_some and can_mask is None:
             raise ConfigurationError(
                 f"{self.env} resets an environment one step after its end, which SB3 does not know of, and is not "
-                "known to reset just some of them. Make it with autoreset_mode=AutoresetMode.SAME_STEP or DISABLED; or "
+                "known to reset just some of them. Give the view heron.make_vec(env), which knows EnvPool and "
+                "CartPoleVectorEnv; or make it with autoreset_mode=AutoresetMode.SAME_STEP or DISABLED; or "
                 "say reset_mask=True, if it honours options['reset_mask']; or reset_mask=False, to have the extra step "
                 "with infos[slot]['inert'], which SB3's own learners take for an ordinary one"
             )

@@ -1,13 +1,12 @@
-"""How to reset and step some of the copies in Gymnasium's and others' vector environments."""
+"""How to reset and step some of the copies in Gymnasium's vector environments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
-from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError
 
@@ -42,12 +41,23 @@ class VectorDriver:
 
     Attributes:
         steps_some: Whether copies can be left out of a step, and stay as they are then.
+        resets_some: Whether some copies can be reset while others run on.
+        autoreset_mode: When the environment resets by itself, if its metadata do not say.
     """
 
     steps_some = False
+    resets_some = True
+    autoreset_mode: AutoresetMode | None = None
 
     def __init__(self, env: AnyVectorEnv) -> None:
         self.env = env
+
+    def check_reset(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
+        """Refuse a reset of the masked copies that the environment cannot do.
+
+        Raises:
+            ConfigurationError: If it cannot reset just these, or not with these seeds or options.
+        """
 
     def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
         """Reset every copy; gives observations ``(N, ...)`` and infos, one a copy."""
@@ -69,23 +79,32 @@ class VectorDriver:
         flags = np.asarray(terminated), np.asarray(truncated)
         return VectorResults(observations, np.asarray(rewards), *flags, split_infos(infos, self.env.num_envs))
 
+    def render(self) -> Sequence[Any]:
+        """One picture a copy."""
+        env: Any = self.env
+        frames = env.render()
+        return [None] * env.num_envs if frames is None else frames
+
 
 class CartPoleDriver(VectorDriver):
     """Drives Gymnasium's own ``CartPoleVectorEnv``, which knows no ``reset_mask``, by its state."""
 
     steps_some = True
 
-    def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
-        env: Any = self.env
-        if options or any(seed is not None for seed in seeds):
+    def check_reset(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
+        if not mask.all() and (options or any(seed is not None for seed in seeds)):
             raise ConfigurationError(
                 "the copies of CartPoleVectorEnv share one random stream and one pair of bounds, so seeds and options "
                 "are for resets of all copies only"
             )
+
+    def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
+        del seeds, options
+        env: Any = self.env
         env.state[:, mask] = env.np_random.uniform(env.low, env.high, (4, int(mask.sum())))
         env.steps[mask] = 0
         env.prev_done[mask] = False
-        return env.state.T.astype(np.float32), _no_infos(env)
+        return env.state.T.astype(np.float32), no_infos(env)
 
     def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
         env: Any = self.env
@@ -95,60 +114,6 @@ class CartPoleDriver(VectorDriver):
         results = super().step(actions, mask)
         env.state[:, kept], env.steps[kept] = before
         return results
-
-
-class EnvPoolDriver(VectorDriver):
-    """Drives EnvPool, whose resets and steps take the ids of copies and answer for those only.
-
-    EnvPool is seeded when it is made; seeds of resets are passed on, and it warns that it does not use them.
-    """
-
-    steps_some = True
-
-    def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
-        return self.reset_some(np.ones(self.env.num_envs, dtype=bool), seeds, options)
-
-    def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
-        env: Any = self.env
-        ids = np.flatnonzero(mask).astype(np.int32)
-        seed = {} if all(one is None for one in seeds) else {"seed": list(seeds)}
-        observations, infos = env.reset(ids, **seed, options=None if options is None else dict(options))
-        rows = infos["env_id"]
-        return self._spread(observations, rows), self._spread_infos(infos, rows)
-
-    def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
-        env: Any = self.env
-        ids = np.flatnonzero(mask).astype(np.int32)
-        *results, infos = env.step(actions[ids], ids)
-        rows = infos["env_id"]
-        observations, rewards, terminated, truncated = (self._spread(result, rows) for result in results)
-        return VectorResults(observations, rewards, terminated, truncated, self._spread_infos(infos, rows))
-
-    def _spread(self, tree: ArrayTree, rows: npt.NDArray[Any]) -> Any:
-        """The same with a row for every copy."""
-
-        def spread(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            whole = np.zeros((self.env.num_envs, *array.shape[1:]), dtype=array.dtype)
-            whole[rows] = array
-            return whole
-
-        return map_arrays(spread, tree)
-
-    def _spread_infos(self, infos: Mapping[str, Any], rows: npt.NDArray[Any]) -> list[Info]:
-        whole = _no_infos(self.env)
-        for row, info in zip(rows.tolist(), split_infos(infos, len(rows)), strict=True):
-            whole[row] = info
-        return whole
-
-
-def driver_of(env: AnyVectorEnv) -> VectorDriver:
-    """The driver that fits a vector environment."""
-    from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv  # noqa: PLC0415 -- only where it may be used
-
-    if isinstance(env, CartPoleVectorEnv):
-        return CartPoleDriver(env)
-    is_envpool = all(hasattr(env, name) for name in ("all_env_ids", "async_reset", "recv", "send"))
-    return EnvPoolDriver(env) if is_envpool else VectorDriver(env)
 
 
 def split_infos(infos: Mapping[str, Any], count: int) -> list[Info]:
@@ -173,7 +138,8 @@ def split_infos(infos: Mapping[str, Any], count: int) -> list[Info]:
     return split
 
 
-def _no_infos(env: AnyVectorEnv) -> list[Info]:
+def no_infos(env: AnyVectorEnv) -> list[Info]:
+    """No info for any copy."""
     return [{} for _ in range(env.num_envs)]
 
 

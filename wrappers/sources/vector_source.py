@@ -13,12 +13,13 @@ from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
 from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, ResetRequiredError
 from heron.wrappers.selection import shown
 from heron.wrappers.sources.agent_groups import checked_group
+from heron.wrappers.sources.driver_choice import driver_of
 from heron.wrappers.sources.env_creation import summary
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
 from heron.wrappers.sources.loop_env import LoopEnv, check_env_ids
 from heron.wrappers.sources.nan_watch import NanWatch
-from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults, driver_of
+from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults
 
 
 class VectorEnvSource(BatchEnv):
@@ -56,13 +57,13 @@ class VectorEnvSource(BatchEnv):
     ) -> None:
         self.env = env
         self.env_ids = check_env_ids(env_ids, env.num_envs)
-        self.autoreset_mode = _autoreset_mode(env, autoreset_mode)
+        self._driver = driver_of(env)
+        self.autoreset_mode = _autoreset_mode(env, autoreset_mode or self._driver.autoreset_mode)
         group = checked_group(AGENT, (AGENT,), env.single_observation_space, env.single_action_space)
         self.groups = {AGENT: group}
         self.states: Mapping[str, GroupState] = {AGENT: GroupState.empty(group, self.num_envs)}
         self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.env_ids]
-        self._driver = driver_of(env)
-        self.steps_some = self._driver.steps_some
+        self.steps_some, self.resets_some = self._driver.steps_some, self._driver.resets_some
         self.holds_ended = self.steps_some or self.autoreset_mode is AutoresetMode.NEXT_STEP
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
@@ -74,6 +75,17 @@ class VectorEnvSource(BatchEnv):
         self._first = zeros(group.observation_space, (self.num_envs,))
         self._first_infos: list[Info] = [{} for _ in self.env_ids]
 
+    def check_reset(
+        self,
+        mask: BoolArray | None = None,
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        used = _seeds_used(mask, seeds)
+        if (native := self._to_reset_natively(mask, used, options)).any():
+            self._driver.check_reset(native, used, options)
+
     def reset(
         self,
         mask: BoolArray | None = None,
@@ -81,13 +93,13 @@ class VectorEnvSource(BatchEnv):
         options: Mapping[str, Any] | None = None,
     ) -> Mapping[str, GroupState]:
         mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
-        used: Seeds = [seed if masked else None for seed, masked in zip(seeds or [None] * len(mask), mask, strict=True)]
+        self.check_reset(mask, seeds, options)
+        used = _seeds_used(mask, seeds)
         for index in np.flatnonzero(mask).tolist():
             self._log.begin(index, used[index])
-        unseeded = np.array([seed is None for seed in used])
-        given = mask & self._fresh & unseeded & (not options)
-        self._begin(given, self._first, self._first_infos)
-        self._reset_natively(mask & ~given, used, options)
+        native = self._to_reset_natively(mask, used, options)
+        self._begin(mask & ~native, self._first, self._first_infos)
+        self._reset_natively(native, used, options)
         self._check_numbers(mask)
         return self.states
 
@@ -138,6 +150,9 @@ class VectorEnvSource(BatchEnv):
 
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
         env: Any = self.env
+        if name == "render" and not hasattr(env, "call"):
+            frames = self._driver.render()
+            return [frames[index] for index in indices]
         if envs := getattr(env.unwrapped, "envs", None):  # those of a SyncVectorEnv, which can be called one by one
             return [envs[index].get_wrapper_attr(name)(*args, **kwargs) for index in indices]
         self._check_all(indices, f"calling {name!r}")
@@ -199,6 +214,12 @@ class VectorEnvSource(BatchEnv):
         state.active[mask, 0] = ~ended[mask]
         self._tell(infos, mask)
 
+    def _to_reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> BoolArray:
+        """The masked copies without those whose next episode the environment has begun by itself."""
+        unseeded = np.array([seed is None for seed in seeds])
+        given = self._fresh & unseeded & (not options)
+        return np.asarray(mask & ~given)
+
     def _reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
         if not mask.any():
             return
@@ -216,7 +237,7 @@ class VectorEnvSource(BatchEnv):
             self._fresh[:] = True
             _take_rows(self._first, ~mask, observations, ~mask)
             self._first_infos = list(infos)
-        elif not everyone:
+        elif not everyone and not self.steps_some:
             self._check_untouched(observations, self.running & ~mask)
         self._begun = True
         self._begin(mask, observations, infos)
@@ -284,6 +305,10 @@ def batch_of_vector_env(env: AnyVectorEnv, env_ids: Sequence[str] | None = None)
     if type(env) is SyncVectorEnv:
         return LoopEnv([lambda copy=copy: copy for copy in env.envs], env_ids)  # type: ignore[misc]
     return VectorEnvSource(env, env_ids)
+
+
+def _seeds_used(mask: BoolArray, seeds: Seeds | None) -> Seeds:
+    return [seed if masked else None for seed, masked in zip(seeds or [None] * len(mask), mask, strict=True)]
 
 
 def _autoreset_mode(env: AnyVectorEnv, given: AutoresetMode | str | None) -> AutoresetMode:

@@ -186,8 +186,8 @@ class HierarchicalVectorEnv:
 
         Raises:
             UnknownEnvError: If there is no such copy; nothing was reset then.
-            ConfigurationError: If a copy stands twice, a list of seeds has not one for each, or options are no
-                mapping; nothing was reset then.
+            ConfigurationError: If a copy stands twice, a list of seeds has not one for each, options are no
+                mapping, or the environment cannot do this; nothing was reset then.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
         self._check_open()
@@ -198,6 +198,7 @@ class HierarchicalVectorEnv:
         seeds: list[int | None] = [None] * self.num_envs
         for index, value in zip(indices, spread_seeds(seed, len(indices)), strict=True):
             seeds[index] = value
+        self.batch_env.check_reset(mask, seeds, options)
         for index in indices:
             self.broker.clear_environment(self.env_ids[index])
         self._clear(mask)

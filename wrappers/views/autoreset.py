@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from heron.envs.array_tree import ArrayTree, rows
-from heron.envs.batch_env import BoolArray
+from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.errors import ConfigurationError, EnvError, ResetRequiredError
 from heron.wrappers.selection import EnvSelection, env_mask, shown
 from heron.wrappers.views.learner_env import LearnerEnv
@@ -73,16 +73,12 @@ class AutoresetLearner:
             actions do not count, and ``DISABLED`` never does.
 
     Raises:
-        ConfigurationError: If the mode is ``NEXT_STEP`` and copies cannot wait for a step after their end.
+        ConfigurationError: If the environment cannot do what the mode needs: let copies wait for a step after their
+            end in ``NEXT_STEP``, or reset some while others run in the other two.
     """
 
     def __init__(self, learner: LearnerEnv, mode: AutoresetMode) -> None:
-        batch_env = learner.venv.batch_env
-        if mode is AutoresetMode.NEXT_STEP and not batch_env.holds_ended:
-            raise ConfigurationError(
-                "autoreset mode NEXT_STEP: a copy that has ended waits for one step, which it cannot if it is stepped "
-                f"{batch_env.describe()}; use SAME_STEP or DISABLED, or make that environment with NEXT_STEP itself"
-            )
+        _check_can_do(learner.venv.batch_env, mode)
         self.learner = learner
         self.mode = mode
         self._ends: dict[int, End] = {}
@@ -238,6 +234,20 @@ class AutoresetLearner:
         self._cut[reset] = False
         if self._ends:
             self._ends = {slot: end for slot, end in self._ends.items() if not reset[self.learner.env_index(slot)]}
+
+
+def _check_can_do(batch_env: BatchEnv, mode: AutoresetMode) -> None:
+    if mode is AutoresetMode.NEXT_STEP and not batch_env.holds_ended:
+        raise ConfigurationError(
+            "autoreset mode NEXT_STEP: a copy that has ended waits for one step, which it cannot if it is stepped "
+            f"{batch_env.describe()}; use SAME_STEP or DISABLED, or make that environment with NEXT_STEP itself"
+        )
+    if mode is not AutoresetMode.NEXT_STEP and not batch_env.resets_some:
+        raise ConfigurationError(
+            f"autoreset mode {mode.name}: a copy that has ended is reset while others run on, which it cannot if it "
+            f"is stepped {batch_env.describe()}; use NEXT_STEP, or give heron.make_vec the environment without its "
+            "wrappers, and wrap the view instead"
+        )
 
 
 def _ends(terminated: BoolArray, truncated: BoolArray, observe: Callable[[], ArrayTree]) -> dict[int, End]:

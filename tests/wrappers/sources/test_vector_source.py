@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 import heron
 from heron.envs.array_tree import map_arrays
 from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, ResetRequiredError
-from heron.wrappers import LoopEnv, VectorEnvSource
+from heron.wrappers import GymVectorEnv, LoopEnv, VectorEnvSource
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from ..single_envs import ACTIONS, OBSERVATIONS, Sampled
@@ -60,7 +60,8 @@ def test_cart_poles_own_can_leave_out_and_reset_any_copy():
             venv.reset_envs(~venv.running)
         np.testing.assert_array_equal(state.observations[1], before)
         assert venv.steps[1] == 0
-        with pytest.raises(EnvStepError, match="share one random stream"):
+        venv.reset_envs([0])
+        with pytest.raises(ConfigurationError, match="share one random stream"):
             venv.reset_envs([0], seed=3)
 
 
@@ -236,6 +237,33 @@ def test_attributes_of_an_environment_that_is_one_for_all():
     with pytest.raises(AttributeError, match="no attribute 'colour'"):
         env.get_attr("colour", [0])
     env.close()
+
+
+def test_cart_poles_own_shows_each_copy():
+    env = VectorEnvSource(
+        gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point", render_mode="rgb_array")
+    )
+    env.reset(seeds=[0, 1, 2])
+    first, last = env.call("render", [0, 2])
+    assert first.shape == last.shape == (400, 600, 3)
+    np.testing.assert_array_equal(last, env.env.render()[2])
+    assert (first != last).any()
+    env.close()
+
+
+@pytest.mark.parametrize("wrap", [gymnasium.wrappers.vector.RecordEpisodeStatistics, lambda env: env])
+def test_engines_in_wrappers_say_at_once_what_they_cannot_do(wrap):
+    venv = heron.make_vec(wrap(gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point")))
+    wrapped = venv.batch_env.env is not venv.batch_env.env.unwrapped
+    for mode in AutoresetMode:
+        if mode is AutoresetMode.NEXT_STEP or not wrapped:
+            GymVectorEnv(venv, autoreset_mode=mode)
+            continue
+        with pytest.raises(
+            ConfigurationError, match=rf"mode {mode.name}: .*RecordEp.*use NEXT_STEP, or give.*wrappers"
+        ):
+            GymVectorEnv(venv, autoreset_mode=mode)
+    venv.close()
 
 
 def test_ppo_trains_on_a_natively_batched_environment():

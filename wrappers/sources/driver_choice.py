@@ -1,0 +1,26 @@
+"""Which driver fits a vector environment."""
+
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+
+from heron.wrappers.sources.envpool_driver import EnvPoolDriver
+from heron.wrappers.sources.vector_drivers import AnyVectorEnv, CartPoleDriver, VectorDriver
+
+
+def driver_of(env: AnyVectorEnv) -> VectorDriver:
+    """The driver that fits a vector environment.
+
+    Raises:
+        ConfigurationError: If it is one of a kind that is known, but was made in a way that does not fit.
+    """
+    if (known := _known_driver(env)) is not None:
+        return known(env)
+    driver = VectorDriver(env)
+    # In its wrappers' hands it can only do what Gymnasium says of all, and these do not heed options["reset_mask"].
+    driver.resets_some = _known_driver(env.unwrapped) is None
+    return driver
+
+
+def _known_driver(env: AnyVectorEnv) -> type[VectorDriver] | None:
+    if isinstance(env, CartPoleVectorEnv):
+        return CartPoleDriver
+    return EnvPoolDriver if EnvPoolDriver.drives(env) else None
