@@ -8,7 +8,8 @@ HeronError
 ├── AgentError (RuntimeError)                an agent without a broker or an upstream
 ├── HierarchyError (ValueError)              a tree that is no tree, or does not fit its environment
 ├── ConfigurationError (ValueError)          an option, space or policy that cannot work
-│   └── InvalidMaskError (TypeError)         a ``reset_mask`` of wrong type, shape, dtype or content
+│   ├── InvalidMaskError (TypeError)         a mask of wrong type, shape, dtype or content
+│   └── PolicyError (RuntimeError)           a policy that raised, or returned what is no action
 ├── RunError (ValueError)                    a folder that holds no readable run
 ├── ContractError (AssertionError)           a check of heron.testing that found something
 └── EnvError
@@ -64,7 +65,11 @@ class ConfigurationError(HeronError, ValueError):
 
 
 class InvalidMaskError(ConfigurationError, TypeError):
-    """A ``reset_mask`` does not say which slots to reset."""
+    """A mask does not say which copies or slots are meant."""
+
+
+class PolicyError(ConfigurationError, RuntimeError):
+    """A policy raised when it was asked, or returned what is no action of its group."""
 
 
 class RunError(HeronError, ValueError):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 
 from heron.envs.array_tree import ArrayTree, map_arrays
+from heron.envs.fit import difference, misfit
 from heron.errors import ConfigurationError
 from heron.wrappers.action_masks import MASK_KEY, legal_actions, masks_in
 from heron.wrappers.vector.vec_group import VecGroup, resolve_group
@@ -233,18 +234,30 @@ def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
     if isinstance(value, RandomPolicy) and value.action_space != space:
         raise ConfigurationError(
             f"policy of group {group.name!r}: the random policy's action_space is {value.action_space}, "
-            f"but the group's is {space}"
+            f"but the group's is {space}: {difference(value.action_space, space)}"
+        )
+    if isinstance(value, type):
+        raise ConfigurationError(
+            f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got the class "
+            f"{value.__name__}: make one of it first"
         )
     if callable(value) or isinstance(value, RecurrentPolicy):
         return value
-    action = np.asarray(value)
+    return _constant(value, group)
+
+
+def _constant(value: Any, group: VecGroup) -> ConstantPolicy:
+    space = group.action_space
+    wrong = f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got {value!r:.200}"
+    try:
+        action = np.asarray(value)
+    except ValueError as error:
+        raise ConfigurationError(wrong) from error
     if action.shape == (space.shape or ()) and np.can_cast(action.dtype, np.dtype(space.dtype), "same_kind"):
         action = action.astype(space.dtype)
         if space.contains(action if action.shape else action[()]):
             return ConstantPolicy(action)
-    raise ConfigurationError(
-        f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got {value!r}"
-    )
+    raise ConfigurationError(f"{wrong}: {misfit(space, action)}")
 
 
 def policies_by_group(
@@ -256,6 +269,8 @@ def policies_by_group(
         ConfigurationError: If a key names no group or level, a group has two policies or none, the learner has
             one, or a policy does not fit its group.
     """
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"policies must be a dict, group or level name -> policy, got {given!r:.200}")
     policies: dict[str, AnyPolicy] = {}
     for key, value in given.items():
         for group in resolve_group(key, groups, "policies"):
@@ -305,7 +320,8 @@ def _check_spaces(model: Any, group: VecGroup) -> None:
         expected, has = getattr(group, what), getattr(model, what, None)
         if has is not None and not _same_to_sb3(has, expected):
             raise ConfigurationError(
-                f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}"
+                f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}: "
+                f"{difference(has, expected)}"
             )
 
 

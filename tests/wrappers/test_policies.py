@@ -1,3 +1,4 @@
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -67,17 +68,28 @@ class TestModels:
         assert policy(np.zeros((2, 3))).tolist() == [expected] * 2
 
     @pytest.mark.parametrize(
-        ("what", "spaces"),
+        ("what", "spaces", "how"),
         [
-            ("action_space", (SEEN, Discrete(5))),
-            ("action_space", (SEEN, Box(0, 1, (1,)))),
-            ("observation_space", (Box(-1, 1, (4,), np.float32), Discrete(4))),
+            ("action_space", (SEEN, Discrete(5)), "it has n 5, expected 4"),
+            ("action_space", (SEEN, Box(0, 1, (1,))), "it is a Box, expected a Discrete"),
+            (
+                "observation_space",
+                (Box(-1, 1, (4,), np.float32), Discrete(4)),
+                r"it is of shape \(4,\), expected \(3,\)",
+            ),
+            ("observation_space", (Box(-1, 1, (3,), np.float64), Discrete(4)), "it is float64, expected float32"),
+            (
+                "observation_space",
+                (Box(-1, 2, (3,), np.float32), Discrete(4)),
+                "it has high 2.0, expected 1.0 at entry 0",
+            ),
+            ("observation_space", (Dict(x=SEEN), Discrete(4)), "it is a Dict, expected a Box"),
         ],
     )
-    def test_of_other_spaces_are_refused(self, what, spaces):
+    def test_of_other_spaces_are_refused(self, what, spaces, how):
         model = Predicts(0, spaces[1], spaces[0])
         for value in (model, ModelPolicy(model)):
-            with pytest.raises(ConfigurationError, match=f"policy of group 'agent': the model's {what} is"):
+            with pytest.raises(ConfigurationError, match=rf"policy of group 'agent': the model's {what} is .*: {how}"):
                 as_policy(value, group(Discrete(4)))
 
 
@@ -119,21 +131,25 @@ class TestConstants:
         assert actions.tolist() == [np.asarray(value).tolist()] * 5
 
     @pytest.mark.parametrize(
-        ("space", "value"),
+        ("space", "value", "how"),
         [
-            (Discrete(4), 4),
-            (Discrete(4), -1),
-            (Discrete(4), 1.0),
-            (Discrete(4), [1]),
-            (Discrete(4), None),
-            (Discrete(4), "1"),
-            (Box(-1, 1, (2,), np.float32), [0.5, 2]),
-            (Box(-1, 1, (2,), np.float32), [0.5, np.nan]),
-            (Box(-1, 1, (2,), np.float32), 0.5),
+            (Discrete(4), 4, "it is 4, outside [0, 3]"),
+            (Discrete(4), -1, "it is -1, outside [0, 3]"),
+            (Discrete(4), 1.0, "it is float64, expected int64"),
+            (Discrete(4), [1], "it is of shape (1,), expected ()"),
+            (Discrete(4), None, "it is array(None, dtype=object), expected int64 ()"),
+            (Discrete(4), "1", "it is array('1', dtype='<U1'), expected int64 ()"),
+            (Discrete(4), [[1], [1, 2]], "got [[1], [1, 2]]"),
+            (Discrete(4), Predicts, "got the class Predicts: make one of it first"),
+            (Box(-1, 1, (2,), np.float32), [0.5, 2], "[1] is 2.0, outside [-1.0, 1.0]"),
+            (Box(-1, 1, (2,), np.float32), [0.5, np.nan], "[1] is nan, outside [-1.0, 1.0]"),
+            (Box(-1, 1, (2,), np.float32), 0.5, "it is of shape (), expected (2,)"),
         ],
     )
-    def test_outside_the_space_are_refused(self, space, value):
-        with pytest.raises(ConfigurationError, match="expected a model, a function or an action in"):
+    def test_outside_the_space_are_refused(self, space, value, how):
+        with pytest.raises(
+            ConfigurationError, match=rf"expected a model, a function or an action in .*{re.escape(how)}$"
+        ):
             as_policy(value, group(space))
 
 
@@ -189,10 +205,13 @@ class TestByGroup:
             ({"field": 0, "top": 0}, "'top' covers group 'top', which is the one that learns"),
             ({"field": 0, "coordinator_1": 0}, "which is the one that learns"),
             ({"nobody": 0}, "policies: no group or level 'nobody'"),
+            ({"blues": 3}, "did you mean 'blue'?"),
             ({"field": 3}, "policy of group 'red'"),
         ):
             with pytest.raises(ConfigurationError, match=message):
                 self.find(**given)
+        with pytest.raises(ConfigurationError, match=r"policies must be a dict, .* got \[1\]"):
+            policies_by_group([1], self.GROUPS, "top")
 
 
 def test_random_policy_is_uniform_on_integers():

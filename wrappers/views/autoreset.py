@@ -10,12 +10,15 @@ from gymnasium.vector import AutoresetMode
 
 from heron.envs.array_tree import ArrayTree, rows
 from heron.envs.batch_env import BatchEnv, BoolArray
-from heron.errors import ConfigurationError, EnvError, ResetRequiredError
+from heron.errors import ConfigurationError, EnvError, MessagingError, PolicyError, ResetRequiredError
 from heron.wrappers.selection import EnvSelection, env_mask, shown
 from heron.wrappers.views.learner_env import LearnerEnv
 
 Info = Mapping[str, Any]
 InfosByAgent = Mapping[str, Info]
+
+_AFTER_RESETS = (EnvError, MessagingError, PolicyError)
+"""What may be raised when some copies have been reset already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class AutoresetLearner:
         ends = self._interrupted(copies)
         try:
             observations = self.learner.reset(copies, seed, options)
-        except EnvError:  # beside a copy that raised, the others were reset
+        except _AFTER_RESETS:  # beside a copy that raised, the others were reset
             self._note_cut(copies, ends)
             raise
         self._note_cut(copies, ends)
@@ -178,7 +181,9 @@ class AutoresetLearner:
     def _reset_due(self, due: BoolArray) -> ArrayTree:
         try:
             return self.learner.reset(due)
-        except EnvError:  # beside a copy that raised, others have begun an episode before the end of the last is told
+        except (
+            _AFTER_RESETS
+        ):  # beside a copy that raised, others have begun an episode before the end of the last is told
             self._cut |= due & self.learner.venv.running
             raise
 

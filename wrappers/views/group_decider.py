@@ -1,5 +1,6 @@
 """Asks a policy for the actions of one group, and keeps for it what it remembers of each agent."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import numpy.typing as npt
 
 from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BoolArray
-from heron.errors import ConfigurationError
+from heron.errors import PolicyError
 from heron.wrappers.policies import AnyPolicy, RecurrentPolicy
+from heron.wrappers.sources.env_creation import summary
+from heron.wrappers.vector.action_check import inside_space
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.vector.vec_group import VecGroup
 from heron.wrappers.views.slot_memory import SlotMemory
@@ -36,18 +39,20 @@ class GroupDecider:
         """``(N, M, ...)``, the policy's actions for the agents in ``where``, ``(N, M) bool``, and zeros for the others.
 
         Raises:
-            ConfigurationError: If the actions have a wrong shape or dtype.
+            PolicyError: If the policy raises, or returns actions of a wrong shape or dtype or outside their space.
         """
-        shape = self.group.action_space.shape or ()
-        actions = np.zeros((*where.shape, *shape), self.group.action_space.dtype)
+        space = self.group.action_space
+        shape = space.shape or ()
+        actions = np.zeros((*where.shape, *shape), space.dtype)
         if where.any():
             chosen = self._as_array(self._decide(where))
             fits = chosen.shape == (where.sum(), *shape)
             if not fits or not np.can_cast(chosen.dtype, actions.dtype, "same_kind"):
-                raise ConfigurationError(
+                raise PolicyError(
                     f"policy of group {self.group.name!r} must return actions of shape "
                     f"{(int(where.sum()), *shape)} and dtype {actions.dtype}, got {chosen.shape} and {chosen.dtype}"
                 )
+            self._check_inside(chosen, where)
             actions[where] = chosen
         return actions
 
@@ -60,22 +65,49 @@ class GroupDecider:
         observations: ArrayTree = map_arrays(lambda array: array[where], self.venv.observe(self.group.name))
         policy = self.policy
         if not isinstance(policy, RecurrentPolicy):
-            return policy(observations)
+            return self._asked(where, lambda: policy(observations))
         known, begins = self._memory.recall(where, self.venv.lives[self.group.name])
-        actions, memory = policy.decide(observations, known, begins)
+        actions, memory = self._asked(where, lambda: policy.decide(observations, known, begins))
         try:
             self._memory.note(memory)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ConfigurationError(
+            raise PolicyError(
                 f"policy of group {self.group.name!r} must remember one row for each of {len(begins)} agents, of the "
                 f"same shapes each time: {error}"
             ) from error
         return actions
 
+    def _asked(self, where: BoolArray, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except Exception as error:
+            first, *others = (self._place(copy, agent) for copy, agent in np.argwhere(where).tolist())
+            beside = f" and {len(others)} more" if others else ""
+            raise PolicyError(
+                f"policy of group {self.group.name!r} raised {summary(error)}, when it was asked for {first}{beside}"
+            ) from error
+
+    def _check_inside(self, chosen: npt.NDArray[Any], where: BoolArray) -> None:
+        """Check that the actions lie in their space, as they are before they are cast."""
+        space = self.group.action_space
+        cast = chosen.astype(space.dtype) if chosen.dtype.kind == "f" else chosen  # rounding may be needed to fit
+        inside = inside_space(cast, space)
+        if np.count_nonzero(inside) < inside.size:
+            row = int(np.argmin(inside.reshape(len(chosen), -1).all(axis=1)))
+            copy, agent = np.argwhere(where)[row].tolist()
+            raise PolicyError(
+                f"policy of group {self.group.name!r} must return actions in {space}, but got {chosen[row]} for "
+                f"{self._place(copy, agent)}"
+            )
+
+    def _place(self, copy: int, agent: int) -> str:
+        venv = self.venv
+        return f"{self.group.agent_ids[agent]!r} of {venv.env_ids[copy]} at step {venv.steps[copy]}"
+
     def _as_array(self, actions: Any) -> npt.NDArray[Any]:
         try:
             return np.asarray(actions)
         except ValueError as error:
-            raise ConfigurationError(
+            raise PolicyError(
                 f"policy of group {self.group.name!r} must return actions that make one array, got {actions!r}"
             ) from error

@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 
 from heron.envs.array_tree import ArrayTree, row
-from heron.errors import ConfigurationError, ResetRequiredError
+from heron.errors import ConfigurationError, PolicyError, ResetRequiredError
 from heron.wrappers.policies import PolicyLike
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.env_copy import EnvCopy
@@ -76,11 +76,18 @@ class GymEnv(gymnasium.Env[Any, Any]):
             What the agent observes, and what the environment says of it.
 
         Raises:
+            ConfigurationError: If seed or options cannot be used; nothing was reset then.
             EnvStepError: If the environment raised.
         """
+        over, self._over = self._over, True
+        try:
+            observations = self.learner.reset(seed=None if seed is None else [seed], options=options)
+        except PolicyError:
+            raise
+        except ConfigurationError:  # nothing was reset
+            self._over = over
+            raise
         super().reset(seed=seed)
-        self._over = True
-        observations = self.learner.reset(seed=seed, options=options)
         self._over = False
         return row(observations, 0), self._copy.info(self._agent)
 

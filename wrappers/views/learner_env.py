@@ -101,7 +101,7 @@ class LearnerEnv:
             raise ConfigurationError(f"discount must lie in (0, 1], got {discount!r}")
         self.venv = venv
         self.group = _learning_group(venv, learn)
-        self.policies = policies_by_group(policies or {}, venv.groups, self.group.name)
+        self.policies = policies_by_group({} if policies is None else policies, venv.groups, self.group.name)
         self._deciders = {name: GroupDecider(venv, venv.groups[name], policy) for name, policy in self.policies.items()}
         self.discount = discount
         self.on_episode = on_episode

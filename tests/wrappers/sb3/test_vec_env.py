@@ -9,7 +9,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 
 from heron.agents import Hierarchy
-from heron.errors import ConfigurationError, EnvStepError, InvalidActionError
+from heron.errors import ConfigurationError, EnvStepError, InvalidActionError, PolicyError
 from heron.wrappers import make_vec
 from heron.wrappers.policies import ModelPolicy, RandomPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
@@ -469,7 +469,9 @@ class TestBadInput:
 
     def test_policy_outside_the_space(self):
         view = Sb3VecEnv(copies((BOTH, 4), hierarchy=star()), FIELD, {TOP: lambda seen: np.full((len(seen), 4), 2.0)})
-        with pytest.raises(InvalidActionError, match="env_0: action of 'coordinator'"):
+        with pytest.raises(
+            PolicyError, match=r"actions in .*, but got \[2\. 2\. 2\. 2\.\] for 'coordinator' of env_0 at"
+        ):
             view.reset()
 
     @pytest.mark.parametrize("discount", [0, -0.5, 1.01, np.nan])
@@ -579,7 +581,7 @@ class TestAfterAnError:
         view = Sb3VecEnv(copies((BOTH, 9), hierarchy=star(2)), FIELD, {TOP: top})
         view.reset()
         plays(view, 1)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(PolicyError, match="raised ZeroDivisionError"):
             plays(view, 1)
         plays(view, 2)
         assert view.venv.steps.tolist() == [4]
@@ -643,7 +645,7 @@ class TestAfterAnError:
         view = Sb3VecEnv(copies((BOTH, 20), hierarchy=star(2)), TOP, {FIELD: field})
         view.reset()
         plays(view, 1)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(PolicyError, match="raised ZeroDivisionError"):
             plays(view, 1, 0.25)
         assert plays(view, 1, 0.5)[0][1].tolist() == [11 * (5 + 6)]
 
