@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
+from benchmarks.arguments import whole
 from benchmarks.machine import describe_machine
 from benchmarks.peers.remote import VENVS
 from benchmarks.suite import SMOKE, TABLES, Sizes, Suite
@@ -65,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", type=_names, default=list(TABLES), metavar="NAMES", help="some tables, by comma")
-    parser.add_argument("--rounds", type=_at_least_two, default=Sizes.rounds, help="rounds that count (%(default)s)")
-    parser.add_argument("--steps", type=int, default=Sizes.steps, help="steps of each copy in a round (%(default)s)")
+    parser.add_argument("--rounds", type=whole(2), default=Sizes.rounds, help="rounds that count (%(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=Sizes.steps, help="steps of a copy in a round (%(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to keep the figures")
     parser.add_argument("--peers", type=Path, default=VENVS, metavar="DIR", help="where make bench-peers put them")
     parser.add_argument("--no-peers", action="store_true", help="leave other libraries out")
@@ -79,12 +80,6 @@ def _names(text: str) -> list[str]:
     if unknown := [name for name in names if name not in TABLES]:
         raise argparse.ArgumentTypeError(f"no tables {unknown}, only {', '.join(TABLES)}")
     return names
-
-
-def _at_least_two(text: str) -> int:
-    if (rounds := int(text)) < 2:  # noqa: PLR2004 -- fewer have no spread
-        raise argparse.ArgumentTypeError(f"expected at least 2 rounds, got {rounds}")
-    return rounds
 
 
 def _measure(name: str, sizes: Sizes, venvs: Path | None) -> Table:

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console()
     tables = {table.name: table for table in old.tables}
     for table in new.tables:
-        if table.name in tables:
+        if table.name in tables and table.item:
             console.print(_rich(table, list(changes(tables[table.name], table))))
     for line in unmatched(old, new):
         console.print(line, highlight=False, markup=False)

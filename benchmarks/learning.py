@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.table import Table as RichTable
 
+from benchmarks.arguments import positive, whole
 from benchmarks.learning_task import EVALUATION_SEED, Outcome, Score, Task
 from benchmarks.learning_tasks import all_tasks
 from benchmarks.machine import describe_machine
@@ -72,9 +73,9 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
         return text.split(",")
 
     parser.add_argument("--only", type=chosen, default=list(names), metavar="NAMES", help="some of them, by comma")
-    parser.add_argument("--steps-factor", type=float, default=1.0, metavar="X", help="learn for X times the steps")
-    parser.add_argument("--episodes", type=int, help="episodes to compare by; by default each environment's own")
-    parser.add_argument("--seed", type=int, default=0, help="of learners and environments (%(default)s)")
+    parser.add_argument("--steps-factor", type=positive, default=1.0, metavar="X", help="learn for X times the steps")
+    parser.add_argument("--episodes", type=whole(1), help="episodes to compare by; by default each environment's own")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of learners and environments (%(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to keep the figures")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="where to write them as a document")
     return parser

@@ -1,112 +1,88 @@
-"""What a hierarchy and its messages cost in memory, and whether a long run leaks; run by hand."""
+"""What a hierarchy and its messages cost in memory, and whether a long run leaves anything behind."""
 
-import argparse
 import gc
+import multiprocessing
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from resource import getpagesize
-from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
-from pettingzoo import ParallelEnv
-from rich.console import Console
-from rich.table import Table
 
 import heron
+from benchmarks.trivial_env import TrivialEnv
 from heron import Hierarchy
 from heron.wrappers import HierarchicalVectorEnv
 
-AGENTS = tuple(f"agent_{number}" for number in range(8))
-OBSERVATION_SPACE = Box(-1.0, 1.0, (4,), np.float32)
-ACTION_SPACE = Box(-1.0, 1.0, (2,), np.float32)
-OBSERVATIONS = {agent: np.zeros(4, np.float32) for agent in AGENTS}
-REWARDS = dict.fromkeys(AGENTS, 0.0)
-GOES_ON = dict.fromkeys(AGENTS, False)
-NO_INFOS: dict[str, dict[str, Any]] = {agent: {} for agent in AGENTS}
+AGENTS = 8
+COMMAND = Box(-1.0, 1.0, (2,), np.float32)
+LEAK_COPIES = 64
 
 
-class TrivialEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
-    """Eight agents to whom nothing ever happens, as cheap as an environment can be."""
+@dataclass(frozen=True)
+class Size:
+    """What something holds.
 
-    metadata = {"name": "trivial"}  # noqa: RUF012 -- PettingZoo's own convention
+    Attributes:
+        seconds: How long it took to make, in s.
+        resident: By how much the process grew, in bytes, as the system counts.
+        traced: How much Python and numpy allocated for it, in bytes.
+    """
 
-    def __init__(self) -> None:
-        self.possible_agents = list(AGENTS)
-        self.agents: list[str] = []
-
-    def observation_space(self, agent: str) -> Box:  # noqa: ARG002 -- PettingZoo's signature
-        """The same for all."""
-        return OBSERVATION_SPACE
-
-    def action_space(self, agent: str) -> Box:  # noqa: ARG002 -- PettingZoo's signature
-        """The same for all."""
-        return ACTION_SPACE
-
-    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:  # noqa: ARG002
-        """Begin an episode that never ends."""
-        self.agents = self.possible_agents[:]
-        return OBSERVATIONS, NO_INFOS
-
-    def step(self, actions: dict[str, Any]) -> tuple[Any, ...]:  # noqa: ARG002 -- PettingZoo's signature
-        """Do nothing."""
-        return OBSERVATIONS, REWARDS, GOES_ON, GOES_ON, NO_INFOS
+    seconds: float
+    resident: int
+    traced: int
 
 
-def main() -> None:
-    """Measure the memory of many copies, and of a long run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--num-envs", type=int, default=4_096, help="copies (default 4096)")
-    parser.add_argument("--agent-steps", type=int, default=1_000_000, help="steps of the long run (default 1000000)")
-    options = parser.parse_args()
-    console = Console()
-    console.print(size_table(options.num_envs))
-    console.print(leak_table(options.agent_steps))
+@dataclass(frozen=True)
+class Growth:
+    """By how much a process grew in a run, in bytes: as the system counts, and as Python and numpy allocate."""
+
+    resident: int
+    traced: int
 
 
-def size_table(num_envs: int) -> Table:
-    """Copies with and without a coordinator and its two lanes."""
-    table = Table(title=f"Memory of {num_envs:,} copies x {len(AGENTS)} agents", title_justify="left")
-    for header in ("", "s to make", "MB resident", "MB traced"):
-        table.add_column(header, justify="left" if not header else "right")
-    for label, make in {
-        "environments alone": lambda: [TrivialEnv() for _ in range(num_envs)],
-        "flat vector env": lambda: _made(num_envs, None),
-        "coordinator, both lanes": lambda: _made(num_envs, _star),
-    }.items():
-        seconds, resident = _resident(make)
-        table.add_row(label, f"{seconds:.2f}", f"{resident:.1f}", f"{_traced(make):.1f}")
-    return table
+def sizes(num_envs: int) -> dict[str, Size]:
+    """Label -> what so many copies hold, measured in a new process, which has no free memory to use again."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        return alone.submit(_sizes, num_envs).result()
 
 
-def leak_table(agent_steps: int) -> Table:
-    """What a long run of 64 copies leaves behind, with a reset of one copy at each step."""
-    venv = _made(64, _star)
-    steps = -(-agent_steps // (venv.num_envs * len(AGENTS)))
+def growth(agent_steps: int) -> Growth:
+    """What a run of 64 copies leaves behind, in which one copy more than have ended is reset at each step."""
+    venv = _made(LEAK_COPIES, _star)
     _run(venv, 100)
     tracemalloc.start()
     _run(venv, 100)
-    gc.collect()
-    resident, (traced, _) = _resident_bytes(), tracemalloc.get_traced_memory()
-    _run(venv, steps)
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - traced
-    grown_resident = _resident_bytes() - resident
+    before = _held()
+    _run(venv, -(-agent_steps // (LEAK_COPIES * AGENTS)))
+    after = _held()
     tracemalloc.stop()
-    done = steps * venv.num_envs * len(AGENTS)
-    table = Table("", "bytes", title=f"What {done:,} agent steps leave behind", title_justify="left")
-    table.add_row("traced", f"{grown:,}")
-    table.add_row("resident", f"{grown_resident:,}")
-    return table
+    venv.close()
+    return Growth(after.resident - before.resident, after.traced - before.traced)
 
 
-def _star(agents: Any) -> Hierarchy:
-    return Hierarchy.star(agents, period=5, command_space=ACTION_SPACE)
+def _sizes(num_envs: int) -> dict[str, Size]:
+    makers: dict[str, Callable[[], object]] = {
+        "environments alone": lambda: [TrivialEnv(AGENTS) for _ in range(num_envs)],
+        "flat vector env": lambda: _made(num_envs, None),
+        "coordinator, both lanes": lambda: _made(num_envs, _star),
+    }
+    kept: list[object] = []  # so that nothing is made in memory that another has left
+    grown = {label: _timed_growth(make, kept) for label, make in makers.items()}
+    kept.clear()
+    return {label: Size(*grown[label], _traced(make)) for label, make in makers.items()}
 
 
-def _made(num_envs: int, hierarchy: Callable[[Any], Hierarchy] | None) -> HierarchicalVectorEnv:
+def _star(agents: Sequence[str]) -> Hierarchy:
+    return Hierarchy.star(agents, period=5, command_space=COMMAND)
+
+
+def _made(num_envs: int, hierarchy: Callable[[Sequence[str]], Hierarchy] | None) -> HierarchicalVectorEnv:
     """A vector env that has been used, so that all its buffers exist."""
     venv = heron.make_vec([TrivialEnv] * num_envs, hierarchy=hierarchy)
     venv.reset(seed=0)
@@ -115,44 +91,44 @@ def _made(num_envs: int, hierarchy: Callable[[Any], Hierarchy] | None) -> Hierar
 
 
 def _run(venv: HierarchicalVectorEnv, steps: int) -> None:
-    field = {"agent": np.zeros((venv.num_envs, len(AGENTS), 2), np.float32)}
-    commands = np.zeros((venv.num_envs, 1, 2 * len(AGENTS)), np.float32)
+    field = {"agent": np.zeros((venv.num_envs, AGENTS), np.int64)}
+    commands = np.zeros((venv.num_envs, 1, 2 * AGENTS), np.float32)
     for step in range(steps):
         for group in venv.coordinator_groups:
             if venv.due(group.name).any():
                 venv.decide({group.name: commands})
         venv.advance(field)
-        venv.reset_envs([step % venv.num_envs])
+        over = ~venv.running
+        over[step % venv.num_envs] = True
+        venv.reset_envs(over)
 
 
-def _resident(make: Callable[[], object]) -> tuple[float, float]:
-    """Seconds to make something, and MB by which the process grew."""
+def _timed_growth(make: Callable[[], object], kept: list[object]) -> tuple[float, int]:
+    """Seconds to make something, and by how many bytes the process grew."""
     gc.collect()
-    before, start = _resident_bytes(), time.perf_counter()
-    made = make()
+    before, start = _resident(), time.perf_counter()
+    kept.append(make())
     seconds = time.perf_counter() - start
     gc.collect()
-    grown = (_resident_bytes() - before) / 1e6
-    del made
-    return seconds, grown
+    return seconds, _resident() - before
 
 
-def _traced(make: Callable[[], object]) -> float:
-    """MB that something holds."""
+def _traced(make: Callable[[], object]) -> int:
     gc.collect()
     tracemalloc.start()
     made = make()
-    gc.collect()
-    held, _ = tracemalloc.get_traced_memory()
+    traced = _held().traced
     tracemalloc.stop()
     del made
-    return held / 1e6
+    return traced
 
 
-def _resident_bytes() -> int:
-    """Memory of this process as the system counts it (Linux)."""
+def _held() -> Growth:
+    """What this process holds now, and what has been allocated since tracing began."""
+    gc.collect()
+    return Growth(_resident(), tracemalloc.get_traced_memory()[0])
+
+
+def _resident() -> int:
+    """Memory of this process in bytes, as the system counts it (Linux)."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * getpagesize()
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import backends, messaging, scaling, stepping
+from benchmarks import backends, memory, messaging, scaling, stepping
 from benchmarks.interleaved import Timing, time_interleaved
 from benchmarks.peers import remote
 from benchmarks.tables import Row, Table, rows_of
@@ -34,6 +34,8 @@ class Sizes:
         agents: Numbers of agents for the curve.
         scaling_rounds: Rounds of the curves that count.
         cases: How many environments ``backend="auto"`` is tried on.
+        memory_copies: Copies whose memory is measured.
+        leak_steps: Agent steps after which is looked for what was left behind.
     """
 
     rounds: int = 7
@@ -49,6 +51,8 @@ class Sizes:
     agents: tuple[int, ...] = (1, 4, 16, 64, 256)
     scaling_rounds: int = 5
     cases: int = backends.MOST_CASES
+    memory_copies: int = 4_096
+    leak_steps: int = 1_000_000
 
 
 SMOKE = Sizes(
@@ -65,6 +69,8 @@ SMOKE = Sizes(
     agents=(1, 2),
     scaling_rounds=2,
     cases=1,
+    memory_copies=2,
+    leak_steps=1,
 )
 """Just enough to see that everything runs."""
 
@@ -130,6 +136,37 @@ def lanes_table(suite: Suite) -> Table:
     return Table("lanes", "Lanes of the in-memory broker", "round trip", tuple(rows))
 
 
+def clearing_table(suite: Suite) -> Table:
+    """Clearing one environment of many."""
+    timings = messaging.clearing(suite.sizes.rounds)
+    rows = [Row("", label, timing.median, timing.spread) for label, timing in timings.items()]
+    title = f"Clearing one of {len(messaging.ENV_IDS):,} environments"
+    return Table("clearing", title, "environment", tuple(rows))
+
+
+def memory_table(suite: Suite) -> Table:
+    """What many copies hold."""
+    copies = suite.sizes.memory_copies
+    rows = [
+        Row(
+            "",
+            label,
+            extra={"s to make": size.seconds, "MB resident": size.resident / 1e6, "MB traced": size.traced / 1e6},
+        )
+        for label, size in memory.sizes(copies).items()
+    ]
+    return Table("memory", f"Memory of {copies:,} copies of a trivial environment with 8 agents", "", tuple(rows))
+
+
+def leak_table(suite: Suite) -> Table:
+    """What a long run leaves behind."""
+    steps = suite.sizes.leak_steps
+    grown = memory.growth(steps)
+    label = f"{steps:,} agent steps of {memory.LEAK_COPIES} copies"
+    row = Row("", label, extra={"bytes resident": grown.resident, "bytes traced": grown.traced})
+    return Table("leak", "What a long run leaves behind", "", (row,))
+
+
 def training_table(suite: Suite) -> Table:
     """PPO, by batch size."""
     from benchmarks import training  # noqa: PLC0415 -- torch takes seconds to import
@@ -179,6 +216,9 @@ TABLES: dict[str, Callable[[Suite], Table]] = {
     "trivial": trivial_table,
     "singles": singles_table,
     "lanes": lanes_table,
+    "clearing": clearing_table,
+    "memory": memory_table,
+    "leak": leak_table,
     "training": training_table,
     "backends": backends_table,
     "copies": copies_table,

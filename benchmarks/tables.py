@@ -43,7 +43,7 @@ class Table:
     Attributes:
         name: What it is called on the command line.
         title: What was measured.
-        item: What ``seconds`` is the time of, such as ``"env step"``.
+        item: What ``seconds`` is the time of, such as ``"env step"``; empty if nothing was timed.
         rows: The contenders; the first of each group is what the others are compared with.
     """
 

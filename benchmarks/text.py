@@ -8,13 +8,15 @@ from benchmarks.tables import Row, Table
 
 def headers(table: Table) -> list[str]:
     """The columns of a table."""
-    columns = ["", f"us per {table.item}", "spread", "speed", *table.extra_columns]
+    times = [f"us per {table.item}", "spread", "speed"] if table.item else []
+    columns = ["", *times, *table.extra_columns]
     return [*columns, "remarks"] if any(row.note for row in table.rows) else columns
 
 
 def cells(table: Table, row: Row) -> list[str]:
     """One row under these headers."""
-    texts = [row.label, *_figures(row), *(number(row.extra.get(column)) for column in table.extra_columns)]
+    times = _figures(row) if table.item else []
+    texts = [row.label, *times, *(number(row.extra.get(column)) for column in table.extra_columns)]
     return [*texts, row.note] if any(other.note for other in table.rows) else texts
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import compare, report
+from benchmarks import compare, learning, messaging, report
 from benchmarks.__main__ import main as measure
 from benchmarks.compare import changes, unmatched
 from benchmarks.interleaved import Timing, time_interleaved
@@ -34,7 +34,7 @@ def test_all_tables_are_measured_printed_and_kept(smoke):
     assert [table.name for table in measured.tables] == list(TABLES)
     for table in measured.tables:
         assert table.title in output
-        assert all(row.seconds > 0 for row in table.rows), table.name
+        assert all(row.seconds > 0 for row in table.rows if table.item), table.name
     assert measured.machine["packages"]["numpy"] in output
 
 
@@ -48,6 +48,50 @@ def test_messages_take_a_share_of_the_time(smoke):
         parts = [row.extra[f"{part}, %"] for part in ("environment", "view", "inference", "update")]
         assert min(parts) > 0
         assert sum(parts) < 100
+
+
+def test_memory_grows_with_what_there_is_and_not_with_time(smoke):
+    _, path = smoke
+    tables = {table.name: table for table in Report.load(path).tables}
+    alone, flat, hierarchy = (row.extra["MB traced"] for row in tables["memory"].rows)
+    assert 0 < alone < flat < hierarchy < 10
+    (left,) = tables["leak"].rows
+    assert left.extra["bytes traced"] < 50_000
+
+
+def test_clearing_costs_time_and_leaves_nothing():
+    broker, fill = messaging._waiting_rows()
+    fill()
+    assert broker.statistics().messages == 16 * len(messaging.ENV_IDS)
+    assert all(0 < timing.median < 0.1 for timing in messaging.clearing(1).values())
+
+
+def test_tables_that_time_nothing_have_no_columns_for_it(smoke):
+    _, path = smoke
+    text = markdown(Report.load(path))
+    assert "|   | s to make | MB resident | MB traced |" in text
+    assert "|   | us per environment | spread | speed |" in text
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "message"),
+    [
+        (measure, ["--rounds", "1"], "argument --rounds: expected a whole number of at least 2, got '1'"),
+        (measure, ["--steps", "few"], "argument --steps: expected a whole number of at least 1, got 'few'"),
+        (measure, ["--only", "lane"], "argument --only: no tables ['lane'], only stepping"),
+        (learning.main, ["--steps-factor", "0"], "argument --steps-factor: expected a positive number, got '0'"),
+        (learning.main, ["--steps-factor", "nan"], "argument --steps-factor: expected a positive number, got 'nan'"),
+        (learning.main, ["--steps-factor", "x"], "argument --steps-factor: expected a positive number, got 'x'"),
+        (learning.main, ["--episodes", "0"], "argument --episodes: expected a whole number of at least 1, got '0'"),
+        (learning.main, ["--episodes", "2.5"], "argument --episodes: expected a whole number of at least 1, got '2.5'"),
+        (learning.main, ["--seed=-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+    ],
+)
+def test_a_bad_number_is_one_line(capsys, main, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_document_and_a_picture_are_made_of_the_figures(smoke, tmp_path):
