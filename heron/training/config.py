@@ -107,7 +107,7 @@ class LearnerConfig:
     Attributes:
         algorithm: Name of a class in ``stable_baselines3`` or ``sb3_contrib``.
         policy: The policy's name there; by default ``"MlpPolicy"``, or ``"MultiInputPolicy"`` for ``Dict``
-            observations.
+            observations, and ``"MlpLstmPolicy"`` or ``"MultiInputLstmPolicy"`` for ``RecurrentPPO``.
         share: How much of a round's environment steps the group learns for, relative to the other groups. With
             0 it never learns and always acts at random, in training and afterwards.
         normalize_rewards: Whether the learner sees rewards divided by the running scale of its returns, which

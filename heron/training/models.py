@@ -16,7 +16,7 @@ from heron.errors import ConfigurationError
 from heron.training.config import LearnerConfig, checked_count, is_number
 from heron.wrappers import VecGroup
 from heron.wrappers.policies import check_predicts
-from heron.wrappers.sb3_buffers import buffer_options
+from heron.wrappers.sb3_buffers import LiveRecurrentPPO, buffer_options
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
@@ -25,7 +25,9 @@ COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
 DEFAULT_GAMMA = 0.99
 BUFFERS: Mapping[type[BaseAlgorithm], str] = {OnPolicyAlgorithm: "rollout_buffer", OffPolicyAlgorithm: "replay_buffer"}
 """Kind of algorithm -> the buffer that its class and keyword options are named for."""
-LIKE_PPO = (stable_baselines3.PPO, sb3_contrib.MaskablePPO)
+LIVE: Mapping[type[BaseAlgorithm], type[BaseAlgorithm]] = {sb3_contrib.RecurrentPPO: LiveRecurrentPPO}
+"""Algorithms that take no buffer class -> what stands in for them, with a buffer of its own."""
+LIKE_PPO = (stable_baselines3.PPO, sb3_contrib.MaskablePPO, LiveRecurrentPPO)
 PPO_LEARNING_RATE = 1e-3
 """Higher than SB3's 3e-4, as these minibatches are several times larger than SB3's of 64."""
 
@@ -60,7 +62,7 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
     """
     algorithm = _algorithm(config.algorithm, group.name)
     check_predicts(algorithm, group.observation_space, f"learner of group {group.name!r}")
-    policy = config.policy or ("MultiInputPolicy" if isinstance(group.observation_space, Dict) else "MlpPolicy")
+    policy = config.policy or _default_policy(algorithm, group)
     options: dict[str, Any] = {"device": "cpu", "seed": seed}
     if issubclass(algorithm, OnPolicyAlgorithm):
         options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
@@ -83,7 +85,7 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
 def _with_buffer(options: dict[str, Any], view: VecEnv, algorithm: type[BaseAlgorithm], gamma: float) -> dict[str, Any]:
     """The options, and a buffer that knows inert slots and long decisions, unless they bring one of their own."""
     kind = next((kind for base, kind in BUFFERS.items() if issubclass(algorithm, base)), None)
-    if kind is None or f"{kind}_class" in options:
+    if kind is None or f"{kind}_class" in options or algorithm in LIVE.values():
         return options
     options = dict(options)
     n_steps = options.pop("n_steps", 1) if kind == "replay_buffer" else 1
@@ -105,6 +107,11 @@ def _check_options(options: Mapping[str, Any], period: int) -> None:
         raise ConfigurationError(f"learning_rate must be a positive number or a function, got {rate!r}")
 
 
+def _default_policy(algorithm: type[BaseAlgorithm], group: VecGroup) -> str:
+    network = "MultiInput" if isinstance(group.observation_space, Dict) else "Mlp"
+    return f"{network}LstmPolicy" if algorithm is LiveRecurrentPPO else f"{network}Policy"
+
+
 def _even_batch(samples: int, batches: int) -> int:
     """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it.
 
@@ -119,7 +126,7 @@ def _algorithm(name: str, group: str) -> type[BaseAlgorithm]:
     for library in (stable_baselines3, sb3_contrib):
         found = getattr(library, name, None)
         if isinstance(found, type) and issubclass(found, BaseAlgorithm):
-            return found
+            return LIVE.get(found, found)
     raise ConfigurationError(
         f"learner of group {group!r}: no algorithm {name!r} in stable_baselines3 or sb3_contrib; expected a name "
         "such as 'PPO'"

@@ -17,7 +17,7 @@ from heron.errors import ConfigurationError, RunError
 from heron.training.config import TrainConfig
 from heron.training.policies import learned_policies
 from heron.training.trainer import HierarchyTrainer, file_names
-from heron.wrappers import HierarchicalVectorEnv
+from heron.wrappers import HierarchicalVectorEnv, sb3_buffers
 from heron.wrappers.policies import ModelPolicy
 
 RUN_FILE = "run.json"
@@ -130,7 +130,7 @@ def _check_format(found: object, path: Path) -> None:
 
 def _load_model(path: Path, class_name: str) -> BaseAlgorithm:
     library, _, name = class_name.partition(".")
-    libraries = {"stable_baselines3": stable_baselines3, "sb3_contrib": sb3_contrib}
+    libraries = {"stable_baselines3": stable_baselines3, "sb3_contrib": sb3_contrib, "heron": sb3_buffers}
     algorithm: type[BaseAlgorithm] = getattr(libraries[library], name)
     try:
         return algorithm.load(path, device="cpu")

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecFrameStack
 
 import heron
 from heron.testing import BATCH_ENV_CHECKS
-from heron.training import TrainConfig
+from heron.training import HierarchyTrainer, TrainConfig
 from heron.wrappers import GymVectorEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sb3_buffers import SlotMonitor, SlotRecorder
@@ -53,7 +53,7 @@ def test_readme_example_has_fifteen_lines_of_code():
 
 
 def test_toml_blocks_of_the_guide_are_configs():
-    star, tree = (
+    star, masked, recurrent, tree = (
         TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | tomllib.loads(text))
         for text in blocks("docs/guide.md", "toml")
     )
@@ -62,6 +62,11 @@ def test_toml_blocks_of_the_guide_are_configs():
     with tree.make_venv(num_envs=1) as venv:
         assert list(venv.hierarchy.levels) == ["coordinator_1", "coordinator_2", "field"]
         assert set(tree.learners) <= set(venv.hierarchy.levels)
+    for config, name in ((masked, "MaskablePPO"), (recurrent, "LiveRecurrentPPO")):
+        with config.make_venv(num_envs=1) as venv:
+            trainer = HierarchyTrainer(venv, config.learners)
+            trainer.train(4)
+            assert {type(model).__name__ for model in trainer.models.values()} == {name}
 
 
 DOCUMENTS = [

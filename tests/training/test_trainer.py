@@ -1,4 +1,6 @@
 import csv
+import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,11 +18,13 @@ from heron.training import (
     TrainConfig,
     Turn,
     evaluate,
+    load_run,
     random_policies,
+    save_run,
 )
 from heron.wrappers import make_vec
 
-from .tiny_envs import TINY, Relay, Steady, Varying, obeyed
+from .tiny_envs import TINY, Recall, Relay, Steady, Varying, obeyed
 
 PPO = LearnerConfig(options=TINY)
 BOTH = {"field": PPO, "coordinator": PPO}
@@ -388,13 +392,51 @@ def test_masks_in_observations_are_heeded_in_training_and_afterwards():
     assert not played.returns.any()  # what one player wins the other one loses
 
 
+RECURRENT = LearnerConfig(
+    "RecurrentPPO", options={**TINY, "policy_kwargs": {"net_arch": [], "lstm_hidden_size": 8}, "learning_rate": 0.03}
+)
+
+
+def test_what_was_seen_before_is_learned_and_kept_in_mind(tmp_path):
+    """Only the memory can know in later steps what was shown in the first one."""
+    options = {**RECURRENT.options, "n_steps": 16, "n_epochs": 4, "batch_size": 256}
+    learner = replace(RECURRENT, options=options)
+    config = TrainConfig(f"{Recall.__module__}:Recall", num_envs=16, learners={"field": learner})
+    with config.make_venv() as venv:
+        trainer = HierarchyTrainer(venv, config.learners)
+        trainer.train(1_000)
+        trained = evaluate(venv, trainer.policies(), 20)
+        guessed = evaluate(venv, random_policies(venv), 20)
+        save_run(tmp_path, trainer, config)
+    loaded = load_run(tmp_path)
+    with loaded.make_venv(num_envs=3) as venv:
+        again = evaluate(venv, loaded.policies(), 20)
+
+    assert guessed.mean < 1
+    assert trained.mean > 2.5
+    assert again.returns.tolist() == trained.returns.tolist()
+    assert json.loads((tmp_path / "run.json").read_text())["policies"]["agent"]["algorithm"] == "heron.LiveRecurrentPPO"
+
+
+def test_a_coordinator_that_remembers_takes_turns_with_its_agents():
+    venv, _ = relay(num_envs=2, period=3)
+    with venv:
+        trainer = HierarchyTrainer(venv, {"field": PPO, "coordinator": RECURRENT})
+        before = weights(trainer.models["coordinator"])
+        trainer.train(128, rounds=2)
+        played = evaluate(venv, trainer.policies(), 3)
+
+    assert not equal(before, weights(trainer.models["coordinator"]))
+    assert played.lengths.tolist() == [8, 8, 8]
+
+
 @pytest.mark.parametrize(
     ("learners", "message"),
     [
         ({"field": LearnerConfig("PP0")}, "group 'agent': no algorithm 'PP0' in stable_baselines3 or sb3_contrib"),
         ({"field": LearnerConfig("HerReplayBuffer")}, "no algorithm 'HerReplayBuffer'"),
         ({"field": LearnerConfig("MaskablePPO")}, "group 'agent': MaskablePPO needs action masks"),
-        ({"coordinator": LearnerConfig("RecurrentPPO")}, "group 'coordinator': .*takes no buffer"),
+        ({"coordinator": LearnerConfig("RecurrentPPO", "MlpPolicy")}, "group 'coordinator': RecurrentPPO.*MlpPolicy"),
         ({"field": LearnerConfig("SAC")}, r"group 'agent': SAC.*action spaces but Discrete\(3\)"),
         ({"field": LearnerConfig(policy="Big")}, "group 'agent': PPO.*Big"),
         ({"field": LearnerConfig(options={"speed": 3})}, "group 'agent': .*speed"),

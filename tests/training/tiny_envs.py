@@ -141,3 +141,38 @@ class Steady(ParallelEnv):
 
     def _observe(self):
         return {agent: np.array([self.steps], np.float32) for agent in self.possible_agents}
+
+
+class Recall(ParallelEnv):
+    """One of two lights is shown in the first step; in each later step +1 for naming it, and else -1."""
+
+    metadata: ClassVar[dict[str, str]] = {"name": "recall_v0"}
+
+    def __init__(self, horizon=4):
+        self.possible_agents = ["agent"]
+        self.agents = []
+        self.horizon = horizon
+        self.np_random, _ = seeding.np_random(0)
+
+    def observation_space(self, agent):
+        return Box(0, 1, (3,), np.float32)
+
+    def action_space(self, agent):
+        return Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        if seed is not None:
+            self.np_random, _ = seeding.np_random(seed)
+        self.light = int(self.np_random.integers(2))
+        self.steps = 0
+        self.agents = list(self.possible_agents)
+        return {"agent": np.array([self.light == 0, self.light == 1, 0], np.float32)}, {}
+
+    def step(self, actions):
+        reward = (1.0 if actions["agent"] == self.light else -1.0) if self.steps else 0.0
+        self.steps += 1
+        over = self.steps >= self.horizon
+        if over:
+            self.agents = []
+        seen = np.array([0, 0, 1], np.float32)
+        return {"agent": seen}, {"agent": reward}, {"agent": over}, {"agent": False}, {}

@@ -47,7 +47,8 @@ class LiveRecurrentDictRolloutBuffer(_LiveSequences, RecurrentDictRolloutBuffer)
 class LiveRecurrentPPO(RecurrentPPO):
     """``sb3_contrib.RecurrentPPO``, which takes no buffer class, with these buffers.
 
-    What a slot saw while it was inert still goes into the memory with which its next episode begins.
+    Behind an inert row a slot's memory begins anew, as it does for policies of others: what a slot saw while it was
+    inert is no part of any episode.
 
     Args:
         args: As for ``RecurrentPPO``. The environment's outermost wrapper must be a ``SlotRecorder``.
@@ -56,6 +57,18 @@ class LiveRecurrentPPO(RecurrentPPO):
     Raises:
         ConfigurationError: If the environment is not one for these buffers.
     """
+
+    @property
+    def _last_episode_starts(self) -> Any:
+        """``(S,) bool``, slots whose memory begins anew in the next step; SB3 sets it to those that are done."""
+        return self._starts
+
+    @_last_episode_starts.setter
+    def _last_episode_starts(self, dones: npt.NDArray[np.bool_] | None) -> None:
+        self._starts = dones
+        buffer = getattr(self, "rollout_buffer", None)
+        if dones is not None and isinstance(buffer, LiveRows) and buffer.rows.lengths.shape == dones.shape:
+            self._starts = dones | (buffer.rows.lengths == 0)
 
     def _setup_model(self) -> None:
         super()._setup_model()

@@ -324,6 +324,20 @@ class TestRecurrent:
         assert batch.lstm_states.pi[0].shape[1] in (6, 7)
         assert int(batch.mask.sum()) == (10 + 3) + (7 + 3) + (3 + 3)
 
+    def test_memory_begins_anew_behind_inert_rows(self):
+        _, venv = chains([{}])
+        env = SlotRecorder(Sb3VecEnv(venv))
+        model = LiveRecurrentPPO("MlpLstmPolicy", env, n_steps=N_STEPS, device="cpu", seed=1)
+        watch = Watch()
+        model.learn(N_STEPS * 3, watch)
+        buffer, _ = watch.rollouts[0]
+        # Two episodes of 10 steps, and of each agent as many as it lives. What it sees is always the same.
+        for slot, lives in enumerate((10, 7, 3)):
+            first, second = buffer.values[:3, slot], buffer.values[10:13, slot]
+            np.testing.assert_allclose(second, first, rtol=1e-6)
+            assert len(set(first.tolist())) == 3
+            assert (buffer.lengths[:10, slot] > 0).sum() == lives
+
     def test_a_loaded_model_predicts_without_an_environment(self, tmp_path):
         _, venv = chains([{}])
         env = SlotRecorder(Sb3VecEnv(venv))
