@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -18,7 +18,7 @@ from heron.wrappers.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, m
 from heron.wrappers.policies import PolicyLike
 from heron.wrappers.sb3.learner_source import LearnerSource
 from heron.wrappers.sb3.vector_source import VectorEnvSource
-from heron.wrappers.selection import EnvSelection
+from heron.wrappers.selection import EnvSelection, spread_seeds
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.gym_vector_env import GymVectorEnv
 from heron.wrappers.views.learner_env import Episode, LearnerEnv
@@ -181,9 +181,25 @@ class Sb3VecEnv(VecEnv):
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the next reset: copy i gets ``seed + i``, whatever the number of its agents."""
-        first = int(np.random.default_rng().integers(2**31)) if seed is None else seed
-        self._seeds = self._source.seeds(first)
+        first = int(np.random.default_rng().integers(2**31)) if seed is None else spread_seeds([seed], 1)[0]
+        self._seeds = self._source.seeds(cast("int", first))
         return self._seeds
+
+    def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
+        """Give options to the next reset: the same to all slots, or one dict for each, of which a copy takes its first.
+
+        Raises:
+            ConfigurationError: If they are neither, or would reset only some of the copies.
+        """
+        listed = options if isinstance(options, (list, tuple)) else [{} if options is None else options]
+        if listed is options and len(listed) != self.num_envs:
+            raise ConfigurationError(f"expected {self.num_envs} dicts of options, one a slot, got {options!r:.200}")
+        for one in listed:
+            if not isinstance(one, Mapping):
+                raise ConfigurationError(f"options must be a dict, or a list of one a slot, got {one!r:.200}")
+            if "reset_mask" in one:
+                raise ConfigurationError("a reset() of this view is one of all copies: use reset_envs() for some")
+        super().set_options(options)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         slots = list(self._get_indices(indices))

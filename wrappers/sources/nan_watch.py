@@ -39,10 +39,24 @@ class NanWatch:
                 for place, agent in enumerate(self._groups[name].agent_ids):
                     values = array[index, place, ...]
                     if (bad := np.isnan(values)).any():
-                        entries = "" if values.ndim == 0 else f" at entries {_shown(bad)}"
-                        found.append(f"the {what} of {agent!r} is NaN{entries}")
+                        found.append(f"the {what} of {agent!r} is NaN{_places(bad)}")
                         values[bad] = 0.0
         return found
+
+
+def nan_in(tree: ArrayTree, name: str) -> list[str]:
+    """What is NaN in a tree called ``name``, in words.
+
+    >>> nan_in({"x": np.array([0.0, np.nan])}, "observation")
+    ["the observation['x'] is NaN at entries 1"]
+    """
+    flags = ((what, np.isnan(array)) for what, array in _float_leaves(tree, name))
+    return [f"the {what} is NaN{_places(bad)}" for what, bad in flags if bad.any()]
+
+
+def has_nan(tree: ArrayTree) -> bool:
+    """Whether there is any NaN in a tree."""
+    return any(np.isnan(np.minimum.reduce(array, axis=None)) for _, array in _float_leaves(tree, ""))
 
 
 def _float_leaves(tree: ArrayTree, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
@@ -55,6 +69,10 @@ def _float_leaves(tree: ArrayTree, name: str) -> Iterator[tuple[str, npt.NDArray
             yield from _float_leaves(part, f"{name}[{place}]")
     elif tree.dtype.kind == "f" and tree.size:
         yield name, tree
+
+
+def _places(flags: npt.NDArray[np.bool_]) -> str:
+    return "" if flags.ndim == 0 else f" at entries {_shown(flags)}"
 
 
 def _shown(flags: npt.NDArray[np.bool_]) -> str:

@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from heron.envs.array_tree import ArrayTree, equal, map_arrays, write, zeros
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
-from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, ResetRequiredError
-from heron.wrappers.selection import shown
+from heron.errors import ConfigurationError, EnvClosedError, EnvStepError, InvalidObservationError, ResetRequiredError
+from heron.wrappers.selection import checked_for_reset, checked_mask, shown
 from heron.wrappers.sources.agent_groups import checked_group
 from heron.wrappers.sources.driver_choice import driver_of
 from heron.wrappers.sources.env_creation import summary
@@ -20,6 +20,9 @@ from heron.wrappers.sources.gym_source import AGENT
 from heron.wrappers.sources.loop_env import LoopEnv, check_env_ids
 from heron.wrappers.sources.nan_watch import NanWatch
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults
+
+UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""What reading results raises that do not fit."""
 
 
 class VectorEnvSource(BatchEnv):
@@ -45,7 +48,8 @@ class VectorEnvSource(BatchEnv):
         autoreset_mode: Needed for an environment whose metadata do not tell it.
 
     Raises:
-        ConfigurationError: If a space is not supported, or nobody says when the environment resets.
+        ConfigurationError: If a space is not supported, nobody says when the environment resets, or its metadata
+            say something else than ``autoreset_mode``.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class VectorEnvSource(BatchEnv):
         self.env = env
         self.env_ids = check_env_ids(env_ids, env.num_envs)
         self._driver = driver_of(env)
-        self.autoreset_mode = _autoreset_mode(env, autoreset_mode or self._driver.autoreset_mode)
+        self.autoreset_mode = _autoreset_mode(env, autoreset_mode, self._driver.autoreset_mode)
         group = checked_group(AGENT, (AGENT,), env.single_observation_space, env.single_action_space)
         self.groups = {AGENT: group}
         self.states: Mapping[str, GroupState] = {AGENT: GroupState.empty(group, self.num_envs)}
@@ -69,6 +73,7 @@ class VectorEnvSource(BatchEnv):
         self._nan = NanWatch(self.groups, self.states)
         self._some_action = _some_action(group.action_space)
         self._begun = self._closed = False
+        self._has_raised = ""
         # By the environment's own account: copies whose episode is over, and those whose next one it has begun.
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._fresh = np.zeros(self.num_envs, dtype=bool)
@@ -81,7 +86,7 @@ class VectorEnvSource(BatchEnv):
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        mask = checked_for_reset(mask, seeds, self.env_ids)
         used = _seeds_used(mask, seeds)
         if (native := self._to_reset_natively(mask, used, options)).any():
             self._driver.check_reset(native, used, options)
@@ -92,7 +97,8 @@ class VectorEnvSource(BatchEnv):
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Mapping[str, GroupState]:
-        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        self._check_open()
+        mask = checked_for_reset(mask, seeds, self.env_ids)
         self.check_reset(mask, seeds, options)
         used = _seeds_used(mask, seeds)
         for index in np.flatnonzero(mask).tolist():
@@ -104,7 +110,8 @@ class VectorEnvSource(BatchEnv):
         return self.states
 
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
-        mask = np.ones(self.num_envs, dtype=bool) if mask is None else mask
+        self._check_open()
+        mask = np.ones(self.num_envs, dtype=bool) if mask is None else checked_mask(mask, self.num_envs)
         if not mask.any():
             return self.states
         self._check_steppable(mask)
@@ -117,15 +124,21 @@ class VectorEnvSource(BatchEnv):
             results = self._driver.step(own, mask)
         except Exception as error:
             self._cut_off(was_active[:, 0])
+            self._has_raised = summary(error)
             raise EnvStepError(
                 f"{shown(self.env_ids)}: {self.env} raised {summary(error)}, so every copy needs a reset "
                 f"({self._log.place(int(np.argmax(mask)))})"
             ) from error
-        self._follow(results, mask)
+        try:
+            self._follow(results, mask)
+        except UNREADABLE as error:
+            self._cut_off(was_active[:, 0])
+            raise self._unfit(error, mask) from error
         self._check_numbers(mask)
         return self.states
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        self._check_open()
         env: Any = self.env
         if hasattr(env, "get_attr"):
             values = env.get_attr(name)
@@ -136,6 +149,7 @@ class VectorEnvSource(BatchEnv):
         raise AttributeError(f"{env} has no attribute {name!r}")
 
     def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        self._check_open()
         env: Any = self.env
         if hasattr(env, "set_attr"):
             wanted = dict(zip(indices, values, strict=True))
@@ -149,6 +163,7 @@ class VectorEnvSource(BatchEnv):
         setattr(env.unwrapped, name, values[0])
 
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        self._check_open()
         env: Any = self.env
         if name == "render" and not hasattr(env, "call"):
             frames = self._driver.render()
@@ -231,8 +246,22 @@ class VectorEnvSource(BatchEnv):
                 observations, infos = self._driver.reset_some(mask, seeds, options)
         except Exception as error:
             self._cut_off(np.zeros(self.num_envs, dtype=bool), mask)
-            names = self._names(mask)
-            raise EnvStepError(f"{names}: resetting them raised {summary(error)}") from error
+            before = f"; it has raised {self._has_raised} before: make a new one, if it is broken" * bool(
+                self._has_raised
+            )
+            raise EnvStepError(
+                f"{self._names(mask)}: resetting them raised {summary(error)}{before} "
+                f"({self._log.place(int(np.argmax(mask)))})"
+            ) from error
+        self._has_raised = ""
+        try:
+            self._follow_reset(observations, infos, mask, everyone=everyone)
+        except UNREADABLE as error:
+            self._cut_off(np.zeros(self.num_envs, dtype=bool))
+            raise self._unfit(error, mask) from error
+
+    def _follow_reset(self, observations: Any, infos: Sequence[Info], mask: BoolArray, *, everyone: bool) -> None:
+        """Take over the episodes that the masked copies, or all, have begun."""
         if everyone and not mask.all():  # the others have begun, too, and wait for their own reset
             self._fresh[:] = True
             _take_rows(self._first, ~mask, observations, ~mask)
@@ -296,6 +325,16 @@ class VectorEnvSource(BatchEnv):
         if sorted(indices) != list(range(self.num_envs)):
             raise ConfigurationError(f"{what} is for all copies of {self.env} at once, got {list(indices)}")
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
+
+    def _unfit(self, error: Exception, mask: BoolArray) -> InvalidObservationError:
+        return InvalidObservationError(
+            f"{shown(self.env_ids)}: {self.env} returned what does not fit its spaces: {summary(error)}, so every copy "
+            f"needs a reset ({self._log.place(int(np.argmax(mask)))})"
+        )
+
     def _names(self, mask: BoolArray) -> str:
         return shown([self.env_ids[index] for index in np.flatnonzero(mask)])
 
@@ -311,15 +350,22 @@ def _seeds_used(mask: BoolArray, seeds: Seeds | None) -> Seeds:
     return [seed if masked else None for seed, masked in zip(seeds or [None] * len(mask), mask, strict=True)]
 
 
-def _autoreset_mode(env: AnyVectorEnv, given: AutoresetMode | str | None) -> AutoresetMode:
-    told = env.metadata.get("autoreset_mode") if given is None else given
+def _autoreset_mode(env: AnyVectorEnv, given: AutoresetMode | str | None, known: AutoresetMode | None) -> AutoresetMode:
+    """When an environment resets by itself: as is known of its kind, or as its metadata say, or as is given."""
+    own = env.metadata.get("autoreset_mode") if known is None else known
+    told = own if given is None else given
     try:
-        return AutoresetMode(told)
+        mode = AutoresetMode(told)
     except ValueError as error:
         raise ConfigurationError(
             f"{env} does not say when it resets by itself: its metadata have autoreset_mode {told!r}; expected one of "
             f"{[str(mode) for mode in AutoresetMode]}, there or as an argument"
         ) from error
+    if own is not None and own not in (mode, mode.value):
+        raise ConfigurationError(
+            f"{env} resets by itself in {own}, but autoreset_mode is {mode}: leave it out, or make it with that mode"
+        )
+    return mode
 
 
 def _take_rows(target: ArrayTree, where: Any, source: Any, mask: BoolArray) -> None:

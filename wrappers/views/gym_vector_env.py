@@ -318,8 +318,8 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
 def _plain(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
     if not isinstance(env_fns, Iterable) or isinstance(env_fns, (str, VectorEnv)):
         raise ConfigurationError(
-            f"expected a HierarchicalVectorEnv, as heron.make_vec makes one, or a list of functions that each make a "
-            f"Gymnasium Env, got {env_fns!r}"
+            f"expected a HierarchicalVectorEnv, as heron.make_vec makes one, also of a VectorEnv, or a list of "
+            f"functions that each make a Gymnasium Env, got {env_fns!r}"
         )
     return SingleAgentEnvs(env_fns, observation_mode)
 

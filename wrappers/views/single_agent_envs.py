@@ -52,7 +52,11 @@ class SingleAgentEnvs:
         self.single_observation_space, self.observation_space = self._spaces()
 
     def _source(self, env_fn: PlainFactory) -> "_DeclaredEnv":
-        env = env_fn()
+        if not callable(env_fn):
+            raise TypeError(f"expected a function that makes a Gymnasium Env, got {env_fn!r}")
+        env: Any = env_fn()
+        if isinstance(env, gymnasium.vector.VectorEnv):
+            raise TypeError(f"expected a Gymnasium Env, got the VectorEnv {env!r}; heron.make_vec takes one")
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"expected a Gymnasium Env, got {env!r}")
         if self._declared is None:

@@ -12,10 +12,11 @@ from gymnasium.wrappers import vector as wrappers
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from heron.errors import ConfigurationError, ResetRequiredError
+from heron.errors import ConfigurationError, EnvClosedError, HeronError, InvalidActionError, ResetRequiredError
 from heron.wrappers import GymVectorEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 
+from ..foreign_vector_env import SPOILT, Foreign
 from ..single_envs import OBSERVATIONS, Sampled
 from ..views.test_gym_vector_env import assert_same
 from .test_plain_factories import actions_for
@@ -213,3 +214,99 @@ class TestBadInput:
             with pytest.raises(AttributeError, match=name):
                 getattr(view, name)
         assert "CartPoleVectorEnv" in view.describe()
+
+
+@pytest.mark.parametrize("when", ["step", "reset"])
+@pytest.mark.parametrize("kind", SPOILT)
+def test_what_a_vector_env_does_wrong_is_told_with_the_seed(kind, when):
+    spoil, message = SPOILT[kind]
+    view = Sb3VecEnv(Foreign(spoil, when))
+    view.seed(5)
+    view.reset()
+    view.step(np.zeros(3, int))
+    seed, step = (6, 2) if kind == "NaN" else (5, 2)
+    if when == "reset":
+        seed, step = seed + 3, 0
+    view.seed(8)
+    with pytest.raises(HeronError, match=rf"(?s){message}.*\(in step {step} of the episode .*reset\(seed={seed}\)\)"):
+        view.step(np.zeros(3, int)) if when == "step" else view.reset()
+    with pytest.raises(ResetRequiredError, match="call reset"):
+        view.step(np.zeros(3, int))
+    view.seed(5)
+    np.testing.assert_array_equal(view.reset(), Foreign().reset(seed=5)[0])
+    view.step(np.zeros(3, int))
+    view.close()
+
+
+def test_nan_in_a_reward_or_a_last_observation_of_a_later_episode():
+    class Blank(Foreign):
+        def step(self, actions):
+            seen, rewards, terminated, truncated, infos = super().step(actions)
+            self.ends = getattr(self, "ends", 0) + np.count_nonzero(terminated)
+            if terminated[0] and self.ends > 3:
+                infos["final_obs"][0] = infos["final_obs"][0] * np.nan
+                rewards[0] = np.nan
+            return seen, rewards, terminated, truncated, infos
+
+    view = Sb3VecEnv(Blank())
+    view.seed(5)
+    view.reset()
+
+    def play():
+        for _ in range(60):
+            view.step(np.ones(3, int))
+
+    with pytest.raises(HeronError, match=r"env_0: the last observation is NaN .*; the reward is NaN") as caught:
+        play()
+    assert "reset(seed=5) and 1 later reset without a seed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (None, r"expected actions of shape \(3,\), one a slot, got \(\)"),
+        (np.zeros(2, int), r"got \(2,\)"),
+        (np.zeros((3, 1), int), r"got \(3, 1\)"),
+        (np.array([0, 1, 2]), r"env_2: action of 'agent' must lie in Discrete\(2\), got 2"),
+        (np.full(3, np.nan), "must have dtype int64, got float64"),
+        (["a"] * 3, "must have dtype int64, got"),
+    ],
+)
+def test_actions_that_are_none(actions, message):
+    view = Sb3VecEnv(Foreign())
+    view.reset()
+    with pytest.raises(InvalidActionError, match=message):
+        view.step(actions)
+    assert view.venv.calls["step"] == 0
+    view.step(np.zeros(3, int))
+
+
+def test_use_after_the_end():
+    view = Sb3VecEnv(Foreign())
+    view.reset()
+    view.close()
+    view.close()
+    for call in (view.reset, lambda: view.step(np.zeros(3, int)), lambda: view.get_attr("spec")):
+        with pytest.raises(EnvClosedError, match="closed: make a new one"):
+            call()
+
+
+@pytest.mark.parametrize("make", [Foreign, lambda: [Sampled] * 3])
+def test_options_and_seeds_that_are_none_are_refused_at_once(make):
+    view = Sb3VecEnv(make())
+    mask = np.array([True, False, False])
+    for options, message in (
+        ([{"a": 1}], "expected 3 dicts of options, one a slot"),
+        ([{}] * 4, "expected 3 dicts of options, one a slot"),
+        (5, "options must be a dict, or a list of one a slot, got 5"),
+        ([{}, None, {}], "options must be a dict, or a list of one a slot, got None"),
+        ({"reset_mask": mask}, r"use reset_envs\(\) for some"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            view.set_options(options)
+    for seed in (-1, "x", 1.5):
+        with pytest.raises(ConfigurationError, match="a seed must be a non-negative integer"):
+            view.seed(seed)
+    view.set_options({"a": 1})
+    view.set_options(None)
+    view.reset()

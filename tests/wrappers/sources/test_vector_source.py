@@ -1,5 +1,6 @@
 """Natively batched environments against the loop, copy by copy."""
 
+import warnings
 from copy import deepcopy
 
 import gymnasium
@@ -11,10 +12,18 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 import heron
 from heron.envs.array_tree import map_arrays
-from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, ResetRequiredError
+from heron.errors import (
+    ConfigurationError,
+    EnvClosedError,
+    EnvStepError,
+    HeronError,
+    InvalidObservationError,
+    ResetRequiredError,
+)
 from heron.wrappers import GymVectorEnv, LoopEnv, VectorEnvSource
 from heron.wrappers.sb3 import Sb3VecEnv
 
+from ..foreign_vector_env import SPOILT, Foreign, no_power
 from ..single_envs import ACTIONS, OBSERVATIONS, Sampled
 
 
@@ -278,3 +287,62 @@ def test_ppo_trains_on_a_natively_batched_environment():
         assert all(not one.equal(other) for one, other in zip(before, after, strict=True))
         assert len(model.ep_info_buffer) == len(lengths) > 4
         assert [info["l"] for info in model.ep_info_buffer] == lengths == [info["r"] for info in model.ep_info_buffer]
+
+
+@pytest.mark.parametrize("when", ["step", "reset"])
+@pytest.mark.parametrize("kind", SPOILT)
+def test_what_a_vector_env_does_wrong_is_told_with_the_seed(kind, when):
+    spoil, message = SPOILT[kind]
+    env = VectorEnvSource(Foreign(spoil, when))
+    actions = {"agent": np.zeros((3, 1), int)}
+    env.reset(seeds=[5, 6, 7])
+    env.step(actions)
+    seed, step = (6, 2) if kind == "NaN" else (5, 2)
+    if when == "reset":
+        seed, step = seed + 3, 0
+    with pytest.raises(HeronError, match=rf"(?s){message}.*\(in step {step} of the episode .*reset\(seed={seed}\)\)"):
+        env.step(actions) if when == "step" else env.reset(seeds=[8, 9, 10])
+    assert env.running.tolist() == ([True, False, True] if kind == "NaN" else [False] * 3)
+    env.reset(seeds=[5, 6, 7])
+    np.testing.assert_array_equal(env.states["agent"].observations[:, 0], Foreign().reset(seed=5)[0])
+    env.step(actions)
+    env.close()
+
+
+def test_one_that_does_not_survive_its_error_is_told():
+    def broken():
+        env = cart_pole()
+        env.step = no_power
+        return env
+
+    env = VectorEnvSource(AsyncVectorEnv([cart_pole, broken]))
+    env.reset(seeds=[5, 6])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium's account of the same
+        with pytest.raises(EnvStepError, match="raised RuntimeError: no power, so every copy needs a reset"):
+            env.step({"agent": np.zeros((2, 1), int)})
+    with pytest.raises(EnvStepError, match=r"it has raised RuntimeError: no power before: make a new one"):
+        env.reset(seeds=[5, 6])
+    env.close()
+
+
+@pytest.mark.parametrize("asked", [AutoresetMode.DISABLED, "NextStep"])
+def test_a_mode_that_is_not_that_of_the_environment(asked):
+    with pytest.raises(ConfigurationError, match=r"in AutoresetMode.SAME_STEP, but autoreset_mode is Autoreset"):
+        VectorEnvSource(Foreign(), autoreset_mode=asked)
+    assert VectorEnvSource(Foreign(), autoreset_mode="SameStep").autoreset_mode is AutoresetMode.SAME_STEP
+
+
+def test_use_after_the_end():
+    env = VectorEnvSource(Foreign())
+    env.close()
+    env.close()
+    for call in (
+        env.reset,
+        lambda: env.step({"agent": np.zeros((3, 1), int)}),
+        lambda: env.get_attr("spec", [0]),
+        lambda: env.set_attr("gravity", [1.0], [0]),
+        lambda: env.call("close", [0]),
+    ):
+        with pytest.raises(EnvClosedError, match="env_0, env_1, env_2 are closed"):
+            call()

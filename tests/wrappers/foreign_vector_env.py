@@ -1,0 +1,46 @@
+"""Gymnasium vector envs of a kind that is not known, and what they may do wrong."""
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+
+def _cart_pole():
+    return gymnasium.make("CartPole-v1")
+
+
+class Foreign(SyncVectorEnv):
+    """A vector env of some kind, in whose second step, or later reset, something is done to what it returns."""
+
+    def __init__(self, spoil=None, when="step", mode=AutoresetMode.SAME_STEP):
+        super().__init__([_cart_pole] * 3, autoreset_mode=mode)
+        self.spoil, self.when = spoil, when
+        self.calls = {"step": 0, "reset": 0}
+
+    def spoilt(self, method, results):
+        self.calls[method] += 1
+        return self.spoil(*results) if self.spoil and self.when == method and self.calls[method] == 2 else results
+
+    def reset(self, **kwargs):
+        return self.spoilt("reset", super().reset(**kwargs))
+
+    def step(self, actions):
+        return self.spoilt("step", super().step(actions))
+
+
+def no_power(*results):
+    raise RuntimeError("no power")
+
+
+def blank(seen, *rest):
+    seen[1] = np.nan
+    return seen, *rest
+
+
+SPOILT = {
+    "raises": (no_power, "raised RuntimeError: no power"),
+    "shape": (lambda seen, *rest: (seen[:, :3], *rest), r"expected shape \(3, 4\), got \(3, 3\)"),
+    "too few": (lambda seen, *rest: (seen[:2], *rest), "what does not fit its spaces"),
+    "nothing": (lambda seen, *rest: (None, *rest), "what does not fit its spaces"),
+    "NaN": (blank, r"env_1: the observation.* is NaN at entries 0, 1, 2, 3"),
+}
