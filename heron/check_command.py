@@ -12,10 +12,11 @@ import typer
 from rich.markup import escape
 
 from heron.check_report import findings_table, overview
-from heron.commands import EnvName, EnvOption, app, parse_env_arg
+from heron.commands import EnvName, EnvOption, app
 from heron.console import console, progress_bar
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError, EnvCreationError, HeronError
+from heron.flags import parse_env_arg
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
 from heron.testing.env import env_section
 from heron.testing.section import Section

@@ -26,7 +26,7 @@ FLOORS = [
     ["heron.wrappers"],
     ["heron.training"],
     ["heron.testing"],
-    ["heron.console", "heron.check_report"],
+    ["heron.console", "heron.check_report", "heron.flags"],
     ["heron.commands", "heron.check_command"],
     ["heron.cli"],
     ["heron"],

@@ -3,8 +3,9 @@
 Needs the extra ``train``: ``pip install 'heron-rl[train]'``.
 """
 
-from heron.training.config import HierarchyConfig, LearnerConfig, TrainConfig
+from heron.training.config import LearnerConfig, TrainConfig
 from heron.training.evaluation import Evaluation, evaluate, random_policies
+from heron.training.hierarchy_config import HierarchyConfig
 from heron.training.plots import plot_curves
 from heron.training.run import Run, load_run, save_run
 from heron.training.trainer import HierarchyTrainer

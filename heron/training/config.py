@@ -2,102 +2,21 @@
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from math import isfinite
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
-import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
-
-from heron.agents import Hierarchy
-from heron.agents.hierarchy import COORDINATOR_LEVEL
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
+from heron.training.checks import check_kind, checked_count, is_number
+from heron.training.hierarchy_config import HierarchyConfig
 from heron.wrappers import HierarchicalVectorEnv, make_vec
-from heron.wrappers.intrinsic import GoalReward
 from heron.wrappers.processes.backend import Backend, check_backend
 from heron.wrappers.processes.sharding import StartMethod, WorkerOptions
 
-MAX_BOUND = float(np.finfo(np.float32).max)
-MAX_CHOICES = int(np.iinfo(np.int64).max)
-
 Record = TypeVar("Record", "HierarchyConfig", "LearnerConfig", "TrainConfig")
-
-
-@dataclass(frozen=True)
-class HierarchyConfig:
-    """Who commands whom, and with what.
-
-    Attributes:
-        period: Environment steps between two decisions of a coordinator, one for all or by coordinator id.
-        command: What each subordinate receives: ``{"size": 2, "low": -1.0, "high": 1.0}`` for numbers or
-            ``{"choices": 4}`` for one of several. Either one for all, or a table of such by id of the
-            subordinate or else of its coordinator.
-        subordinates: Coordinator id -> ids of those it commands; by default one coordinator above all agents.
-        goal: Makes a command a goal for some entries of the subordinate's observation, with the keywords of
-            ``GoalReward``: ``{"position": [2, 4]}``. Subordinates then learn to reach it.
-
-    Raises:
-        ConfigurationError: If a value is of the wrong kind, or ``command`` and ``goal`` are not of one size.
-    """
-
-    period: int | Mapping[str, int] = 1
-    command: Mapping[str, Any] = field(default_factory=lambda: {"size": 2})
-    subordinates: Mapping[str, Sequence[str]] | None = None
-    goal: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        periods = self.period.values() if isinstance(self.period, Mapping) else [self.period]
-        if not all(map(_is_count, periods)):
-            raise ConfigurationError(f"period must be a positive integer, or a table of such, got {self.period!r}")
-        _check("subordinates", self.subordinates, (Mapping, NoneType), "a table of lists of agent ids")
-        for name in ("subordinates", "goal"):  # a file has no tuples
-            object.__setattr__(self, name, _with_lists(getattr(self, name)))
-        space, goal = self.command_space(), self.goal_reward()
-        if goal is not None and isinstance(space, Space):
-            size = goal.entries.stop - goal.entries.start
-            if isinstance(space, Discrete) or space.shape != (size,):
-                raise ConfigurationError(
-                    f"goal is for {size} entries of the observation, so command must be like "
-                    f"{{ size = {size}, low = -1.0, high = 1.0 }}, got {self.command}"
-                )
-
-    def command_space(self) -> Space[Any] | dict[str, Space[Any]]:
-        """The space of one command, or such spaces by id.
-
-        Raises:
-            ConfigurationError: If ``command`` describes none.
-        """
-        if self.command and isinstance(self.command, Mapping):
-            tables = {agent: command for agent, command in self.command.items() if isinstance(command, Mapping)}
-            if len(tables) == len(self.command):
-                return {agent: _command_space(f"command of {agent!r}", command) for agent, command in tables.items()}
-        return _command_space("command", self.command)
-
-    def goal_reward(self) -> GoalReward | None:
-        """What reaching a commanded goal is worth; None if commands are no goals.
-
-        Raises:
-            ConfigurationError: If ``goal`` describes none.
-        """
-        if self.goal is None:
-            return None
-        try:
-            return GoalReward(**self.goal)
-        except TypeError as error:
-            raise ConfigurationError(
-                f"goal must be like {{ position = [2, 4], measure = 'progress' }}, got {self.goal}"
-            ) from error
-
-    def build(self, agent_ids: Sequence[str]) -> Hierarchy:
-        """The hierarchy over an environment's agents."""
-        space = self.command_space()
-        if self.subordinates is None:
-            return Hierarchy({COORDINATOR_LEVEL: list(agent_ids)}, period=self.period, command_space=space)
-        return Hierarchy(self.subordinates, period=self.period, command_space=space)
 
 
 @dataclass(frozen=True)
@@ -126,10 +45,10 @@ class LearnerConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check("algorithm", self.algorithm, str, "the name of an SB3 class, such as 'PPO'")
-        _check("policy", self.policy, (str, NoneType), "the name of a policy, such as 'MlpPolicy'")
-        _check("normalize_rewards", self.normalize_rewards, bool, "true or false")
-        _check("options", self.options, Mapping, "a table of keywords")
+        check_kind("algorithm", self.algorithm, str, "the name of an SB3 class, such as 'PPO'")
+        check_kind("policy", self.policy, (str, NoneType), "the name of a policy, such as 'MlpPolicy'")
+        check_kind("normalize_rewards", self.normalize_rewards, bool, "true or false")
+        check_kind("options", self.options, Mapping, "a table of keywords")
         if not is_number(self.share) or self.share < 0:
             raise ConfigurationError(f"share must be a number of at least 0, got {self.share!r}")
 
@@ -173,9 +92,9 @@ class TrainConfig:
     restart_workers: bool | None = None
 
     def __post_init__(self) -> None:
-        _check("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
-        _check("env_kwargs", self.env_kwargs, Mapping, "a table of arguments")
-        _check("learners", self.learners, Mapping, "a table with one table a group or level")
+        check_kind("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
+        check_kind("env_kwargs", self.env_kwargs, Mapping, "a table of arguments")
+        check_kind("learners", self.learners, Mapping, "a table with one table a group or level")
         for name, least in (("num_envs", 1), ("steps", 1), ("rounds", 1), ("seed", 0)):
             object.__setattr__(self, name, checked_count(name, getattr(self, name), least))
         check_backend(self.backend, self.worker_options(), self.num_envs)
@@ -261,27 +180,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"cannot read the config file {path}: {error}") from error
 
 
-def _command_space(name: str, command: Any) -> Space[Any]:
-    match command:
-        case {"choices": choices, **rest} if _is_count(choices) and choices <= MAX_CHOICES and not rest:
-            return Discrete(choices)
-        case {"size": size, **bounds} if _is_count(size) and bounds.keys() <= {"low", "high"}:
-            low, high = command.get("low", -1.0), command.get("high", 1.0)
-            numbers = all(is_number(bound) and abs(bound) <= MAX_BOUND for bound in (low, high))
-            if numbers and np.float32(low) < np.float32(high):
-                return Box(low, high, (size,), dtype=np.float32)
-    raise ConfigurationError(
-        f"{name} must be like {{ size = 2, low = -1.0, high = 1.0 }} or like {{ choices = 4 }}, within what 32-bit "
-        f"floats and 64-bit integers can hold, got {command}"
-    )
-
-
-def _with_lists(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _with_lists(one) for key, one in value.items()}
-    return list(map(_with_lists, value)) if isinstance(value, (list, tuple)) else value
-
-
 def _record(kind: type[Record], values: Mapping[str, Any], where: str) -> Record:
     known = [one.name for one in fields(kind)]
     if not isinstance(values, Mapping):
@@ -292,28 +190,3 @@ def _record(kind: type[Record], values: Mapping[str, Any], where: str) -> Record
         return kind(**values)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from error
-
-
-def _check(name: str, value: object, kind: Any, expected: str) -> None:
-    if not isinstance(value, kind):
-        raise ConfigurationError(f"{name} must be {expected}, got {value!r}")
-
-
-def checked_count(name: str, value: object, least: int = 1) -> int:
-    """``value`` as an int of at least ``least``, which is 0 or 1.
-
-    Raises:
-        ConfigurationError: If it is none.
-    """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
-        return int(value)
-    raise ConfigurationError(f"{name} must be a {'positive' if least else 'non-negative'} integer, got {value!r}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def is_number(value: object) -> bool:
-    """Whether ``value`` is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

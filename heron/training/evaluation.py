@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from heron.training.config import checked_count
+from heron.training.checks import checked_count
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
 from heron.wrappers.views.group_decider import GroupDecider

@@ -13,7 +13,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from heron.errors import ConfigurationError
-from heron.training.config import LearnerConfig, checked_count, is_number
+from heron.training.checks import checked_count, is_number
+from heron.training.config import LearnerConfig
 from heron.wrappers import VecGroup
 from heron.wrappers.policies import check_predicts
 from heron.wrappers.sb3_buffers import LiveRecurrentPPO, buffer_options

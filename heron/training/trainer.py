@@ -11,7 +11,8 @@ from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
 from stable_baselines3.common.vec_env import VecEnv
 
 from heron.errors import ConfigurationError, EnvStepError
-from heron.training.config import LearnerConfig, checked_count
+from heron.training.checks import checked_count
+from heron.training.config import LearnerConfig
 from heron.training.models import check_learner, gamma_of, make_model
 from heron.training.policies import TurnPolicy, learned_policies
 from heron.training.turn import Progress, Turn, TurnCallback

@@ -1,0 +1,39 @@
+"""Checks of what a config is given."""
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from heron.errors import ConfigurationError
+
+
+def check_kind(name: str, value: object, kind: Any, expected: str) -> None:
+    """Check that ``value`` is of a kind, which ``expected`` says in words.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} must be {expected}, got {value!r}")
+
+
+def checked_count(name: str, value: object, least: int = 1) -> int:
+    """``value`` as an int of at least ``least``, which is 0 or 1.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
+        return int(value)
+    raise ConfigurationError(f"{name} must be a {'positive' if least else 'non-negative'} integer, got {value!r}")
+
+
+def is_count(value: object) -> bool:
+    """Whether ``value`` is a positive int."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
