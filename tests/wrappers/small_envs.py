@@ -16,6 +16,8 @@ class Life(NamedTuple):
     leaves: int | None = None
     how: str = "terminated"
     """"terminated", "truncated", "both", or "silent": gone without a word."""
+    returns: int | None = None
+    """When it comes back, for one step."""
 
 
 class Scripted(ParallelEnv):
@@ -87,12 +89,14 @@ class Scripted(ParallelEnv):
                 told.append(agent)
                 terminations[agent] = leaves and life.how in ("terminated", "both")
                 truncations[agent] = cut or (leaves and life.how in ("truncated", "both"))
-            if (agent in acting and not leaves and not cut) or (life.joins == self.steps and not cut):
+            comes = agent not in acting and self.steps in (life.joins, life.returns)
+            if (comes or (agent in acting and not leaves)) and not cut:
                 self.agents.append(agent)
         told += [agent for agent in self.agents if agent not in told]
         if self.talkative:
             told = self.possible_agents
             gone = [agent for agent, life in self.lives.items() if life.leaves is not None and self.steps > life.leaves]
+            gone = [agent for agent in gone if agent not in (*acting, *self.agents)]
             terminations |= dict.fromkeys(gone, True)
             truncations |= dict.fromkeys(gone, True)
         rewards = {agent: float(10 ** self.possible_agents.index(agent) * self.steps) for agent in told}
@@ -113,6 +117,16 @@ class Scripted(ParallelEnv):
 
     def close(self):
         self.closed += 1
+
+
+class FailsOnce(Scripted):
+    """Raises at one step, the first time only."""
+
+    def step(self, actions):
+        if self.fail_at == self.steps:
+            self.fail_at = None
+            raise RuntimeError("no power")
+        return super().step(actions)
 
 
 class Menagerie(ParallelEnv):

@@ -107,6 +107,7 @@ class LearnerEnv:
         self.on_episode = on_episode
         self.terminated = np.zeros(self.num_slots, dtype=bool)
         self.truncated = np.zeros(self.num_slots, dtype=bool)
+        self._part_takers = np.zeros((venv.num_envs, self.group.num_agents), dtype=bool)
         self._episodes: deque[Episode] = deque()
 
     @property
@@ -219,9 +220,13 @@ class LearnerEnv:
         rewards, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
         undecided, running = copies.copy(), venv.running
         self._decide(undecided & venv.undecided, own)
-        deciders = venv.results[group.name].active.copy()
+        # Who comes amid a decision takes no part in it, nor in the rest of one that was interrupted.
+        begins = (undecided & (venv.steps % group.period == 0))[:, None]
+        active = venv.results[group.name].active
+        np.copyto(self._part_takers, active, where=begins)
         while np.count_nonzero(undecided):
-            took_part = deciders & venv.results[group.name].active & undecided[:, None]
+            np.logical_and(self._part_takers, active, out=self._part_takers, where=undecided[:, None])
+            took_part = self._part_takers & undecided[:, None]
             result, running = self._advance(undecided, own, took_part)
             gain = result.rewards if self.discount == 1.0 else self.discount**lengths * result.rewards
             np.add(rewards, gain, out=rewards, where=took_part)

@@ -5,22 +5,13 @@ from itertools import count
 import numpy as np
 import pytest
 
+from heron.agents import Hierarchy
 from heron.errors import EnvStepError, PolicyError
 from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 
-from ..small_envs import Scripted
-from .sb3_views import BOTH, FIELD, TOP, copies, plays, star
-
-
-class FailsOnce(Scripted):
-    """Raises at one step, the first time only."""
-
-    def step(self, actions):
-        if self.fail_at == self.steps:
-            self.fail_at = None
-            raise RuntimeError("no power")
-        return super().step(actions)
+from ..small_envs import FailsOnce, Life, Scripted
+from .sb3_views import BOTH, FIELD, GOAL, TOP, A, B, copies, plays, star
 
 
 def raises_once(function, call):
@@ -127,3 +118,15 @@ class TestAfterAnError:
         with pytest.raises(PolicyError, match="raised ZeroDivisionError"):
             plays(view, 1, 0.25)
         assert plays(view, 1, 0.5)[0][1].tolist() == [11 * (5 + 6)]
+
+    def test_a_coordinator_that_comes_amid_an_interrupted_decision_has_no_end_to_tell(self):
+        tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=3, command_space=GOAL)
+        late = {A: Life(), B: Life(joins=1)}
+        venv = make_vec([lambda: FailsOnce(BOTH, fail_at=0), lambda: Scripted(late, 3)], hierarchy=tree)
+        view = Sb3VecEnv(venv, "red", {FIELD: 0})
+        view.reset()
+        with pytest.raises(EnvStepError, match="env_0"):
+            plays(view, 1)
+        _, _, dones, infos = plays(view, 1)[0]
+        assert dones.tolist() == [True, True, True, False]
+        assert ["inert" in info for info in infos] == [False, False, False, True]

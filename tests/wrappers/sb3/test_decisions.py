@@ -128,3 +128,12 @@ def test_a_coordinator_that_comes_amid_a_period_takes_no_part_before_it_is_due()
     assert (first.tolist(), second.tolist()) == ([6, 0], [15, 150])
     assert [info["decision_length"] for info in before] == [3, 0]
     assert ["inert" in info for info in before + after] == [False, True, False, False]
+
+
+def test_a_coordinator_that_comes_back_amid_a_decision_takes_no_part_in_the_rest_of_it():
+    tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=4, command_space=GOAL)
+    view = Sb3VecEnv(copies(({A: Life(), B: Life(leaves=1, returns=2)}, 9), hierarchy=tree), "red", {FIELD: 0})
+    view.reset()
+    _, rewards, dones, infos = plays(view, 1)[0]
+    assert (rewards.tolist(), dones.tolist()) == ([1 + 2 + 3 + 4, 10], [False, True])
+    assert [info["decision_length"] for info in infos] == [4, 1]
