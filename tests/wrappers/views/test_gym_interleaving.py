@@ -1,0 +1,184 @@
+"""The Gymnasium view and a plain model of it get the same calls in any order, and must give the same answers."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from heron.errors import EnvStepError, InvalidMaskError, ResetRequiredError
+from heron.wrappers import GymVectorEnv
+
+from ..naive_copy import FailedError
+from ..naive_views import NaiveGym, NoEpisodeError, TornError, infos_of_slot, row_of, same
+from ..scenes import plain_copies, plain_factories, scenes
+
+modes = st.sampled_from(AutoresetMode)
+flags = st.lists(st.booleans(), min_size=9, max_size=9)
+seeds = st.integers(0, 99)
+options = st.none() | st.just({}) | st.builds(lambda wind: {"wind": wind, "take_notes": [1]}, st.integers(0, 9))
+
+
+class GymInterleaving(RuleBasedStateMachine):
+    """Copies of several agents, flat and under hierarchies."""
+
+    log = ("reset_calls", "received")
+
+    @initialize(scene=scenes(), mode=modes, copy=st.booleans())
+    def begin(self, scene, mode, copy):
+        view = GymVectorEnv(
+            scene.venv, scene.learn, scene.policies, copy=copy, autoreset_mode=mode, discount=scene.discount
+        )
+        self.show(view, scene.copies)
+
+    def show(self, view, copies):
+        self.view, self.model = view, NaiveGym(copies, view.autoreset_mode)
+        self.size = len(copies[0].learners)
+        self.envs = [getattr(copy.env, "env", copy.env) for copy in copies]
+        self.ended = np.zeros(view.num_envs, dtype=bool)
+        self.told = []
+
+    @property
+    def copies(self):
+        return self.model.copies
+
+    def by_slot(self, values):
+        return [value for value in values for _ in range(self.size)]
+
+    def remember(self, result):
+        """Keep what was returned, to see that nobody changes it any more."""
+        if not self.view.copy:
+            result = result[1:]
+        self.told.append((result, deepcopy(result)))
+        for then, now in self.told[-3:]:
+            assert same(list(then), list(now))
+
+    def check_observations(self, observations):
+        for slot, seen in enumerate(self.model.seen()):
+            assert same(row_of(observations, slot), seen)
+
+    def reset_both(self, which, seed, options, mask=None):
+        by_copy = seed if isinstance(seed, list) else [None if seed is None else seed + k for k in range(9)]
+        given = None if options is None and mask is None else {**(options or {})}
+        if mask is not None:
+            given["reset_mask"] = mask
+        kept = deepcopy(given)
+        observations, infos = self.view.reset(
+            seed=self.by_slot(seed) if isinstance(seed, list) else seed, options=given
+        )
+        assert given is None or same(given, kept)
+        for index in which:
+            self.model.reset(index, by_copy[index], options if mask is None else options or {})
+        self.ended[[slot for slot in range(len(self.ended)) if slot // self.size in which]] = False
+        self.check_observations(observations)
+        for slot in range(self.view.num_envs):
+            copy, agent = self.copies[slot // self.size], self.copies[0].learners[slot % self.size]
+            said = copy.infos.get(agent, {}) if slot // self.size in which else {}
+            assert same(infos_of_slot(infos, slot), said)
+        self.remember((observations, infos))
+
+    def seed_of(self, data):
+        count = len(self.copies)
+        return data.draw(st.none() | seeds | st.lists(st.none() | seeds, min_size=count, max_size=count))
+
+    @rule(data=st.data(), options=options)
+    def reset(self, data, options):
+        self.reset_both(range(len(self.copies)), self.seed_of(data), options)
+
+    @rule(data=st.data(), options=options, flags=flags, whole=st.booleans())
+    def reset_some(self, data, options, flags, whole):
+        mask = np.array(self.by_slot(flags[: len(self.copies)]) if whole else flags[: self.view.num_envs])
+        self.reset_masked(mask, self.seed_of(data), options)
+
+    @rule()
+    def reset_ended(self):
+        self.reset_masked(self.ended.copy(), None, None)
+
+    def reset_masked(self, mask, seed, options):
+        if not mask.any():
+            return
+        try:
+            which = self.model.named_by(mask)
+        except TornError:
+            with pytest.raises(InvalidMaskError, match="as a whole"):
+                self.view.reset(options={"reset_mask": mask})
+        else:
+            self.reset_both(which, seed, options, mask)
+
+    @rule(seed=seeds, times=st.integers(1, 3))
+    def step(self, seed, times):
+        self.view.action_space.seed(seed)
+        for _ in range(times):
+            self.step_both(self.view.action_space.sample())
+
+    def step_both(self, actions):
+        given = iter(actions)
+        by_copy = [{agent: next(given) for agent in copy.learners} for copy in self.copies]
+        try:
+            rows = self.model.step(by_copy)
+        except (NoEpisodeError, FailedError) as error:
+            with pytest.raises(ResetRequiredError if isinstance(error, NoEpisodeError) else EnvStepError):
+                self.view.step(actions)
+            return
+        kept = actions.copy()
+        result = observations, rewards, terminated, truncated, infos = self.view.step(actions)
+        assert same(actions, kept)
+        self.ended |= terminated | truncated
+        self.check_observations(observations)
+        assert rewards.tolist() == [row.reward for row in rows]
+        assert terminated.tolist() == [row.terminated for row in rows]
+        assert truncated.tolist() == [row.truncated for row in rows]
+        for slot, row in enumerate(rows):
+            assert same(row_of(observations, slot), row.observation)
+            assert same(infos_of_slot(infos, slot), row.info)
+        self.remember(result)
+
+    @rule(number=st.integers(0, 9))
+    def call(self, number):
+        assert list(self.view.call("double", number, plus=1)) == [2 * number + 1] * self.view.num_envs
+
+    @rule()
+    def get_attr(self):
+        assert list(self.view.get_attr("horizon")) == self.by_slot([env.horizon for env in self.envs])
+        for name in self.log:
+            assert same(self.view.get_attr(name), self.by_slot([getattr(env, name) for env in self.envs]))
+
+    @rule(values=st.integers(1, 6) | st.lists(st.integers(1, 6), min_size=3, max_size=3))
+    def set_attr(self, values):
+        listed = values[: len(self.copies)] if isinstance(values, list) else [values] * len(self.copies)
+        self.view.set_attr("horizon", self.by_slot(listed) if isinstance(values, list) else values)
+        for env, horizon in zip(self.envs, listed, strict=True):
+            env.horizon = horizon
+
+    @rule(index=st.integers(0, 2), later=st.integers(0, 2))
+    def fail_soon(self, index, later):
+        """Let a copy raise in one of its next steps."""
+        if index < len(self.copies):
+            at = self.copies[index].steps + later
+            self.envs[index].fail_at = at
+            self.view.venv.batch_env.set_attr("fail_at", [at], [index])
+
+    def teardown(self):
+        if hasattr(self, "view"):
+            self.get_attr()
+            assert all(same(list(then), list(now)) for then, now in self.told)
+
+
+class PlainGymInterleaving(GymInterleaving):
+    """Plain Gymnasium environments of all kinds of spaces."""
+
+    log = ("resets", "received")
+
+    @initialize(factories=plain_factories(), mode=modes, copy=st.booleans())
+    def begin(self, factories, mode, copy):
+        self.show(GymVectorEnv(factories, autoreset_mode=mode, copy=copy), plain_copies(factories))
+        self.reset_both(range(len(factories)), 0, None)  # their first seed would come from the operating system
+
+
+TestGymInterleaving = GymInterleaving.TestCase
+TestGymInterleaving.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestPlainGymInterleaving = PlainGymInterleaving.TestCase
+TestPlainGymInterleaving.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
