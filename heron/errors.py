@@ -16,6 +16,7 @@ HeronError
     ├── EnvCreationError (RuntimeError)      a factory that raised, or made something unusable
     ├── EnvStepError (RuntimeError)          an environment that raised in ``reset`` or ``step``
     ├── UnknownEnvError (KeyError)           an env_id or index that does not exist
+    ├── UnknownAgentError (KeyError)         an agent that no environment copy has
     ├── ResetRequiredError (RuntimeError)    a step before the first reset or after the episode's end
     ├── DecisionRequiredError (RuntimeError) an environment step while a coordinator's decision is due
     ├── EnvClosedError (RuntimeError)        any use of a vector env after ``close()``
@@ -90,6 +91,10 @@ class EnvStepError(EnvError, RuntimeError):
 
 class UnknownEnvError(EnvError, KeyError):
     """No environment copy has this id or index."""
+
+
+class UnknownAgentError(EnvError, KeyError):
+    """No environment copy has an agent of this id."""
 
 
 class ResetRequiredError(EnvError, RuntimeError):

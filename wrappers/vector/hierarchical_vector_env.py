@@ -190,7 +190,7 @@ class HierarchicalVectorEnv:
                 mapping, or the environment cannot do this; nothing was reset then.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
-        self._check_open()
+        self.check_open()
         if options is not None and not isinstance(options, Mapping):
             raise ConfigurationError(f"options must be a mapping, got {options!r}")
         indices = self.indices(which)
@@ -242,7 +242,7 @@ class HierarchicalVectorEnv:
             InvalidMessageError: If a command that was sent by hand does not lie in its space. It was dropped;
                 all else has been done.
         """
-        self._check_open()
+        self.check_open()
         given = {} if actions is None else actions
         if not isinstance(given, Mapping):
             raise InvalidActionError(f"expected a dict of actions by group, got a {type(given).__name__}")
@@ -288,7 +288,7 @@ class HierarchicalVectorEnv:
             InvalidMessageError: If an info that was sent by hand does not fit. It was dropped; all else has been
                 done.
         """
-        self._check_open()
+        self.check_open()
         stepped = self._masked(mask)
         self._check_ready(stepped)
         names = [group.name for group in self.field_groups]
@@ -356,7 +356,7 @@ class HierarchicalVectorEnv:
         Raises:
             UnknownEnvError: If there is no such copy.
         """
-        self._check_open()
+        self.check_open()
         if not isinstance(env_id, str):
             raise UnknownEnvError(f"expected the env_id of one copy, got {env_id!r}")
         (index,) = self.indices(env_id)
@@ -371,6 +371,15 @@ class HierarchicalVectorEnv:
             InvalidMaskError: If a mask has another shape, or is a list.
         """
         return select_envs(which, self.env_ids)
+
+    def check_open(self) -> None:
+        """Check that it can be used.
+
+        Raises:
+            EnvClosedError: After ``close()``.
+        """
+        if self._closed:
+            raise EnvClosedError(f"the vector env of {shown(self.env_ids)} is closed: make a new one")
 
     def describe(self) -> str:
         """Who is who: copies, tree, groups, spaces, periods and channels, as text."""
@@ -406,10 +415,6 @@ class HierarchicalVectorEnv:
         with suppress(BrokerClosedError):
             for env_id in self.env_ids:
                 self.broker.clear_environment(env_id)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EnvClosedError(f"the vector env of {shown(self.env_ids)} is closed: make a new one")
 
     def _group(self, name: str) -> VecGroup:
         if not isinstance(name, str) or name not in self.groups:

@@ -155,6 +155,7 @@ class AutoresetLearner:
                 these two cases.
             EnvStepError: If a copy raised.
         """
+        self.learner.venv.check_open()
         over = self._check_ready()
         step = self.learner.step(actions, ~self._cut)
         stood_still, self._cut = self._cut, np.zeros_like(self._cut)

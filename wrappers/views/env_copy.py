@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium.spaces import Space
 
 from heron.envs.array_tree import ArrayTree, row
-from heron.errors import ConfigurationError
-from heron.wrappers.selection import env_mask
+from heron.errors import ConfigurationError, UnknownAgentError
+from heron.wrappers.selection import env_mask, meant, shown
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.vector.vec_group import VecGroup
 
@@ -62,8 +62,24 @@ class EnvCopy:
         return int(self.venv.steps[self.index])
 
     def place(self, agent: str) -> tuple[VecGroup, int]:
-        """The agent's group, and its place in there."""
+        """The agent's group, and its place in there.
+
+        Raises:
+            UnknownAgentError: If there is no such agent.
+        """
+        self.check_agent(agent)
         return self._places[agent]
+
+    def check_agent(self, agent: str) -> None:
+        """Check that the copy may have such an agent.
+
+        Raises:
+            UnknownAgentError: If it may not.
+        """
+        if agent not in self._places:
+            raise UnknownAgentError(
+                f"{self.env_id}: no agent {agent!r}, only {shown(self.agents)}{meant(agent, self.agents)}"
+            )
 
     def level(self, agent: str) -> str:
         """The agent's level of the hierarchy."""

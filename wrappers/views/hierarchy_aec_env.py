@@ -6,7 +6,7 @@ from typing import Any
 from pettingzoo import AECEnv
 
 from heron.envs.array_tree import ArrayTree
-from heron.errors import EnvError
+from heron.errors import EnvError, ResetRequiredError
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.pettingzoo_view import PettingZooView
 
@@ -60,9 +60,20 @@ class HierarchyAECEnv(PettingZooView, AECEnv):  # type: ignore[misc] # PettingZo
         """What an agent sees now: after its coordinator's turn, the command of this step.
 
         Raises:
+            UnknownAgentError: If there is no such agent.
             ResetRequiredError: Before the first reset.
         """
         return self.turns.observe(agent)
+
+    def last(self, observe: bool = True) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """What the agent sees whose turn it is, what it has earned since it acted, how it has ended, and its info.
+
+        Raises:
+            ResetRequiredError: If there is nobody whose turn it could be.
+        """
+        if not self.agents:
+            raise ResetRequiredError(f"no running episode in {self._copy.env_id}: call reset()")
+        return super().last(observe)  # type: ignore[no-any-return]
 
     def step(self, action: Any) -> None:
         """Let the agent act whose turn it is.

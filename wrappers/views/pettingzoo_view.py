@@ -49,11 +49,21 @@ class PettingZooView:
         return space  # type: ignore[no-any-return]
 
     def observation_space(self, agent: str) -> Space[Any]:
-        """What an agent sees, the same object each time."""
+        """What an agent sees, the same object each time.
+
+        Raises:
+            UnknownAgentError: If there is no such agent.
+        """
+        self._copy.check_agent(agent)
         return self._copy.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Space[Any]:
-        """What an agent does, the same object each time."""
+        """What an agent does, the same object each time.
+
+        Raises:
+            UnknownAgentError: If there is no such agent.
+        """
+        self._copy.check_agent(agent)
         return self._copy.action_spaces[agent]
 
     def state(self) -> npt.NDArray[Any]:

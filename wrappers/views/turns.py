@@ -9,6 +9,7 @@ import numpy.typing as npt
 from heron.agents.hierarchy import FIELD_LEVEL
 from heron.envs.array_tree import ArrayTree, row
 from heron.errors import EnvStepError, InvalidActionError, InvalidObservationError, ResetRequiredError
+from heron.wrappers.selection import meant
 from heron.wrappers.vector.action_check import checked_actions
 from heron.wrappers.views.env_copy import EnvCopy
 
@@ -79,7 +80,10 @@ class Turns:
         if not isinstance(actions, Mapping):
             raise InvalidActionError(f"expected a dict of actions by agent, got a {type(actions).__name__}")
         if unknown := [agent for agent in actions if agent not in self.copy.agents]:
-            raise InvalidActionError(f"{self.copy.env_id}: no agents {unknown}, only {list(self.copy.agents)}")
+            raise InvalidActionError(
+                f"{self.copy.env_id}: no agents {unknown}, only {list(self.copy.agents)}"
+                f"{meant(unknown[0], self.copy.agents)}"
+            )
         if missing := [agent for agent in agents if agent not in actions]:
             raise InvalidActionError(
                 f"{self.copy.env_id}: agents {missing} have to act, but there is no action of theirs"
@@ -120,8 +124,10 @@ class Turns:
         """Check that there is somebody to act.
 
         Raises:
+            EnvClosedError: If the vector env is closed.
             ResetRequiredError: If the copy has no running episode, or somebody else has stepped it.
         """
+        self.copy.venv.check_open()
         if not self.acting:
             raise ResetRequiredError(f"no running episode in {self.copy.env_id}: call reset()")
         if self.copy.steps != self._steps:
@@ -134,6 +140,7 @@ class Turns:
         """What the agent sees now, new arrays.
 
         Raises:
+            UnknownAgentError: If there is no such agent.
             ResetRequiredError: Before the first reset.
         """
         group, place = self.copy.place(agent)
