@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
@@ -42,6 +42,8 @@ class Plain(ParallelEnv):
         print("closed", flush=True)
 
 def main():
+    # A shell that ran the tests in the background has them, and all that they start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     {make}
     env.reset()
     calm = {{"a": np.zeros((3, 1), int)}}
