@@ -125,19 +125,3 @@ def play_directly(venv, seed):
                     ended = (bool(result.terminated[0, place]), bool(result.truncated[0, place]))
                     turns.append(Turn(agent, row(rows, place), earned[agent], ended))
     return turns, steps
-
-
-def assert_same(left, right):
-    """Compare observations, or whatever is made of them, to the bit."""
-    assert type(left) is type(right)
-    if isinstance(left, dict):
-        assert list(left) == list(right)
-        for key, value in left.items():
-            assert_same(value, right[key])
-    elif isinstance(left, (list, tuple)):
-        assert len(left) == len(right)
-        for one, other in zip(left, right, strict=True):
-            assert_same(one, other)
-    else:
-        assert getattr(left, "dtype", None) == getattr(right, "dtype", None)
-        assert np.array_equal(left, right)

@@ -7,7 +7,6 @@ from pettingzoo import ParallelEnv
 
 from heron.agents.hierarchy import FIELD_LEVEL
 from heron.envs.array_tree import ArrayTree
-from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.pettingzoo_view import PettingZooView
 
 
@@ -35,9 +34,6 @@ class HierarchyParallelEnv(PettingZooView, ParallelEnv):  # type: ignore[misc] #
         ConfigurationError: If ``env_id`` is left out, but there are several copies.
         UnknownEnvError: If there is no such copy.
     """
-
-    def __init__(self, venv: HierarchicalVectorEnv, env_id: str | None = None) -> None:
-        super().__init__(venv, env_id)
 
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None

@@ -18,8 +18,9 @@ from heron.wrappers import LoopEnv, ProcessEnv
 from heron.wrappers.processes import backend
 from heron.wrappers.processes.cores import usable_cores
 
+from ..same import assert_same
 from ..small_envs import Scripted
-from .test_process_env import assert_equal, snapshot
+from .test_process_env import snapshot
 
 
 class Slow(Scripted):
@@ -164,8 +165,8 @@ def test_measuring_disturbs_no_result(monkeypatch):
             for step in range(4):
                 venv.advance({"agent": np.full((3, 2), step)})
             trajectories.append(snapshot(venv.batch_env))
-    assert_equal(*trajectories[:2])
-    assert_equal(*trajectories[1:])
+    assert_same(*trajectories[:2])
+    assert_same(*trajectories[1:])
 
 
 def test_backend_by_name():

@@ -35,6 +35,7 @@ from heron.wrappers.processes.sharding import split_rows
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from .. import small_envs
+from ..same import assert_same
 from ..small_envs import Life, Menagerie, Scripted
 from ..sources.test_loop_env import FACTORIES, LIVES, actions_for
 
@@ -83,22 +84,6 @@ def snapshot(env):
     return states, [dict(infos) for infos in env.infos]
 
 
-def assert_equal(one, other):
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key, part in one.items():
-            assert_equal(part, other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for part, twin in zip(one, other, strict=True):
-            assert_equal(part, twin)
-    elif isinstance(one, np.ndarray):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other, strict=True)
-    else:
-        assert one == other
-
-
 def is_running(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -121,7 +106,7 @@ class TestSameAsTheLoop:
         chance = np.random.default_rng(0)
         resets = 0
         for step in range(40):
-            assert_equal(snapshot(loop), snapshot(processes))
+            assert_same(snapshot(loop), snapshot(processes))
             ended = ~loop.running
             if ended.any():
                 resets += 1
@@ -132,7 +117,7 @@ class TestSameAsTheLoop:
             for env in (loop, processes):
                 env.step(actions, mask)
         assert resets > 2 or name in ("simple_spread", "knights_archers_zombies")
-        assert_equal(snapshot(loop), snapshot(processes))
+        assert_same(snapshot(loop), snapshot(processes))
         loop.close()
 
     @pytest.mark.parametrize("start_method", ["fork", "spawn"])
@@ -142,7 +127,7 @@ class TestSameAsTheLoop:
         for env in (loop, processes):
             env.reset(seeds=[1, 2, 3])
             env.step(actions_for(loop, 0))
-        assert_equal(snapshot(loop), snapshot(processes))
+        assert_same(snapshot(loop), snapshot(processes))
 
     def test_shards_of_any_batch_env(self):
         class Native(LoopEnv):
@@ -159,7 +144,7 @@ class TestSameAsTheLoop:
         for env in (loop, processes):
             env.reset(seeds=[4, 5, 6])
             env.step(actions_for(loop, 0), np.array([True, False, True]))
-        assert_equal(snapshot(loop), snapshot(processes))
+        assert_same(snapshot(loop), snapshot(processes))
         processes.close()
 
     def test_a_shard_must_have_the_copies_asked_for(self):
@@ -580,7 +565,7 @@ class TestLostWorkers:
         loop.step(actions_for(loop, 0), workers)
         for both in (loop, env):
             both.step(actions_for(loop, 1), workers)
-        assert_equal(snapshot(loop), snapshot(env))
+        assert_same(snapshot(loop), snapshot(env))
 
     def test_answer_of_an_interrupted_call_is_dropped_later(self, env, monkeypatch):
         def interrupt(*_):
@@ -592,7 +577,7 @@ class TestLostWorkers:
             with pytest.raises(KeyboardInterrupt):
                 env.get_attr("steps", range(5))
         assert env.get_attr("horizon", range(5)) == [4] * 5
-        assert_equal(snapshot(env), before)
+        assert_same(snapshot(env), before)
 
     def test_view_goes_on_with_a_restarted_one(self, process_env):
         """To the learner it is an episode that was cut off, like any other."""

@@ -11,7 +11,8 @@ from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, EnvStepError, InvalidActionError, ResetRequiredError
 from heron.wrappers import GymEnv, make_vec
 
-from ..hierarchies import GOAL, assert_same, flat, spread
+from ..hierarchies import GOAL, flat, spread
+from ..same import assert_same
 from ..single_envs import Sampled
 from ..small_envs import Life, Scripted
 

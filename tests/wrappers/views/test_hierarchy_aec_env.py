@@ -16,8 +16,9 @@ from heron.errors import (
 )
 from heron.wrappers import HierarchyAECEnv, make_vec
 
-from ..hierarchies import GOAL, SPREAD, VIEWED, Turn, action, assert_same, play_directly, spread, three_levels, zombies
+from ..hierarchies import GOAL, SPREAD, VIEWED, Turn, action, play_directly, spread, three_levels, zombies
 from ..pettingzoo_suite import api_test, seed_test, state_test, without_advice
+from ..same import assert_same
 from ..small_envs import Life, Menagerie, Scripted
 
 

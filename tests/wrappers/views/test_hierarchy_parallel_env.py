@@ -10,8 +10,9 @@ from heron.agents import Hierarchy
 from heron.errors import EnvStepError, InvalidActionError, ResetRequiredError
 from heron.wrappers import HierarchyParallelEnv, make_vec
 
-from ..hierarchies import GOAL, VIEWED, Step, action, assert_same, play_directly, spread, star, zombies
+from ..hierarchies import GOAL, VIEWED, Step, action, play_directly, spread, star, zombies
 from ..pettingzoo_suite import parallel_api_test, parallel_seed_test
+from ..same import assert_same
 from ..small_envs import Life, Scripted
 
 
