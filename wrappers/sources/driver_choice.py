@@ -1,7 +1,9 @@
 """Which driver fits a vector environment."""
 
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.vector import AsyncVectorEnv
 
+from heron.wrappers.sources.async_driver import AsyncDriver
 from heron.wrappers.sources.envpool_driver import EnvPoolDriver
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, CartPoleDriver, VectorDriver
 
@@ -15,12 +17,14 @@ def driver_of(env: AnyVectorEnv) -> VectorDriver:
     if (known := _known_driver(env)) is not None:
         return known(env)
     driver = VectorDriver(env)
-    # In its wrappers' hands it can only do what Gymnasium says of all, and these do not heed options["reset_mask"].
-    driver.resets_some = _known_driver(env.unwrapped) is None
+    # In its wrappers' hands it can only do what Gymnasium says of all, and some do not heed options["reset_mask"].
+    driver.resets_some = _known_driver(env.unwrapped) in (None, AsyncDriver)
     return driver
 
 
 def _known_driver(env: AnyVectorEnv) -> type[VectorDriver] | None:
     if isinstance(env, CartPoleVectorEnv):
         return CartPoleDriver
+    if type(env) is AsyncVectorEnv:  # one that is derived from it may do more in a step
+        return AsyncDriver
     return EnvPoolDriver if EnvPoolDriver.drives(env) else None

@@ -85,6 +85,49 @@ class VectorDriver:
         frames = env.render()
         return [None] * env.num_envs if frames is None else frames
 
+    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        """Attribute ``name`` of these copies."""
+        env: Any = self.env
+        if hasattr(env, "get_attr"):
+            values = env.get_attr(name)
+            return [values[index] for index in indices]
+        for candidate in (env, env.unwrapped):
+            if hasattr(candidate, name):
+                return [getattr(candidate, name)] * len(indices)
+        raise AttributeError(f"{env} has no attribute {name!r}")
+
+    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        """Set attribute ``name`` of each of these copies to its value."""
+        env: Any = self.env
+        if hasattr(env, "set_attr"):
+            wanted = dict(zip(indices, values, strict=True))
+            if len(wanted) < env.num_envs:
+                wanted = dict(enumerate(env.get_attr(name))) | wanted
+            env.set_attr(name, [wanted[index] for index in range(env.num_envs)])
+            return
+        self._check_all(indices, f"setting {name!r}")
+        if any(value is not values[0] and value != values[0] for value in values):
+            raise ConfigurationError(f"{env} has one {name!r} for all copies, got {list(values)}")
+        setattr(env.unwrapped, name, values[0])
+
+    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        """What method ``name`` of these copies returns."""
+        env: Any = self.env
+        if name == "render" and not hasattr(env, "call"):
+            frames = self.render()
+            return [frames[index] for index in indices]
+        if envs := getattr(env.unwrapped, "envs", None):  # those of a SyncVectorEnv, which can be called one by one
+            return [envs[index].get_wrapper_attr(name)(*args, **kwargs) for index in indices]
+        self._check_all(indices, f"calling {name!r}")
+        if hasattr(env, "call"):
+            values = env.call(name, *args, **kwargs)
+            return [values[index] for index in indices]
+        return [self.get_attr(name, [0])[0](*args, **kwargs)] * len(indices)
+
+    def _check_all(self, indices: Sequence[int], what: str) -> None:
+        if sorted(indices) != list(range(self.env.num_envs)):
+            raise ConfigurationError(f"{what} is for all copies of {self.env} at once, got {list(indices)}")
+
 
 class CartPoleDriver(VectorDriver):
     """Drives Gymnasium's own ``CartPoleVectorEnv``, which knows no ``reset_mask``, by its state."""

@@ -39,8 +39,8 @@ class VectorEnvSource(BatchEnv):
     - In all other cases some copies are reset by ``options={"reset_mask": mask}``. An environment that does not
       heed it resets all copies; that is noticed, and raised as an error.
 
-    Gymnasium's own ``CartPoleVectorEnv`` and EnvPool can be stepped and reset copy by copy in every way, but have
-    one seed for all copies, EnvPool when it is made.
+    None of this concerns Gymnasium's own ``AsyncVectorEnv``, whose copies can be stepped and reset one by one. The same
+    goes for its ``CartPoleVectorEnv`` and for EnvPool, but they have one seed for all copies, EnvPool when it is made.
 
     Args:
         env: The vector environment, which belongs to this one from now on.
@@ -139,42 +139,15 @@ class VectorEnvSource(BatchEnv):
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
         self._check_open()
-        env: Any = self.env
-        if hasattr(env, "get_attr"):
-            values = env.get_attr(name)
-            return [values[index] for index in indices]
-        for candidate in (env, env.unwrapped):
-            if hasattr(candidate, name):
-                return [getattr(candidate, name)] * len(indices)
-        raise AttributeError(f"{env} has no attribute {name!r}")
+        return self._driver.get_attr(name, indices)
 
     def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
         self._check_open()
-        env: Any = self.env
-        if hasattr(env, "set_attr"):
-            wanted = dict(zip(indices, values, strict=True))
-            if len(wanted) < self.num_envs:
-                wanted = dict(enumerate(env.get_attr(name))) | wanted
-            env.set_attr(name, [wanted[index] for index in range(self.num_envs)])
-            return
-        self._check_all(indices, f"setting {name!r}")
-        if any(value is not values[0] and value != values[0] for value in values):
-            raise ConfigurationError(f"{env} has one {name!r} for all copies, got {list(values)}")
-        setattr(env.unwrapped, name, values[0])
+        self._driver.set_attr(name, values, indices)
 
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
         self._check_open()
-        env: Any = self.env
-        if name == "render" and not hasattr(env, "call"):
-            frames = self._driver.render()
-            return [frames[index] for index in indices]
-        if envs := getattr(env.unwrapped, "envs", None):  # those of a SyncVectorEnv, which can be called one by one
-            return [envs[index].get_wrapper_attr(name)(*args, **kwargs) for index in indices]
-        self._check_all(indices, f"calling {name!r}")
-        if hasattr(env, "call"):
-            values = env.call(name, *args, **kwargs)
-            return [values[index] for index in indices]
-        return [self.get_attr(name, [0])[0](*args, **kwargs)] * len(indices)
+        return self._driver.call(name, indices, *args, **kwargs)
 
     def close(self) -> None:
         if not self._closed:
@@ -187,7 +160,7 @@ class VectorEnvSource(BatchEnv):
         return True
 
     def describe(self) -> str:
-        return f"all at once by {self.env}, in this process"
+        return f"{'together' if self.steps_some else 'all at once'} by {self.env}, in this process"
 
     def _check_steppable(self, mask: BoolArray) -> None:
         running = self.running
@@ -210,13 +183,7 @@ class VectorEnvSource(BatchEnv):
         """Take over the results of the masked copies, and what the environment began by itself in others."""
         ended = results.terminated | results.truncated
         infos, observations = results.infos, results.observations
-        if not self.steps_some:
-            begun = ended if self.autoreset_mode is AutoresetMode.SAME_STEP else self._over & ~mask
-            self._fresh = begun & (self.autoreset_mode is not AutoresetMode.DISABLED)
-            self._over = ended & (self.autoreset_mode is not AutoresetMode.SAME_STEP)
-            if self._fresh.any():
-                _take_rows(self._first, self._fresh, observations, self._fresh)
-                self._first_infos = [_without_final(info) for info in infos]
+        self._note_begun(results, ended, mask)
         state = self.states[AGENT]
         _take_rows(state.observations, (mask, 0), observations, mask)
         for index in np.flatnonzero(mask & ended).tolist():
@@ -234,6 +201,21 @@ class VectorEnvSource(BatchEnv):
         unseeded = np.array([seed is None for seed in seeds])
         given = self._fresh & unseeded & (not options)
         return np.asarray(mask & ~given)
+
+    def _note_begun(self, results: VectorResults, ended: BoolArray, mask: BoolArray) -> None:
+        """Note the episodes that the environment has begun by itself."""
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        if self.steps_some:
+            begun = ended & mask & same_step
+            self._fresh |= begun
+        else:
+            begun = ended if same_step else self._over & ~mask
+            self._fresh = begun = begun & (self.autoreset_mode is not AutoresetMode.DISABLED)
+            self._over = ended & (not same_step)
+        if begun.any():
+            _take_rows(self._first, begun, results.observations, begun)
+            for index in np.flatnonzero(begun).tolist():
+                self._first_infos[index] = _without_final(results.infos[index])
 
     def _reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
         if not mask.any():
@@ -288,8 +270,8 @@ class VectorEnvSource(BatchEnv):
             self._cut_off(others)
             raise EnvStepError(
                 f"{self.env} cannot reset some copies: it did not heed options['reset_mask'], and reset "
-                f"{self._names(others)} as well. Every copy needs a reset now; its reset() has to heed the mask, or "
-                "use LoopEnv or ProcessEnv"
+                f"{self._names(others)} as well, or changed what they observe. Every copy needs a reset now; its "
+                "reset() has to heed the mask, and wrappers belong on the view; or use LoopEnv or ProcessEnv"
             )
 
     def _check_numbers(self, mask: BoolArray) -> None:
@@ -320,10 +302,6 @@ class VectorEnvSource(BatchEnv):
     def _tell(self, infos: Sequence[Info], mask: BoolArray) -> None:
         for index in np.flatnonzero(mask).tolist():
             self.infos[index] = {AGENT: infos[index]} if infos[index] else {}
-
-    def _check_all(self, indices: Sequence[int], what: str) -> None:
-        if sorted(indices) != list(range(self.num_envs)):
-            raise ConfigurationError(f"{what} is for all copies of {self.env} at once, got {list(indices)}")
 
     def _check_open(self) -> None:
         if self._closed:

@@ -74,8 +74,60 @@ def test_cart_poles_own_can_leave_out_and_reset_any_copy():
             venv.reset_envs([0], seed=3)
 
 
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("shared_memory", [True, False])
+def test_copies_of_an_async_vector_env_are_stepped_and_reset_as_in_the_loop(mode, shared_memory):
+    """Any copies left out, also those that have ended, and any reset, with seeds and options or without."""
+    makers = [lambda horizon=horizon: Sampled(horizon=horizon) for horizon in (3, 4, 7)]
+    ours = VectorEnvSource(AsyncVectorEnv(makers, autoreset_mode=mode, shared_memory=shared_memory))
+    loop = LoopEnv(makers)
+    rng = np.random.default_rng(4)
+    for env in (ours, loop):
+        env.reset(seeds=[1, 2, 3])
+    for number in range(60):
+        if number % 7 == 5:  # amid an episode, or after its end
+            mask, seeds = rng.random(3) < 0.5, [None, number, None]
+            for env in (ours, loop):
+                env.reset(mask, seeds, {"wind": 3} if seeds[1] and mask[1] and mask.sum() == 1 else None)
+        elif number % 5 == 4:
+            for env in (ours, loop):
+                env.reset(~loop.running if env is loop else ~ours.running)
+        else:
+            mask = loop.running & (rng.random(3) < 0.7)
+            actions = {"agent": rng.uniform(-1, 1, (3, 1, 2)).astype(np.float32)}
+            for env in (ours, loop):
+                env.step(actions, mask)
+        assert_equal(ours, loop)
+    assert loop.infos[0]["agent"].get("start", 2) > 1
+    ours.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*ERROR")  # as which Gymnasium logs what a worker has raised
+@pytest.mark.parametrize("kill", [True, False])
+def test_other_copies_of_an_async_vector_env_go_on_when_a_worker_is_lost(kill):
+    env = VectorEnvSource(AsyncVectorEnv([lambda: Counter(9)] * 3))
+    env.reset()
+    if kill:
+        env.env.processes[1].kill()
+        env.env.processes[1].join()
+    else:
+        env.set_attr("horizon", [9, -1, 9], range(3))
+    step = {"agent": np.ones((3, 1), int)}
+    with pytest.raises(EnvStepError, match=r"workers of copies \[1\] have ended|AssertionError: stepped after its end"):
+        env.step(step)
+    assert not env.running.any()
+    with pytest.raises(EnvStepError, match=r"workers of copies \[1\] have ended.*workers can be restarted"):
+        env.reset()
+    others = np.array([True, False, True])
+    for _ in range(2):
+        env.reset(others)
+        env.step(step, others)
+    assert env.states["agent"].observations[others, 0].tolist() == [[1, 3], [1, 3]]
+    env.close()
+
+
 def test_running_copies_cannot_be_left_out():
-    env = VectorEnvSource(AsyncVectorEnv([cart_pole] * 2))
+    env = VectorEnvSource(SyncVectorEnv([cart_pole] * 2))
     with pytest.raises(ResetRequiredError):
         env.step({"agent": np.zeros((2, 1), int)})
     env.reset(seeds=[0, 1])
@@ -122,15 +174,22 @@ class Counter(gymnasium.Env):
         return np.array([self.steps, self.episodes], np.float32)
 
 
-def counters(*horizons, mode=AutoresetMode.NEXT_STEP, **options):
-    # Not a SyncVectorEnv itself, which would be taken apart by make_vec.
+def async_in_pipes(*args, **kwargs):
+    return AsyncVectorEnv(*args, shared_memory=False, **kwargs)
+
+
+MAKERS = pytest.mark.parametrize("make", [SyncVectorEnv, AsyncVectorEnv, async_in_pipes])
+
+
+def counters(*horizons, make=SyncVectorEnv, mode=AutoresetMode.NEXT_STEP, **options):
     factories = [lambda horizon=horizon: Counter(horizon, **options) for horizon in horizons]
-    return VectorEnvSource(AsyncVectorEnv(factories, autoreset_mode=mode))
+    return VectorEnvSource(make(factories, autoreset_mode=mode))
 
 
+@MAKERS
 @pytest.mark.parametrize("mode", AutoresetMode)
-def test_ended_copies_left_out_of_steps_keep_what_they_showed(mode):
-    env = counters(2, 9, mode=mode)
+def test_ended_copies_left_out_of_steps_keep_what_they_showed(mode, make):
+    env = counters(2, 9, mode=mode, make=make)
     state = env.states["agent"]
     env.reset(seeds=[0, 1])
     actions = {"agent": np.array([[2], [3]])}
@@ -153,10 +212,11 @@ def test_ended_copies_left_out_of_steps_keep_what_they_showed(mode):
     env.close()
 
 
+@MAKERS
 @pytest.mark.parametrize("mode", AutoresetMode)
-def test_next_episode_is_the_one_that_the_environment_has_begun(mode):
+def test_next_episode_is_the_one_that_the_environment_has_begun(mode, make):
     """None is skipped, so that no random number is drawn twice."""
-    env = counters(2, 3, mode=mode)
+    env = counters(2, 3, mode=mode, make=make)
     env.reset(seeds=[0, 1])
     for _ in range(24):
         env.step({"agent": np.ones((2, 1), int)})
@@ -226,11 +286,22 @@ def test_attributes_and_methods_of_some_copies():
     env.close()
 
 
-def test_methods_of_copies_in_other_processes_are_called_in_all():
-    env = VectorEnvSource(AsyncVectorEnv([Sampled] * 2))
-    assert env.call("twice", [1, 0], 4, plus=1) == [9, 9]
-    with pytest.raises(ConfigurationError, match=r"calling 'twice' is for all copies .* got \[1\]"):
-        env.call("twice", [1], 4)
+def test_attributes_and_methods_of_copies_in_other_processes():
+    env = VectorEnvSource(AsyncVectorEnv([Sampled] * 3))
+    assert env.call("twice", [2, 0], 4, plus=1) == [9, 9]
+    env.set_attr("colour", ["blue", "green"], [2, 1])
+    assert env.get_attr("colour", [1, 0, 2]) == ["green", "red", "blue"]
+    for ask in (env.get_attr, env.call):
+        with pytest.raises(AttributeError, match=r"AsyncVectorEnv.* have no attribute 'size'"):
+            ask("size", [1])
+    assert env.get_attr("colour", [1]) == ["green"]
+    env.close()
+
+
+def test_methods_that_can_only_be_called_in_all_copies():
+    env = VectorEnvSource(gymnasium.wrappers.vector.RecordEpisodeStatistics(AsyncVectorEnv([Sampled] * 2)))
+    with pytest.raises(ConfigurationError, match=r"calling 'reset_envs' is for all copies .* got \[1\]"):
+        env.call("reset_envs", [1])
     env.close()
 
 

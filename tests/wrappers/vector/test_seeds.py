@@ -123,8 +123,6 @@ def test_runs_do_not_depend_on_what_steps_the_copies(setting, view):
     loop = played("loop", setting, view)
     assert loop.ends.min() >= 3
     sources = {"process", "sync", "async"}
-    if setting == "coordinator":
-        sources -= {"async"}  # steps all copies at once, also one that waits until the others have decided again
     if view != "sb3":
         sources -= {"process"}  # to be quick
     for source in sources:

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from mpe2 import simple_spread_v3, simple_tag_v3
 
 from heron.errors import ConfigurationError
@@ -51,6 +51,7 @@ SOURCES = {
     "split": (lambda: (make_vec(halves, 2),), halves, 2),
     "two groups": (lambda: (make_vec(tag, 2), "adversary", {"agent": 1}), None, 3),
     "coordinators": (lambda: (under_coordinators(2), "coordinator", {"field": 1}), None, 1),
+    "async": (lambda: (make_vec(AsyncVectorEnv([cart_pole] * 2, autoreset_mode="SameStep")),), cart_pole, 1),
     **{f"vector env {mode.name}": (lambda mode=mode: (vector_source(mode),), cart_pole, 1) for mode in AutoresetMode},
 }
 """Name -> the arguments of a view, what makes one of the environments to compare with, and slots per copy."""
@@ -156,6 +157,12 @@ def test_sb3_view_of_a_source_stepped_at_once_can_reset_all_amid_a_rollout(mode)
 @pytest.mark.parametrize("mode", AutoresetMode, ids=lambda mode: mode.name)
 def test_source_that_steps_all_copies_at_once(mode):
     check_batch_env(lambda: VectorEnvSource(SyncVectorEnv([cart_pole] * 3, autoreset_mode=mode)), STEPS)
+
+
+def test_source_whose_copies_are_in_processes_of_their_own():
+    check_batch_env(
+        lambda: VectorEnvSource(AsyncVectorEnv([cart_pole] * 3, autoreset_mode=AutoresetMode.SAME_STEP)), STEPS
+    )
 
 
 def test_source_of_split_environments():

@@ -1,0 +1,136 @@
+"""How to reset and step some of the copies in Gymnasium's ``AsyncVectorEnv``."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import iterate
+
+from heron.envs.array_tree import write
+from heron.envs.batch_env import BoolArray
+from heron.errors import EnvClosedError
+from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorDriver, VectorResults, no_infos
+
+
+class AsyncDriver(VectorDriver):
+    """Drives Gymnasium's ``AsyncVectorEnv`` by its pipes, one to the worker process of each copy.
+
+    Its own methods send to all of them; here a worker that is left out gets no word, and its copy stays as it is.
+    """
+
+    steps_some = True
+
+    def __init__(self, env: AnyVectorEnv) -> None:
+        super().__init__(env)
+        self._due = np.zeros(env.num_envs, dtype=bool)  # workers that will take the next step for a reset
+
+    def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
+        return self.reset_some(np.ones(self.env.num_envs, dtype=bool), seeds, options)
+
+    def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
+        env: Any = self.env
+        answers = self._reset_by_step(mask & self._due)
+        rest = [
+            index
+            for index in np.flatnonzero(mask).tolist()
+            if index not in answers or options or seeds[index] is not None
+        ]
+        given = None if options is None else dict(options)
+        answers |= self._ask({index: ("reset", {"seed": seeds[index], "options": given}) for index in rest})
+        infos = no_infos(env)
+        for index, (_, info) in answers.items():
+            infos[index] = info
+        return self._observations(answers), infos
+
+    def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
+        env: Any = self.env
+        own = list(iterate(env.action_space, actions))
+        answers = self._ask({index: ("step", own[index]) for index in np.flatnonzero(mask).tolist()})
+        rewards, infos = np.zeros(env.num_envs), no_infos(env)
+        terminated, truncated = np.zeros(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
+        for index, (_, *said, infos[index]) in answers.items():
+            rewards[index], terminated[index], truncated[index] = said
+        if env.autoreset_mode is AutoresetMode.NEXT_STEP and not env.shared_memory:
+            self._due |= terminated | truncated
+        return VectorResults(self._observations(answers), rewards, terminated, truncated, infos)
+
+    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        self._check_known(name, indices)
+        return self._ask_each(indices, lambda _: ("_call", (name, (), {})))
+
+    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        wanted = dict(zip(indices, values, strict=True))
+        self._ask_each(indices, lambda index: ("_setattr", (name, wanted[index])))
+
+    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        self._check_known(name, indices)
+        return self._ask_each(indices, lambda _: ("_call", (name, args, kwargs)))
+
+    def _check_known(self, name: str, indices: Sequence[int]) -> None:
+        """A worker that is asked for what it does not have would end."""
+        has = self._ask_each(indices, lambda _: ("_call", ("has_wrapper_attr", (name,), {})))
+        if not all(has):
+            raise AttributeError(f"the environments of {self.env} have no attribute {name!r}")
+
+    def _ask_each(self, indices: Sequence[int], question: Callable[[int], tuple[str, Any]]) -> list[Any]:
+        answers = self._ask({index: question(index) for index in indices})
+        return [answers[index] for index in indices]
+
+    def _reset_by_step(self, due: BoolArray) -> dict[int, Any]:
+        """Let workers reset their copies that have been told to do so in the next step.
+
+        Without shared memory they do so even if ``"reset"`` came in between, and would begin a second episode.
+        """
+        actions = list(iterate(self.env.action_space, self.env.action_space.sample())) if due.any() else []
+        answers = self._ask({index: ("step", actions[index]) for index in np.flatnonzero(due).tolist()})
+        self._due &= ~due
+        return {index: (observation, info) for index, (observation, _, _, _, info) in answers.items()}
+
+    def _ask(self, questions: Mapping[int, tuple[str, Any]]) -> dict[int, Any]:
+        """Send each worker its question; gives the answers.
+
+        Raises:
+            EnvClosedError: If a worker has died. No other one was asked if that was known before.
+        """
+        env: Any = self.env
+        env._assert_is_running()  # noqa: SLF001 - as its own methods do
+        self._check_alive(questions)
+        answers, successes = {}, [True] * env.num_envs
+        asked = []
+        for index, question in questions.items():
+            with self._losing(index):
+                env.parent_pipes[index].send(question)
+                asked.append(index)
+        for index in asked:  # all of them, or else the next question would get the answer to this one
+            with self._losing(index):
+                answers[index], successes[index] = env.parent_pipes[index].recv()
+        env._raise_if_errors(successes)  # noqa: SLF001 - it knows what the workers have raised
+        self._check_alive(questions)
+        return answers
+
+    @contextmanager
+    def _losing(self, index: int) -> Iterator[None]:
+        """Note a worker that has died."""
+        env: Any = self.env
+        try:
+            yield
+        except (EOFError, OSError):
+            env.parent_pipes[index] = None  # as it does itself with one that has raised
+
+    def _check_alive(self, asked: Iterable[int]) -> None:
+        pipes = self.env.parent_pipes  # type: ignore[attr-defined]  # it is an AsyncVectorEnv
+        if lost := [index for index in asked if pipes[index] is None or pipes[index].closed]:
+            raise EnvClosedError(
+                f"the workers of copies {lost} have ended, and {self.env} starts no others: make it anew, or use "
+                "heron.make_vec(..., backend='process'), whose workers can be restarted"
+            )
+
+    def _observations(self, answers: Mapping[int, Any]) -> Any:
+        env: Any = self.env
+        if not env.shared_memory:
+            for index, (observation, *_) in answers.items():
+                write(env.observations, index, observation)
+        return env.observations
