@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from multiprocessing import connection, parent_process
 from typing import Any
 
 import cloudpickle
 
 from heron.envs.batch_env import AgentGroup, BatchEnv
+from heron.envs.fit import difference
 from heron.errors import ConfigurationError
 from heron.wrappers.processes.shared_arrays import Memory, SharedArrays
 from heron.wrappers.processes.worker_channel import (
@@ -153,6 +155,13 @@ def check_shard(env: BatchEnv, env_ids: Sequence[str], groups: Mapping[str, Agen
     """
     if tuple(env.env_ids) != tuple(env_ids):
         raise ConfigurationError(f"expected a shard with the copies {list(env_ids)}, got {list(env.env_ids)}")
+    for name, kind in product(groups.keys() & env.groups.keys(), ("observation_space", "action_space")):
+        own, expected = getattr(env.groups[name], kind), getattr(groups[name], kind)
+        if differs := difference(own, expected):
+            raise ConfigurationError(
+                f"{env_ids[0]}: the {kind} of group {name!r} is {own}, but that of the first copy is {expected}: "
+                f"{differs}"
+            )
     if dict(env.groups) != dict(groups):
         raise ConfigurationError(
             f"{env_ids[0]} has groups {list(env.groups.values())}, but the first copy has {list(groups.values())}"

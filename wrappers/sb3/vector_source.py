@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from heron.envs.array_tree import ArrayTree, check_supported, row, write, zeros
@@ -15,24 +14,14 @@ from heron.envs.batch_env import BoolArray
 from heron.errors import (
     ConfigurationError,
     EnvClosedError,
-    EnvStepError,
-    HeronError,
-    InvalidActionError,
-    InvalidObservationError,
     ResetRequiredError,
 )
-from heron.wrappers.policies import actions_from_sb3, counted_from_zero
+from heron.wrappers.policies import counted_from_zero
+from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
 from heron.wrappers.sb3.source import Sb3Step, SlotSource
 from heron.wrappers.sb3.vector_infos import infos_by_slot
-from heron.wrappers.selection import EnvSelection, select_envs, shown, spread_seeds
-from heron.wrappers.sources.env_creation import summary
-from heron.wrappers.sources.episode_log import EpisodeLog
-from heron.wrappers.sources.gym_source import AGENT
-from heron.wrappers.sources.nan_watch import has_nan, nan_in
-from heron.wrappers.vector.action_check import checked_actions
+from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
 from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
-
-FINAL = "terminal_observation"
 
 _HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
 
@@ -63,8 +52,7 @@ class VectorEnvSource(SlotSource):
         self.can_reset_some = known if can_mask is None else can_mask
         self._check_can_reset(can_mask)
         self._observations: ArrayTree | None = None
-        self._env_ids = tuple(f"env_{slot}" for slot in range(self.num_slots))
-        self._log = EpisodeLog(self.num_slots)
+        self._watch = SlotWatch(env)
         self._closed = False
         self._due = np.zeros(self.num_slots, dtype=bool)
         self._asked: dict[int, tuple[int | None, Mapping[str, Any] | None]] = {}
@@ -77,14 +65,15 @@ class VectorEnvSource(SlotSource):
         if any(one != options[0] for one in options):
             raise ConfigurationError(f"{self.env} takes the same options for all of its environments, got {options!r}")
         for slot, seed in enumerate(seeds):
-            self._log.begin(slot, seed)
-        with self._blamed_on_env():
+            self._watch.log.begin(slot, seed)
+        with self._errors_told():
             observations, infos = self.env.reset(seed=_as_vector_seed(seeds), options=dict(options[0]) or None)
             self.reset_infos = self.infos_now = infos_by_slot(infos, self.num_slots)
-            self._keep(observations)
+            seen = self._keep(observations)
+            self._watch.check_numbers(seen, np.zeros(self.num_slots), ())
         self._due[:] = False
         self._asked.clear()
-        return self._checked_numbers(None, self.infos_now)
+        return seen
 
     def reset_envs(
         self, which: EnvSelection, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
@@ -96,7 +85,7 @@ class VectorEnvSource(SlotSource):
                 f"{self.env} is not known to reset only some of its environments; say reset_mask=True, if it honours "
                 "options['reset_mask']"
             )
-        slots = select_envs(which, self._env_ids)
+        slots = select_envs(which, self._watch.env_ids)
         self._asked |= {slot: (one, options) for slot, one in zip(slots, spread_seeds(seed, len(slots)), strict=True)}
         return self._observations
 
@@ -104,9 +93,9 @@ class VectorEnvSource(SlotSource):
         self._check_open()
         if self._observations is None:
             raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
-        chosen = self._checked_actions(actions)
-        self._log.note_steps(None)
-        with self._blamed_on_env():
+        chosen = self._watch.checked_actions(actions)
+        self._watch.log.note_steps(None)
+        with self._errors_told():
             return self._follow(*self.env.step(_cast(chosen, self.env.action_space.dtype)))
 
     def _follow(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, said: Any) -> Sb3Step:
@@ -127,9 +116,9 @@ class VectorEnvSource(SlotSource):
             )
         seeds = {slot: seed for slot, (seed, _) in self._asked.items()}
         seen = self._after_resets(self._keep(observations), dones, infos)
-        self._checked_numbers(rewards, infos)
+        self._watch.check_numbers(seen, rewards, infos)
         for slot in np.flatnonzero(dones).tolist():
-            self._log.begin(slot, seeds.get(slot))
+            self._watch.log.begin(slot, seeds.get(slot))
         return Sb3Step(seen, rewards, dones, infos, took_part)
 
     def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
@@ -183,52 +172,14 @@ class VectorEnvSource(SlotSource):
             raise EnvClosedError(f"{self.env} is closed: make a new one")
 
     @contextmanager
-    def _blamed_on_env(self) -> Iterator[None]:
-        """Translate what goes wrong in the environments, after which all of them need a reset."""
+    def _errors_told(self) -> Iterator[None]:
+        """Tell of errors what there is to know, and have everything reset after one."""
         try:
-            yield
-        except Exception as error:
+            with self._watch.errors_told():
+                yield
+        except BaseException:
             self._observations = None
-            if isinstance(error, HeronError):
-                raise
-            raise EnvStepError(
-                f"{shown(self._env_ids)}: {self.env} raised {summary(error)}, or returned what does not fit its "
-                f"spaces; call reset() ({self._log.place(0)})"
-            ) from error
-
-    def _checked_actions(self, actions: Any) -> npt.NDArray[Any]:
-        space = self.env.single_action_space
-        chosen = actions_from_sb3(np.asarray(actions), space)
-        if not isinstance(space, (Box, Discrete, MultiBinary, MultiDiscrete)):
-            return chosen
-        shape = (self.num_slots, *(space.shape or ()))
-        if chosen.shape != shape:
-            raise InvalidActionError(f"expected actions of shape {shape}, one a slot, got {chosen.shape}")
-        everybody = np.ones((self.num_slots, 1), dtype=bool)
-        return checked_actions(chosen[:, None], space, everybody, [AGENT], self._env_ids)[:, 0]
-
-    def _checked_numbers(self, rewards: npt.NDArray[Any] | None, infos: Sequence[Mapping[str, Any]]) -> ArrayTree:
-        """The observations, if there is no NaN among them, the rewards and the terminal observations.
-
-        Raises:
-            InvalidObservationError: If there is.
-        """
-        seen = cast("ArrayTree", self._observations)
-        finals = {slot: info[FINAL] for slot, info in enumerate(infos) if FINAL in info}
-        trees = [seen, *finals.values()] if rewards is None else [seen, rewards, *finals.values()]
-        if not any(map(has_nan, trees)):
-            return seen
-        found = []
-        for slot, env_id in enumerate(self._env_ids):
-            words = nan_in(row(seen, slot), "observation") + nan_in(finals.get(slot, ()), "last observation")
-            words += [] if rewards is None else nan_in(rewards[slot], "reward")
-            if words:
-                found.append(f"{env_id}: {'; '.join(words)}; call reset() ({self._log.place(slot)})")
-        self._observations = None
-        error = InvalidObservationError(found[0])
-        for other in found[1:]:
-            error.add_note(f"beside it, {other}")
-        raise error
+            raise
 
     def _check_can_reset(self, can_mask: bool | None) -> None:
         if self.mode is AutoresetMode.NEXT_STEP and not self.can_reset_some and can_mask is None:
@@ -270,7 +221,7 @@ class VectorEnvSource(SlotSource):
             left = [slot for slot in ended if slot in self._asked]
         else:
             for slot in ended:
-                infos[slot]["terminal_observation"] = row(observations, slot)
+                infos[slot][FINAL] = row(observations, slot)
             left = ended if self.can_reset_some else []
             if not left:
                 self._due[:] = dones
@@ -284,13 +235,13 @@ class VectorEnvSource(SlotSource):
             said = infos[slot]
             if "final_obs" not in said:
                 if slot in self._asked:  # cut off by us: the vector env has not reset it
-                    said["terminal_observation"] = row(observations, slot)
+                    said[FINAL] = row(observations, slot)
                     continue
                 raise ConfigurationError(
                     f"{self.env} says that its autoreset mode is SAME_STEP, but has no infos['final_obs'] for the "
                     f"episode of environment {slot} that has ended"
                 )
-            last = {"terminal_observation": self._as_sample(said.pop("final_obs"))}
+            last = {FINAL: self._as_sample(said.pop("final_obs"))}
             last |= {key: said.pop(key) for key in ("TimeLimit.truncated", "episode") if key in said}
             infos[slot] = {**said.pop("final_info", {}), **last}
             self.reset_infos[slot] = self.infos_now[slot] = said

@@ -259,7 +259,9 @@ class TestContract:
     def test_copies_that_differ(self, make):
         with pytest.raises(ConfigurationError, match=r"^env_2.*other"):
             make([Scripted, Scripted, lambda: Scripted({"other": Life()})])
-        with pytest.raises(ConfigurationError, match=r"^env_2.*Discrete\(7\)"):
+        with pytest.raises(
+            ConfigurationError, match=r"^env_2: the action_space .*Discrete\(7\).*: it has n 7, expected 5"
+        ):
             make([Scripted, Scripted, lambda: Scripted(action_space=Discrete(7))])
 
     def test_validation(self, make):

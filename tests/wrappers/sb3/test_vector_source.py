@@ -265,6 +265,7 @@ def test_nan_in_a_reward_or_a_last_observation_of_a_later_episode():
     ("actions", "message"),
     [
         (None, r"expected actions of shape \(3,\), one a slot, got \(\)"),
+        ([[0], [0, 1], 0], r"actions must make one array, got \[\[0\], "),
         (np.zeros(2, int), r"got \(2,\)"),
         (np.zeros((3, 1), int), r"got \(3, 1\)"),
         (np.array([0, 1, 2]), r"env_2: action of 'agent' must lie in Discrete\(2\), got 2"),
