@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.agents import Agent, Hierarchy
-from heron.envs.array_tree import ArrayTree, map_arrays
+from heron.envs.array_tree import ArrayTree
 from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.errors import (
     BrokerClosedError,
@@ -29,6 +29,7 @@ from heron.wrappers.vector.describe import describe
 from heron.wrappers.vector.env_claims import claim, release
 from heron.wrappers.vector.exchange import Clock, MessageExchange
 from heron.wrappers.vector.group_result import GroupResult
+from heron.wrappers.vector.outcomes import Outcomes
 from heron.wrappers.vector.vec_group import VecGroup, build_groups, join_observation
 
 
@@ -85,7 +86,7 @@ class HierarchicalVectorEnv:
         self.groups = build_groups(batch_env.groups, self.hierarchy)
         self.coordinator_groups = [group for group in self.groups.values() if not group.is_field]
         self.field_groups = [group for group in self.groups.values() if group.is_field]
-        self._intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
+        intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
         self._owns_broker = broker is None
         self.broker = InMemoryBroker() if broker is None else broker
         self._clock = Clock(self.num_envs, step_length)
@@ -95,20 +96,9 @@ class HierarchicalVectorEnv:
         except BaseException:
             release(self.broker, self.env_ids)
             raise
-        self.results: Mapping[str, GroupResult] = {
-            name: GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in self._intrinsic)
-            if group.is_field
-            else GroupResult.of_coordinators(self.num_envs, group.num_agents, intrinsic=name in self._intrinsic)
-            for name, group in self.groups.items()
-        }
-        self._below = {
-            group.name: [
-                (edge.families, self.results[edge.below.name]) for edge in self._exchange.edges_below(group.name)
-            ]
-            for group in self.coordinator_groups
-        }
-        self.returns = {name: np.zeros_like(result.rewards) for name, result in self.results.items()}
-        self.lives = {name: np.zeros(result.active.shape, dtype=np.int64) for name, result in self.results.items()}
+        self._outcomes = Outcomes(batch_env, self.groups, self._exchange, intrinsic)
+        self.results: Mapping[str, GroupResult] = self._outcomes.results
+        self.returns, self.lives = self._outcomes.returns, self._outcomes.lives
         self.total_steps = 0
         self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
         self._was_reset = False
@@ -206,10 +196,9 @@ class HierarchicalVectorEnv:
         try:
             self.batch_env.reset(mask, seeds, options)
         finally:  # beside a copy that raised, the others have begun their episodes
-            for name in self._intrinsic:
-                self.results[name].rewards[mask] = 0.0
-            self._sum_up(mask, None)
-            self._exchange.pass_infos_up(mask, self._active(), self.results)
+            self._outcomes.follow_reset(mask)
+            self._schedule.forget(mask)
+            self._exchange.pass_infos_up(mask, self._outcomes.active(), self.results)
         self._exchange.check_received()
         return {name: self.observe(name) for name in self.groups}
 
@@ -295,15 +284,15 @@ class HierarchicalVectorEnv:
         if not isinstance(actions, Mapping) or sorted(actions) != sorted(names):
             got = sorted(actions) if isinstance(actions, Mapping) else f"a {type(actions).__name__}"
             raise InvalidActionError(f"expected a dict of actions of groups {names}, got {got}")
-        took_part = self._active()
+        took_part = self._outcomes.active()
         checked = {name: self._checked(name, actions[name], took_part[name] & stepped[:, None]) for name in names}
-        before = {name: map_arrays(np.copy, self._exchange.own_observation(name)) for name in self._intrinsic}
+        before = self._outcomes.seen_by_commanded()
         self._exchange.freeze_ended(stepped, self.results)
         try:
             self.batch_env.step(checked, stepped)
         finally:  # beside a copy that raised, the others have been stepped
             self._follow_step(stepped, took_part)
-            self._reward_commands(before, stepped, took_part)
+            self._outcomes.reward_commands(before, stepped, took_part)
         self._exchange.check_received()
         return self.results
 
@@ -424,9 +413,6 @@ class HierarchicalVectorEnv:
     def _masked(self, mask: BoolArray | None) -> BoolArray:
         return np.ones(self.num_envs, dtype=bool) if mask is None else checked_mask(mask, self.num_envs)
 
-    def _active(self) -> dict[str, BoolArray]:
-        return {name: result.active.copy() for name, result in self.results.items()}
-
     def _checked(self, name: str, actions: Any, where: BoolArray) -> npt.NDArray[Any]:
         group = self.groups[name]
         return checked_actions(actions, group.action_space, where, group.agent_ids, self.env_ids)
@@ -444,53 +430,12 @@ class HierarchicalVectorEnv:
         """Forget everything about the masked copies' last episode."""
         self._clock.steps[mask] = 0
         self._exchange.clear(mask)
-        for name, returns in self.returns.items():
-            returns[mask] = 0.0
-            self.lives[name][mask] += 1
+        self._outcomes.begin(mask)
 
     def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
         self._clock.steps += stepped
         self.total_steps += int(np.count_nonzero(stepped))
-        if any(self.results[group.name].anyone_changed(took_part[group.name]) for group in self.field_groups):
-            self._sum_up(stepped, took_part)
-            # One that has just come tells what it sees, too, as all do at the reset.
-            senders = {name: took_part[name] | active for name, active in self._active().items()}
-            for name, took in took_part.items():
-                self.lives[name] += senders[name] & ~took
-        else:
-            self._sum_up_rewards(stepped)
-            senders = dict(took_part)
+        senders = self._outcomes.follow_step(stepped, took_part)
+        self._schedule.forget(stepped)
         self._exchange.pass_infos_up(stepped, senders, self.results)
-        for name, returns in self.returns.items():
-            np.add(returns, self.results[name].env_rewards, out=returns, where=stepped[:, None])
-
-    def _sum_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray] | None) -> None:
-        """Bring the coordinators' results up to date with the levels below; None stands for a reset."""
-        self._sum_up_rewards(mask)
-        for group in reversed(self.coordinator_groups):
-            was_active = None if took_part is None else took_part[group.name]
-            self.results[group.name].follow(self._below[group.name], mask, was_active)
-        self._exchange.revive(self.results)
-        self._schedule.forget(mask)
-
-    def _sum_up_rewards(self, mask: BoolArray) -> None:
-        """Bring the coordinators' rewards up to date with the levels below, who act on as before."""
-        for group in reversed(self.coordinator_groups):
-            self.results[group.name].sum_up_rewards(self._below[group.name], mask)
-        self._schedule.forget(mask)
-
-    def _reward_commands(
-        self, before: Mapping[str, ArrayTree], stepped: BoolArray, took_part: Mapping[str, BoolArray]
-    ) -> None:
-        """Set the rewards of the groups whose commands carry an intrinsic one."""
-        for name, function in self._intrinsic.items():
-            result = self.results[name]
-            after = self._exchange.own_observation(name)
-            rewards = np.asarray(function(before[name], self.commands(name), after, result.env_rewards))
-            if rewards.shape != result.rewards.shape:
-                raise ConfigurationError(
-                    f"intrinsic_reward of group {name!r} must return rewards of shape {result.rewards.shape} "
-                    f"(copies, agents), got {rewards.shape}"
-                )
-            result.rewards[stepped] = np.where(took_part[name], rewards, 0.0)[stepped]
