@@ -9,9 +9,6 @@ NEW = benchmarks/results/latest.json
 # RLlib pins an older Gymnasium than all else here, and so lives apart.
 RLLIB_BIN := .venv-rllib/bin
 RLLIB_INSTALLED := .venv-rllib/installed
-# Side by side with Gymnasium's own vector envs and wrappers, which do other things in that version.
-NEWER_GYMNASIUM := --ignore=tests/wrappers/views/test_gym_vector_wrappers.py \
-	--deselect=tests/wrappers/views/test_gym_vector_env.py::TestBesideSyncVectorEnv
 
 .PHONY: help demo test test-rllib test-envpool lint format types bench bench-peers bench-compare bench-docs bench-learning clean
 
@@ -48,7 +45,7 @@ test: $(INSTALLED)
 
 test-rllib: $(RLLIB_INSTALLED)
 	$(RLLIB_BIN)/python -m pytest tests/rllib
-	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/envs tests/wrappers $(NEWER_GYMNASIUM)
+	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/envs tests/wrappers
 
 test-envpool: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt envpool==1.2.5

@@ -1,6 +1,7 @@
 """The Gymnasium view: beside SyncVectorEnv call by call, and over copies of several agents."""
 
 from copy import deepcopy
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -31,6 +32,10 @@ A, B = "agent_0", "agent_1"
 BOTH = {A: Life(), B: Life()}
 FIELD, TOP = "agent", "coordinator"
 GOAL = Box(-1, 1, (2,), np.float32)
+
+
+REFUSALS = (AssertionError, RuntimeError, TypeError, ValueError)
+"""As what Gymnasium refuses bad input: until version 1.3 it asserts, from 1.4 it raises what ours is derived from."""
 
 
 def both(factories, **kwargs):
@@ -106,7 +111,6 @@ class TestBesideSyncVectorEnv:
         options = ("render_mode", "autoreset_mode", "observation_mode", "copy")
         for name in (*spaces, *options, "num_envs", "metadata", "spec", "closed"):
             assert getattr(theirs, name) == getattr(ours, name), name
-        assert Sampled.metadata == {"render_modes": ["rgb_array"], "render_fps": 7}
         assert len(ours.env_fns) == len(ours.envs) == 2
         assert ours.unwrapped is ours
         assert repr(ours) == "GymVectorEnv(num_envs=2)"
@@ -116,6 +120,13 @@ class TestBesideSyncVectorEnv:
         assert [stream.bit_generator.state for stream in theirs.np_random] == [
             stream.bit_generator.state for stream in ours.np_random]  # fmt: skip
         assert_same(theirs.render(), ours.render())
+
+    def test_metadata_of_the_environments_stay_as_they_are(self):
+        class Own(Sampled):
+            metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 7}
+
+        assert GymVectorEnv([Own] * 2).metadata == {**Own.metadata, "autoreset_mode": NEXT}
+        assert Own.metadata == {"render_modes": ["rgb_array"], "render_fps": 7}
 
     def test_call_get_and_set(self):
         theirs, ours = both([lambda: gymnasium.wrappers.TimeLimit(Sampled(), 5)] * 2)
@@ -182,7 +193,7 @@ class TestBesideSyncVectorEnv:
         ],
     )
     def test_environments_that_differ(self, factories, kwargs, message):
-        with pytest.raises((RuntimeError, ValueError)):
+        with pytest.raises(REFUSALS):
             SyncVectorEnv(factories, **kwargs)
         with pytest.raises(EnvCreationError, match=message) as caught:
             GymVectorEnv(factories, **kwargs)
@@ -201,11 +212,11 @@ class TestBesideSyncVectorEnv:
         theirs, ours = both([Sampled] * 2)
         for view in (theirs, ours):
             view.reset(seed=0)
-        with pytest.raises((TypeError, ValueError)) as caught:
+        with pytest.raises(REFUSALS) as caught:
             theirs.reset(options={"reset_mask": mask})
         with pytest.raises(InvalidMaskError, match=message) as ours_caught:
             ours.reset(options={"reset_mask": mask})
-        assert isinstance(ours_caught.value, caught.type)
+        assert isinstance(ours_caught.value, (TypeError, ValueError) if caught.type is AssertionError else caught.type)
 
     def test_options_are_nobodys_notebook(self):
         theirs, ours = both([Sampled] * 2)
@@ -218,9 +229,11 @@ class TestBesideSyncVectorEnv:
         assert options.keys() == {"take_notes", "notes"}
 
     def test_a_wrong_number_of_seeds(self):
-        for view in both([Sampled] * 2):
-            with pytest.raises(ValueError):
-                view.reset(seed=[1, 2, 3])
+        theirs, ours = both([Sampled] * 2)
+        with pytest.raises(REFUSALS):
+            theirs.reset(seed=[1, 2, 3])
+        with pytest.raises(ValueError):
+            ours.reset(seed=[1, 2, 3])
 
     def test_steps_that_nobody_is_ready_for(self):
         theirs, ours = both([lambda: Sampled(horizon=1)] * 2, autoreset_mode=DISABLED)
