@@ -86,7 +86,7 @@ def as_whole(sample: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     Traceback (most recent call last):
     ValueError: expected numbers of uint8, got [300   2]
     """
-    # Most samples are of the very dtype, or an int where int64 is wanted, which numpy refuses by itself if it is too large.
+    # Most samples are of the very dtype, or an int where int64 is wanted, of which numpy itself refuses too large ones.
     if getattr(sample, "dtype", None) is dtype or (type(sample) is int and dtype == np.int64):
         return sample  # type: ignore[no-any-return]  # an array, or one number
     array = np.asarray(sample)
