@@ -605,7 +605,7 @@ def test_a_flat_learner_learns():
     trainer = HierarchyTrainer(venv, {"field": LearnerConfig(options=GOOD)})
     chance = evaluate(venv, random_policies(venv), 40)
 
-    trainer.train(2000)
+    trainer.train(1250)
     learned = evaluate(venv, trainer.policies(), 40)
 
     assert chance.interval[1] < 7  # a third of 16
