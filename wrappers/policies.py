@@ -255,7 +255,7 @@ def _constant(value: Any, group: VecGroup) -> ConstantPolicy:
         raise ConfigurationError(wrong) from error
     if action.shape == (space.shape or ()) and np.can_cast(action.dtype, np.dtype(space.dtype), "same_kind"):
         action = action.astype(space.dtype)
-        if space.contains(action if action.shape else action[()]):
+        if space.contains(action):
             return ConstantPolicy(action)
     raise ConfigurationError(f"{wrong}: {misfit(space, action)}")
 

@@ -44,7 +44,7 @@ class Scripted(ParallelEnv):
         self.lives = lives or {"agent_0": Life(), "agent_1": Life()}
         self.possible_agents = list(self.lives)
         self.horizon = horizon
-        self._action_space = action_space or Discrete(5)
+        self._action_space = Discrete(5) if action_space is None else action_space
         self._observation_space = observation_space or Box(-np.inf, np.inf, (4,), np.float32)
         self.talkative = talkative
         self.fail_at = fail_at

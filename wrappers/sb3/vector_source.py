@@ -21,6 +21,7 @@ from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
 from heron.wrappers.sb3.source import Sb3Step, SlotSource
 from heron.wrappers.sb3.vector_infos import infos_by_slot
 from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
+from heron.wrappers.sources.agent_groups import check_actions_make_arrays
 from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
 
 _HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
@@ -36,7 +37,8 @@ class VectorEnvSource(SlotSource):
         can_mask: Whether it honours ``options["reset_mask"]``; None if nobody has said.
 
     Raises:
-        ConfigurationError: If it does not say how it resets, or SB3 could not be shown whole episodes.
+        ConfigurationError: If its spaces are not supported, it does not say how it resets, or SB3 could not be shown
+            whole episodes.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], can_mask: bool | None) -> None:
@@ -45,6 +47,7 @@ class VectorEnvSource(SlotSource):
         self.num_slots = env.num_envs
         self.observation_space = env.single_observation_space
         check_supported(self.observation_space, f"single_observation_space of {env}")
+        check_actions_make_arrays(env.single_action_space, f"single_action_space of {env}")
         self.action_space = counted_from_zero(env.single_action_space)
         self.reset_infos = [{} for _ in range(self.num_slots)]
         self.infos_now = self.reset_infos

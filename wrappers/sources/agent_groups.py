@@ -42,12 +42,21 @@ def checked_group(
         ConfigurationError: If they are not.
     """
     check_supported(observation_space, f"observation_space of {agent_ids[0]!r}")
-    if not isinstance(action_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
-        raise ConfigurationError(
-            f"action_space of {agent_ids[0]!r} is {action_space!r}; "
-            "expected Box, Discrete, MultiBinary or MultiDiscrete"
-        )
+    check_actions_make_arrays(action_space, f"action_space of {agent_ids[0]!r}, in group {name!r},")
     return AgentGroup(name, agent_ids, observation_space, action_space)
+
+
+def check_actions_make_arrays(space: Space[Any], owner: str) -> None:
+    """Check that an action in ``space`` is one array.
+
+    Raises:
+        ConfigurationError: If it is not; ``owner`` says whose space it is.
+    """
+    if not isinstance(space, (Box, Discrete, MultiBinary, MultiDiscrete)):
+        raise ConfigurationError(
+            f"{owner} is {space!r}; expected Box, Discrete, MultiBinary or MultiDiscrete: an action must be one array, "
+            "so put a wrapper around the environment that takes one and shares it out"
+        )
 
 
 def common_name(agent_ids: Sequence[str]) -> str:
