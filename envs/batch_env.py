@@ -97,10 +97,12 @@ class BatchEnv(ABC):
     @property
     def running(self) -> BoolArray:
         """``(num_envs,) bool``, the copies in which any agent is active, a new array."""
-        first, *others = (np.logical_or.reduce(state.active, axis=1) for state in self.states.values())
-        for more in others:
-            first |= more
-        return np.asarray(first)
+        running: BoolArray | None = None
+        for state in self.states.values():
+            active = state.active
+            some = active[:, 0].copy() if active.shape[1] == 1 else np.logical_or.reduce(active, axis=1)
+            running = some if running is None else running | some
+        return np.asarray(running)
 
     def check_reset(
         self,

@@ -61,8 +61,7 @@ class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
 
     def _step(self, action: Any) -> Sequence[Any]:
         """Step the environment: observation, reward, terminated, truncated and info."""
-        names = ("observation", "reward", "terminated", "truncated", "info")
-        return parts_of(self.env.step(action), "step", names)
+        return step_parts(self.env.step(action))
 
     def __getattr__(self, name: str) -> Any:
         # Copying and unpickling look for attributes before there is an env to ask.
@@ -72,6 +71,15 @@ class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
 
     def __str__(self) -> str:
         return str(self.env)
+
+
+def step_parts(returned: Any) -> Sequence[Any]:
+    """What a Gymnasium ``step`` has returned, if it is observation, reward, terminated, truncated and info.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    return parts_of(returned, "step", ("observation", "reward", "terminated", "truncated", "info"))
 
 
 class SingleAgentEnv(GymSource):
@@ -100,7 +108,11 @@ class SingleAgentEnv(GymSource):
         return {AGENT: observation}, {AGENT: info}
 
     def step(self, actions: Mapping[str, Any]) -> StepResults:
-        observation, reward, terminated, truncated, info = self._step(actions[AGENT])
+        return self.by_agent(self._step(actions[AGENT]))
+
+    def by_agent(self, results: Sequence[Any]) -> StepResults:
+        """What a step of the environment has returned, by agent, who is gone if the episode is over."""
+        observation, reward, terminated, truncated, info = results
         if terminated or truncated:
             self.agents = []
         return (

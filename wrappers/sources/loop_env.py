@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ from heron.wrappers.sources.returned import (
     infos_told,
     reward_of,
 )
+from heron.wrappers.sources.single_agent_steps import SingleAgentSteps
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
@@ -99,6 +101,7 @@ class LoopEnv(BatchEnv):
         self._known_spaces: list[dict[tuple[str, str], Space[Any]]] = [{} for _ in self.envs]
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
+        self._single = self._single_agent_steps()
 
     def reset(
         self,
@@ -106,10 +109,12 @@ class LoopEnv(BatchEnv):
         seeds: Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Mapping[str, GroupState]:
+        start = self._reset_copy if self._single is None else self._single.reset
+
         def reset_copy(index: int) -> None:
             seed = None if seeds is None else seeds[index]
             self._log.begin(index, seed)
-            self._reset_copy(index, seed, None if options is None else dict(options))
+            start(index, seed, None if options is None else dict(options))
 
         self._check_open()
         indices = np.flatnonzero(checked_for_reset(mask, seeds, self.env_ids)).tolist()
@@ -120,16 +125,14 @@ class LoopEnv(BatchEnv):
 
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
         self._check_open()
-        running = self.running
         indices = self._indices(mask)
-        if stopped := [self.env_ids[index] for index in indices if not running[index]]:
-            raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
+        self._check_running(mask)
         # A copy, because an environment may keep what it was given.
         own = {name: np.array(array) for name, array in actions.items()}
         was_active = {name: state.active.copy() for name, state in self.states.items()}
         self._log.note_steps(mask)
         try:
-            errors = self._do_all(lambda index: self._step_copy(index, own), indices, was_active)
+            errors = self._do_all(self._stepping(own), indices, was_active)
         finally:
             self._ordinary.write(self.states)
         errors += self._do_all(self._check_numbers, indices, was_active) if self._nan.fires() else []
@@ -162,6 +165,7 @@ class LoopEnv(BatchEnv):
         self.states = states
         self._rows = self._observation_rows()
         self._nan = NanWatch(self.groups, states)
+        self._single = self._single_agent_steps()
         return True
 
     def describe(self) -> str:
@@ -175,6 +179,29 @@ class LoopEnv(BatchEnv):
         if mask is None:
             return list(range(self.num_envs))
         return np.flatnonzero(checked_mask(mask, self.num_envs)).tolist()
+
+    def _check_running(self, mask: BoolArray | None) -> None:
+        running = self.running
+        stopped = ~running if mask is None else mask > running
+        if np.count_nonzero(stopped):
+            env_ids = [self.env_ids[index] for index in np.flatnonzero(stopped)]
+            raise ResetRequiredError(f"{env_ids} have no running episode: reset them first")
+
+    def _single_agent_steps(self) -> SingleAgentSteps | None:
+        """The short way, if it is open to these copies."""
+        if self.validate or not SingleAgentSteps.fit(self.envs):
+            return None
+        (state,) = self.states.values()
+        return SingleAgentSteps(
+            self.envs, self.env_ids, state, self.infos, self._known_spaces, (self._begin_episode, self._follow_step)
+        )
+
+    def _stepping(self, actions: Mapping[str, npt.NDArray[Any]]) -> Callable[[int], None]:
+        """A function that steps one copy with its own of these actions."""
+        if self._single is None:
+            return lambda index: self._step_copy(index, actions)
+        (of_group,) = actions.values()
+        return partial(self._single.step, of_group)
 
     def _do_all(
         self, act: Callable[[int], None], indices: Iterable[int], was_active: Mapping[str, BoolArray] | None = None
@@ -200,16 +227,20 @@ class LoopEnv(BatchEnv):
         return errors
 
     def _reset_copy(self, index: int, seed: int | None, options: dict[str, Any] | None) -> None:
-        env, env_id = self.envs[index], self.env_ids[index]
         for state in self.states.values():
             clear(state.observations, index)
             state.rewards[index] = 0.0
             state.terminated[index] = state.truncated[index] = state.active[index] = False
         self.infos[index] = {}
         try:
-            returned = env.reset(seed=seed, options=options)
+            returned = self.envs[index].reset(seed=seed, options=options)
         except Exception as error:
-            raise EnvStepError(f"{env_id}: reset(seed={seed}) raised {summary(error)}") from error
+            raise EnvStepError(f"{self.env_ids[index]}: reset(seed={seed}) raised {summary(error)}") from error
+        self._begin_episode(index, seed, returned)
+
+    def _begin_episode(self, index: int, seed: int | None, returned: Any) -> None:
+        """Take over what ``reset`` has returned."""
+        env, env_id = self.envs[index], self.env_ids[index]
         observations, infos = dicts_by_agent(returned, OF_RESET, env_id)
         self._check_agents(index, lambda: env.agents, f"reset(seed={seed})")
         self._write_observations(index, observations, frozenset(env.agents))
@@ -222,14 +253,18 @@ class LoopEnv(BatchEnv):
         self._acting[index] = list(env.agents)
 
     def _step_copy(self, index: int, actions: Mapping[str, npt.NDArray[Any]]) -> None:
-        env, env_id = self.envs[index], self.env_ids[index]
+        env = self.envs[index]
         given = self._actions_of(env.agents, index, actions)
         try:
             returned = env.step(given)
         except Exception as error:
-            raise EnvStepError(f"{env_id}: step({given}) raised {summary(error)}") from error
-        if self._follow_ordinary_step(index, env, returned):
-            return
+            raise EnvStepError(f"{self.env_ids[index]}: step({given}) raised {summary(error)}") from error
+        if not self._follow_ordinary_step(index, env, returned):
+            self._follow_step(index, given, returned)
+
+    def _follow_step(self, index: int, given: ByAgent, returned: Any) -> None:
+        """Take over what ``step`` has returned, whatever that may be."""
+        env, env_id = self.envs[index], self.env_ids[index]
         results = dicts_by_agent(returned, OF_STEP, env_id)
         self._check_agents(index, lambda: [agent for agent in env.agents if agent not in given], f"step({given})")
         self._follow_any_step(index, given, results)
