@@ -70,7 +70,7 @@ class LearnerSource(SlotSource):
     def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
         step = self._autoreset.step(actions_from_sb3(np.asarray(actions), self.learner.group.action_space))
         infos = self._infos(step)
-        if step.reset.any():
+        if np.count_nonzero(step.reset):
             self._note_reset_infos(np.flatnonzero(step.reset).tolist())
         took_part, dones = step.lengths > 0, step.terminated | step.truncated
         return Sb3Step(step.observations, step.rewards.astype(np.float32), dones, infos, took_part)
@@ -119,12 +119,13 @@ class LearnerSource(SlotSource):
         if not self.learner.group.is_field:
             for info, length in zip(infos, step.lengths.tolist(), strict=True):
                 info["decision_length"] = length
-        stood_still = np.repeat(step.stood_still, len(self._agents))
-        for slot in np.flatnonzero(step.lengths == 0).tolist():
-            if stood_still[slot] or slot in step.ends:
-                infos[slot] |= {"stale": True, "decision_length": 0}
-            else:
-                infos[slot]["inert"] = True
+        if np.count_nonzero(step.lengths) < self.num_slots:
+            stood_still = np.repeat(step.stood_still, len(self._agents))
+            for slot in np.flatnonzero(step.lengths == 0).tolist():
+                if stood_still[slot] or slot in step.ends:
+                    infos[slot] |= {"stale": True, "decision_length": 0}
+                else:
+                    infos[slot]["inert"] = True
         if self.envs is not None:  # as SB3's own vector envs do
             for info in infos:
                 info["TimeLimit.truncated"] = False

@@ -173,7 +173,7 @@ class Sb3VecEnv(VecEnv):
         self.reset_infos = self._source.reset_infos
         self._steps += 1
         self._steps_taken += step.took_part
-        if step.dones.any():
+        if np.count_nonzero(step.dones):
             for slot in np.flatnonzero(step.dones & (self._steps != self._steps_taken)).tolist():
                 step.infos[slot] = _InfoForMonitor(step.infos[slot], int(self._steps_taken[slot]))
             self._steps[step.dones] = self._steps_taken[step.dones] = 0

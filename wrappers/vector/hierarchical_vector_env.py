@@ -189,9 +189,7 @@ class HierarchicalVectorEnv:
         for index, value in zip(indices, spread_seeds(seed, len(indices)), strict=True):
             seeds[index] = value
         self.batch_env.check_reset(mask, seeds, options)
-        for index in indices:
-            self.broker.clear_environment(self.env_ids[index])
-        self._clear(mask)
+        self.forget(mask)
         self._was_reset = True
         try:
             self.batch_env.reset(mask, seeds, options)
@@ -370,6 +368,25 @@ class HierarchicalVectorEnv:
         if self._closed:
             raise EnvClosedError(f"the vector env of {shown(self.env_ids)} is closed: make a new one")
 
+    def forget(self, mask: BoolArray) -> None:
+        """Forget the last episode of the masked copies, ``(num_envs,) bool``, and all of its messages.
+
+        For whoever resets ``batch_env`` in another way than by ``reset_envs``.
+        """
+        for index in np.flatnonzero(mask).tolist():
+            self.broker.clear_environment(self.env_ids[index])
+        self._clock.steps[mask] = 0
+        self._exchange.clear(mask)
+        self._outcomes.begin(mask)
+
+    def tick(self, stepped: BoolArray | None) -> None:
+        """Let time go on, ``(num_envs,) bool``, in the copies that were stepped; None for all.
+
+        For whoever steps ``batch_env`` in another way than by ``advance``.
+        """
+        self._clock.steps += 1 if stepped is None else stepped
+        self.total_steps += self.num_envs if stepped is None else int(np.count_nonzero(stepped))
+
     def describe(self) -> str:
         """Who is who: copies, tree, groups, spaces, periods and channels, as text."""
         return describe(self)
@@ -426,16 +443,9 @@ class HierarchicalVectorEnv:
             )
         self._schedule.check_nobody_due(stepped)
 
-    def _clear(self, mask: BoolArray) -> None:
-        """Forget everything about the masked copies' last episode."""
-        self._clock.steps[mask] = 0
-        self._exchange.clear(mask)
-        self._outcomes.begin(mask)
-
     def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
-        self._clock.steps += stepped
-        self.total_steps += int(np.count_nonzero(stepped))
+        self.tick(stepped)
         senders = self._outcomes.follow_step(stepped, took_part)
         self._schedule.forget(stepped)
         self._exchange.pass_infos_up(stepped, senders, self.results)

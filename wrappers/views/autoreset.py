@@ -157,16 +157,18 @@ class AutoresetLearner:
         """
         self.learner.venv.check_open()
         over = self._check_ready()
-        step = self.learner.step(actions, ~self._cut)
-        stood_still, self._cut = self._cut, np.zeros_like(self._cut)
-        self._ends |= _ends(step.terminated, step.truncated, lambda: step.observations)
+        stood_still = self._cut.copy()
+        step = self.learner.step(actions, ~stood_still if np.count_nonzero(stood_still) else None)
+        self._cut[:] = False
+        if ended := _ends(step.terminated, step.truncated, lambda: step.observations):
+            self._ends |= ended
         infos = self.learner.venv.infos
         observations, due = step.observations, self._due(step.finished, over)
-        if due.any():
+        if np.count_nonzero(due):
             infos = list(infos)
             observations = self._reset_due(due)
         ends, self._ends = self._ends, {}
-        terminated, truncated = self._flags(ends)
+        terminated, truncated = self._flags(ends) if ends else (step.terminated, step.truncated)
         return SlotStep(observations, step.rewards, step.lengths, terminated, truncated, ends, infos, due, stood_still)
 
     def _check_can_stand_still(self, copies: Sequence[int]) -> None:
@@ -181,17 +183,15 @@ class AutoresetLearner:
 
     def _reset_due(self, due: BoolArray) -> ArrayTree:
         try:
-            return self.learner.reset(due)
-        except (
-            _AFTER_RESETS
-        ):  # beside a copy that raised, others have begun an episode before the end of the last is told
+            return self.learner.restart(due)
+        except _AFTER_RESETS:  # others than the copy that raised may have begun an episode before their end is told
             self._cut |= due & self.learner.venv.running
             raise
 
     def _check_ready(self) -> BoolArray:
         """``(num_envs,) bool``, the copies that were over before this step."""
         over: BoolArray = ~self.learner.venv.running
-        if not over.any():
+        if not np.count_nonzero(over):
             return over
         stopped = over if self.mode is AutoresetMode.DISABLED else over & ~self._begun
         if stopped.any():
@@ -206,7 +206,7 @@ class AutoresetLearner:
         """``(num_envs,) bool``, the copies to reset in this step."""
         if self.mode is AutoresetMode.SAME_STEP:
             return finished
-        if self.mode is AutoresetMode.DISABLED or not over.any():
+        if self.mode is AutoresetMode.DISABLED or not np.count_nonzero(over):
             return np.zeros_like(finished)
         due = over.copy()
         for slot in self._ends:  # an end that had not been told yet is seen before the reset

@@ -10,7 +10,8 @@ from heron.errors import ConfigurationError, PolicyError, ResetRequiredError
 from heron.wrappers.policies import PolicyLike
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.env_copy import EnvCopy
-from heron.wrappers.views.learner_env import Episode, LearnerEnv
+from heron.wrappers.views.flat_learner_env import learner_env
+from heron.wrappers.views.learner_env import Episode
 
 
 class GymEnv(gymnasium.Env[Any, Any]):
@@ -49,7 +50,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
         on_episode: Callable[[Episode], None] | None = None,
     ) -> None:
         self.venv = venv
-        self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
+        self.learner = learner_env(venv, learn, policies, discount=discount, on_episode=on_episode)
         if self.learner.num_slots != 1:
             raise ConfigurationError(
                 f"a Gymnasium Env has one agent, but here learn {self.learner.group.agent_ids} in {venv.num_envs} "

@@ -16,7 +16,8 @@ from heron.wrappers.policies import PolicyLike
 from heron.wrappers.selection import checked_mask, spread_seeds
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.autoreset import AutoresetLearner, SlotStep
-from heron.wrappers.views.learner_env import Episode, LearnerEnv
+from heron.wrappers.views.flat_learner_env import learner_env
+from heron.wrappers.views.learner_env import Episode
 from heron.wrappers.views.single_agent_envs import ObservationMode, PlainFactory, SingleAgentEnvs
 
 
@@ -85,7 +86,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         if self.plain is None and observation_mode != "same":
             raise ConfigurationError(f"observation_mode {observation_mode!r} is for plain Gymnasium factories only")
         self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is there
-        self.learner = LearnerEnv(self.venv, learn, policies, discount=discount, on_episode=on_episode)
+        self.learner = learner_env(self.venv, learn, policies, discount=discount, on_episode=on_episode)
         self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)
         self.num_envs = self.learner.num_slots
         self.copy = copy
@@ -284,19 +285,23 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     def _env_infos(self, infos: dict[str, Any], copies: Iterable[int]) -> dict[str, Any]:
         """``infos`` with what the environments of these copies have said last."""
         agents = self.learner.group.agent_ids
+        by_copy = self.venv.infos
+        if not any(by_copy):
+            return infos
         for copy in copies:
-            if said := self.venv.infos[copy]:
+            if said := by_copy[copy]:
                 for place, agent in enumerate(agents):
                     self._add_info(infos, dict(said.get(agent, ())), copy * len(agents) + place)
         return infos
 
     def _add_slot_infos(self, infos: dict[str, Any], step: SlotStep) -> None:
         """Add what the view has to say of slots."""
-        inert = (step.lengths == 0) & ~(step.terminated | step.truncated)
-        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            inert &= ~np.repeat(step.reset, self.learner.group.num_agents)
-        if inert.any():
-            infos["inert"], infos["_inert"] = inert, inert.copy()
+        if np.count_nonzero(step.lengths) < self.num_envs:
+            inert = (step.lengths == 0) & ~(step.terminated | step.truncated)
+            if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+                inert &= ~np.repeat(step.reset, self.learner.group.num_agents)
+            if inert.any():
+                infos["inert"], infos["_inert"] = inert, inert.copy()
         if not self.learner.group.is_field:
             infos["decision_length"] = step.lengths
             infos["_decision_length"] = np.ones(self.num_envs, dtype=bool)

@@ -80,6 +80,7 @@ class LearnerEnv:
         on_episode: Called with each finished episode.
 
     Attributes:
+        num_slots: Number of slots S, copies times learning agents.
         terminated: ``(S,) bool``, agents whose task has ended without a step having told so, because it raised.
         truncated: ``(S,) bool``, agents that were cut off likewise.
 
@@ -103,17 +104,13 @@ class LearnerEnv:
         self.group = _learning_group(venv, learn)
         self.policies = policies_by_group({} if policies is None else policies, venv.groups, self.group.name)
         self._deciders = {name: GroupDecider(venv, venv.groups[name], policy) for name, policy in self.policies.items()}
+        self.num_slots = venv.num_envs * self.group.num_agents
         self.discount = discount
         self.on_episode = on_episode
         self.terminated = np.zeros(self.num_slots, dtype=bool)
         self.truncated = np.zeros(self.num_slots, dtype=bool)
         self._part_takers = np.zeros((venv.num_envs, self.group.num_agents), dtype=bool)
         self._episodes: deque[Episode] = deque()
-
-    @property
-    def num_slots(self) -> int:
-        """Number of slots, copies times learning agents."""
-        return self.venv.num_envs * self.group.num_agents
 
     def env_index(self, slot: int) -> int:
         """The copy of a slot."""
@@ -148,6 +145,17 @@ class LearnerEnv:
             self.terminated[begun] = self.truncated[begun] = False
         self._decide(mask & self.venv.running)
         return self.observations()
+
+    def restart(self, mask: BoolArray) -> ArrayTree:
+        """Start a new episode, without seeds or options, in copies that have ended in the last step.
+
+        Args:
+            mask: ``(num_envs,) bool``, the copies.
+
+        Returns:
+            ``(S, ...)``, what every slot sees now, a new array.
+        """
+        return self.reset(mask)
 
     def step(self, actions: npt.ArrayLike, mask: BoolArray | None = None) -> LearnerStep:
         """Let every learning agent take one decision, in all copies that have a running episode.
