@@ -11,6 +11,7 @@ from benchmarks.text import cells, headers, machine_lines
 
 BEGIN = "<!-- figures: written by python -m benchmarks.report -->"
 END = "<!-- end of figures -->"
+HEADING = "### "
 
 EXAMPLES = """\
 examples:
@@ -18,27 +19,45 @@ examples:
   python -m benchmarks.report before.json           those of another run
   python -m benchmarks.report --update docs/performance.md --plot docs/scaling.png
                                                     renew a document between its marks, and draw the curves
+  python -m benchmarks.report plain.json --update docs/performance.md --keep-others
+                                                    renew the tables of a run of some, and leave the others
 """
 
 
 def markdown(report: Report) -> str:
     """All tables of a run, under headings."""
     parts = [" ".join(machine_lines(report.machine, report.options))]
-    parts += [f"### {table.title}\n\n" + "\n".join(_lines(table)) for table in report.tables]
+    parts += [f"{HEADING}{table.title}\n\n" + "\n".join(_lines(table)) for table in report.tables]
     return "\n\n".join(parts)
 
 
-def update(document: str, report: Report) -> str:
+def update(document: str, report: Report, *, keep_others: bool = False) -> str:
     """The document with the figures between its marks renewed.
+
+    Args:
+        document: Has figures between two marks.
+        report: The new figures.
+        keep_others: Whether to leave tables that the report does not have. Each of its own then says when and on what
+            it was measured; those that are new in the document come last.
 
     Raises:
         ValueError: If it does not have both marks.
     """
     before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"expected the lines {BEGIN!r} and {END!r} in the document")
-    return f"{before}{BEGIN}\n\n{markdown(report)}\n\n{END}{after}"
+    figures = _renewed(old.strip(), report) if keep_others else markdown(report)
+    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+
+
+def _renewed(figures: str, report: Report) -> str:
+    """Figures of an older run with the tables of this one."""
+    machine, *parts = figures.split(f"\n\n{HEADING}")
+    tables = {part.partition("\n")[0]: part for part in parts}
+    measured = " ".join(machine_lines(report.machine, report.options))
+    tables |= {table.title: "\n\n".join((table.title, measured, "\n".join(_lines(table)))) for table in report.tables}
+    return f"\n\n{HEADING}".join((machine, *tables.values()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,11 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("figures", type=Path, nargs="?", default=RESULTS, help="a run's JSON (the latest)")
     parser.add_argument("--update", type=Path, metavar="FILE", help="a Markdown document with the two marks")
+    parser.add_argument("--keep-others", action="store_true", help="leave tables there that this run has not measured")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="where to draw the curves")
     options = parser.parse_args(arguments)
     report = Report.load(options.figures)
     if options.update:
-        options.update.write_text(update(options.update.read_text(), report))
+        options.update.write_text(update(options.update.read_text(), report, keep_others=options.keep_others))
     if options.plot:
         plot_scaling(report, options.plot)
     if not options.update and not options.plot:

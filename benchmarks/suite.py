@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import backends, memory, messaging, scaling, stepping
+from benchmarks import backends, memory, messaging, plain, scaling, stepping
 from benchmarks.interleaved import Timing, time_interleaved
 from benchmarks.peers import remote
 from benchmarks.tables import Row, Table, rows_of
@@ -25,6 +25,8 @@ class Sizes:
         steps: Steps of each copy in a round.
         spread_copies: Copies of ``mpe2.simple_spread_v3``.
         trivial_copies: Copies of the trivial environment.
+        plain_copies: Numbers of copies of a plain Gymnasium environment under Gymnasium's view.
+        plain_sb3_copies: How many under SB3's.
         messages: Messages of a round.
         lane_trips: Round trips of a lane in a round.
         rollout: Steps of each copy in a rollout of PPO.
@@ -42,6 +44,8 @@ class Sizes:
     steps: int = 50
     spread_copies: int = 16
     trivial_copies: int = 64
+    plain_copies: tuple[int, ...] = (1, 16, 64)
+    plain_sb3_copies: int = 16
     messages: int = 10_000
     lane_trips: int = 100
     rollout: int = 64
@@ -60,6 +64,8 @@ SMOKE = Sizes(
     steps=3,
     spread_copies=3,
     trivial_copies=3,
+    plain_copies=(1, 2),
+    plain_sb3_copies=2,
     messages=10,
     lane_trips=1,
     rollout=2,
@@ -116,6 +122,17 @@ def spread_table(suite: Suite) -> Table:
 def trivial_table(suite: Suite) -> Table:
     """Stepping an environment that does nothing."""
     return _stepping(suite, "trivial", "trivial", suite.sizes.trivial_copies)
+
+
+def plain_table(suite: Suite) -> Table:
+    """Plain Gymnasium environments under our views and under those that people know."""
+    sizes, rows = suite.sizes, []
+    pairs = plain.rivals(sizes.plain_copies, sizes.plain_sb3_copies, sizes.steps)
+    for place, pair in enumerate(pairs):
+        with pair.contenders() as runs:
+            timings = suite.time(runs, sizes.rounds, len(pairs), place)
+        rows += rows_of(timings, dict.fromkeys(runs, pair.steps * pair.copies), pair.group)
+    return Table("plain", f"Plain copies of {plain.ENV_ID}", "env step", tuple(rows))
 
 
 def singles_table(suite: Suite) -> Table:
@@ -214,6 +231,7 @@ def agents_table(suite: Suite) -> Table:
 TABLES: dict[str, Callable[[Suite], Table]] = {
     "stepping": spread_table,
     "trivial": trivial_table,
+    "plain": plain_table,
     "singles": singles_table,
     "lanes": lanes_table,
     "clearing": clearing_table,

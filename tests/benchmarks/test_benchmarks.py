@@ -111,6 +111,24 @@ def test_a_document_and_a_picture_are_made_of_the_figures(smoke, tmp_path):
         update(f"{BEGIN} only", Report.load(path))
 
 
+def test_tables_of_a_run_of_some_are_renewed_beside_the_others(smoke):
+    _, path = smoke
+    whole = Report.load(path)
+    lanes, plain = (next(table for table in whole.tables if table.name == name) for name in ("lanes", "plain"))
+    without_plain = replace(whole, tables=tuple(table for table in whole.tables if table is not plain))
+    document = update(f"before\n{BEGIN}\n{END}\nafter\n", without_plain)
+    slow = replace(lanes, rows=(replace(lanes.rows[0], label="slow"),))
+    later = replace(whole, machine=whole.machine | {"date": "tomorrow"}, tables=(slow, plain))
+    text = update(document, later, keep_others=True)
+    titles = [line for line in text.splitlines() if line.startswith("### ")]
+    assert titles == [f"### {table.title}" for table in (*without_plain.tables, plain)]
+    assert text.count("tomorrow") == 2
+    assert "| slow |" in text
+    assert f"| {lanes.rows[1].label} |" not in text
+    assert "| heron GymVectorEnv |" in text
+    assert update(text, later, keep_others=True) == text
+
+
 def test_two_runs_are_compared(smoke, tmp_path, capsys):
     _, path = smoke
     stored = json.loads(path.read_text())
