@@ -57,7 +57,7 @@ class NaiveCopy:
         self.fields = list(env.possible_agents)
         self.upstream = {agent: above for above, agents in self.tree.below.items() for agent in agents}
         self.period = self.tree.period.get(self.learners[0], 1)
-        self.begun = False
+        self.begun, self.reset_infos = False, {}
         self.forget()
 
     def forget(self):
@@ -80,7 +80,7 @@ class NaiveCopy:
         self.forget()
         self.begun = True
         observations, infos = self.env.reset(seed=seed, options=None if options is None else dict(options))
-        self.infos = {agent: info for agent, info in infos.items() if info}
+        self.infos = self.reset_infos = {agent: info for agent, info in infos.items() if info}
         self.active = set(self.env.agents)
         self.observed = {agent: observations[agent] for agent in self.active}
         for above in reversed(self.tree.below):

@@ -30,6 +30,7 @@ class Row:
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
+    length: int = 0
     info: dict[str, Any] = field(default_factory=dict)
 
 
@@ -96,8 +97,8 @@ class NaiveView:
             copy.reset()
         for agent in copy.learners:
             end = ends.get(agent)
-            row = Row(copy.seen(agent), gain[agent], end is not None and end.terminated,
-                      end is not None and end.truncated)  # fmt: skip
+            flags = (end is not None and end.terminated, end is not None and end.truncated)
+            row = Row(copy.seen(agent), gain[agent], *flags, lengths[agent])
             self.write_info(row, agent, infos, copy, end, lengths[agent], reset, stood_still)
             yield row
 

@@ -7,58 +7,38 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import initialize, rule
 
 from heron.errors import EnvStepError, InvalidMaskError, ResetRequiredError
 from heron.wrappers import GymVectorEnv
 
+from ..interleaving import Interleaving, flags, options, seeds
 from ..naive_copy import FailedError
 from ..naive_views import NaiveGym, NoEpisodeError, TornError, infos_of_slot, row_of, same
 from ..scenes import plain_copies, plain_factories, scenes
 
 modes = st.sampled_from(AutoresetMode)
-flags = st.lists(st.booleans(), min_size=9, max_size=9)
-seeds = st.integers(0, 99)
-options = st.none() | st.just({}) | st.builds(lambda wind: {"wind": wind, "take_notes": [1]}, st.integers(0, 9))
 
 
-class GymInterleaving(RuleBasedStateMachine):
+class GymInterleaving(Interleaving):
     """Copies of several agents, flat and under hierarchies."""
 
-    log = ("reset_calls", "received")
-
-    @initialize(scene=scenes(), mode=modes, copy=st.booleans())
-    def begin(self, scene, mode, copy):
+    @initialize(scene=scenes(), mode=modes, copy=st.booleans(), ready=st.sampled_from([True, True, True, False]))
+    def begin(self, scene, mode, copy, ready):
         view = GymVectorEnv(
             scene.venv, scene.learn, scene.policies, copy=copy, autoreset_mode=mode, discount=scene.discount
         )
-        self.show(view, scene.copies)
+        self.show_in(view, scene.copies)
+        if ready:
+            self.reset_both(range(len(scene.copies)), None, None)
 
-    def show(self, view, copies):
-        self.view, self.model = view, NaiveGym(copies, view.autoreset_mode)
-        self.size = len(copies[0].learners)
-        self.envs = [getattr(copy.env, "env", copy.env) for copy in copies]
+    def show_in(self, view, copies):
+        self.show(view, NaiveGym(copies, view.autoreset_mode))
         self.ended = np.zeros(view.num_envs, dtype=bool)
-        self.told = []
 
-    @property
-    def copies(self):
-        return self.model.copies
-
-    def by_slot(self, values):
-        return [value for value in values for _ in range(self.size)]
-
-    def remember(self, result):
-        """Keep what was returned, to see that nobody changes it any more."""
-        if not self.view.copy:
-            result = result[1:]
-        self.told.append((result, deepcopy(result)))
-        for then, now in self.told[-3:]:
-            assert same(list(then), list(now))
-
-    def check_observations(self, observations):
-        for slot, seen in enumerate(self.model.seen()):
-            assert same(row_of(observations, slot), seen)
+    def remember_all(self, observations, *rest):
+        """Keep what was returned; observations only if they are new arrays each time."""
+        self.remember(*rest, *([observations] if self.view.copy else []))
 
     def reset_both(self, which, seed, options, mask=None):
         by_copy = seed if isinstance(seed, list) else [None if seed is None else seed + k for k in range(9)]
@@ -74,24 +54,20 @@ class GymInterleaving(RuleBasedStateMachine):
             self.model.reset(index, by_copy[index], options if mask is None else options or {})
         self.ended[[slot for slot in range(len(self.ended)) if slot // self.size in which]] = False
         self.check_observations(observations)
-        for slot in range(self.view.num_envs):
-            copy, agent = self.copies[slot // self.size], self.copies[0].learners[slot % self.size]
+        for slot in self.slots:
+            copy, agent = self.slot(slot)
             said = copy.infos.get(agent, {}) if slot // self.size in which else {}
             assert same(infos_of_slot(infos, slot), said)
-        self.remember((observations, infos))
-
-    def seed_of(self, data):
-        count = len(self.copies)
-        return data.draw(st.none() | seeds | st.lists(st.none() | seeds, min_size=count, max_size=count))
+        self.remember_all(observations, infos)
 
     @rule(data=st.data(), options=options)
     def reset(self, data, options):
-        self.reset_both(range(len(self.copies)), self.seed_of(data), options)
+        self.reset_both(range(len(self.copies)), self.seed_of(data, len(self.copies)), options)
 
     @rule(data=st.data(), options=options, flags=flags, whole=st.booleans())
     def reset_some(self, data, options, flags, whole):
         mask = np.array(self.by_slot(flags[: len(self.copies)]) if whole else flags[: self.view.num_envs])
-        self.reset_masked(mask, self.seed_of(data), options)
+        self.reset_masked(mask, self.seed_of(data, len(self.copies)), options)
 
     @rule()
     def reset_ended(self):
@@ -115,10 +91,8 @@ class GymInterleaving(RuleBasedStateMachine):
             self.step_both(self.view.action_space.sample())
 
     def step_both(self, actions):
-        given = iter(actions)
-        by_copy = [{agent: next(given) for agent in copy.learners} for copy in self.copies]
         try:
-            rows = self.model.step(by_copy)
+            rows = self.model.step(self.by_copy(actions))
         except (NoEpisodeError, FailedError) as error:
             with pytest.raises(ResetRequiredError if isinstance(error, NoEpisodeError) else EnvStepError):
                 self.view.step(actions)
@@ -134,17 +108,11 @@ class GymInterleaving(RuleBasedStateMachine):
         for slot, row in enumerate(rows):
             assert same(row_of(observations, slot), row.observation)
             assert same(infos_of_slot(infos, slot), row.info)
-        self.remember(result)
+        self.remember_all(*result)
 
     @rule(number=st.integers(0, 9))
     def call(self, number):
         assert list(self.view.call("double", number, plus=1)) == [2 * number + 1] * self.view.num_envs
-
-    @rule()
-    def get_attr(self):
-        assert list(self.view.get_attr("horizon")) == self.by_slot([env.horizon for env in self.envs])
-        for name in self.log:
-            assert same(self.view.get_attr(name), self.by_slot([getattr(env, name) for env in self.envs]))
 
     @rule(values=st.integers(1, 6) | st.lists(st.integers(1, 6), min_size=3, max_size=3))
     def set_attr(self, values):
@@ -152,19 +120,6 @@ class GymInterleaving(RuleBasedStateMachine):
         self.view.set_attr("horizon", self.by_slot(listed) if isinstance(values, list) else values)
         for env, horizon in zip(self.envs, listed, strict=True):
             env.horizon = horizon
-
-    @rule(index=st.integers(0, 2), later=st.integers(0, 2))
-    def fail_soon(self, index, later):
-        """Let a copy raise in one of its next steps."""
-        if index < len(self.copies):
-            at = self.copies[index].steps + later
-            self.envs[index].fail_at = at
-            self.view.venv.batch_env.set_attr("fail_at", [at], [index])
-
-    def teardown(self):
-        if hasattr(self, "view"):
-            self.get_attr()
-            assert all(same(list(then), list(now)) for then, now in self.told)
 
 
 class PlainGymInterleaving(GymInterleaving):
@@ -174,7 +129,7 @@ class PlainGymInterleaving(GymInterleaving):
 
     @initialize(factories=plain_factories(), mode=modes, copy=st.booleans())
     def begin(self, factories, mode, copy):
-        self.show(GymVectorEnv(factories, autoreset_mode=mode, copy=copy), plain_copies(factories))
+        self.show_in(GymVectorEnv(factories, autoreset_mode=mode, copy=copy), plain_copies(factories))
         self.reset_both(range(len(factories)), 0, None)  # their first seed would come from the operating system
 
 
