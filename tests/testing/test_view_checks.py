@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from heron import make_vec
 from heron.errors import ConfigurationError, ContractError
 from heron.testing import VIEW_CHECKS, ViewPlan, check_view
-from heron.testing.view import checks, reference
+from heron.testing.view import attributes, checks, reference
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from .flawed_envs import Single, Walk
@@ -205,6 +205,31 @@ class DoublesRewards(Broken):
         return observations, 2 * rewards, *rest
 
 
+class SetsTheFirstForAll(Sync):
+    def set_attr(self, name, values):
+        super().set_attr(name, [values[0]] * 3)
+
+
+class ForgetsAtTheReset(Broken):
+    def reset(self):
+        for env in self.envs:
+            vars(env).pop("heron_check_probe", None)
+        return super().reset()
+
+    def get_attr(self, attr_name, indices=None):
+        return [getattr(env, attr_name, None) for env in self.envs]
+
+
+class DropsKeywords(Broken):
+    def env_method(self, method_name, *method_args, indices=None, **method_kwargs):
+        return super().env_method(method_name, *method_args, indices=indices)
+
+
+class AnswersInAnotherOrder(Sync):
+    def call(self, name, *args, **kwargs):
+        return super().call(name, *args, **kwargs)[::-1]
+
+
 BROKEN = [
     (checks.check_observations_in_space, FarAway, "slot 1 at step 1 is outside its space: [0] is 9.0"),
     (checks.check_shapes, DoubleRewards, "rewards must be ((3,), dtype('float32'))"),
@@ -220,6 +245,10 @@ BROKEN = [
     (checks.check_slots_have_seeds_of_their_own, OneSeedForAll, "every copy plays the same episode"),
     (checks.check_partial_reset, ResetsEveryone, "slot 1 at a reset of copy 0"),
     (checks.check_partial_reset, ResetsTheNextToo, "slot 1 at a reset of copy 0"),
+    (attributes.check_attributes_reach_their_slots, SetsTheFirstForAll, "[10, 11, 12], got [10, 10, 10]"),
+    (attributes.check_attributes_reach_their_slots, ForgetsAtTheReset, "after a reset: [10, 11, 12], got [None"),
+    (attributes.check_calls_reach_their_slots, DropsKeywords, "got [(0, ('x',), {})"),
+    (attributes.check_calls_reach_their_slots, AnswersInAnotherOrder, "got [(2, ('x',), {'key': 2})"),
     (checks.check_closing_twice, ClosesOnce, "closed already"),
     (reference.check_against_environments, TerminalIsTheNextReset, "the terminal observation of slot"),
     (reference.check_against_environments, NeverTruncates, "cut off is False, in the environment True"),

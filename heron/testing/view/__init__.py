@@ -16,14 +16,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from heron.testing.findings import run_suite
-from heron.testing.view import checks, reference
+from heron.testing.view import attributes, checks, reference
 from heron.testing.view.checks import ViewCheck
 from heron.testing.view.driver import MakeView
 from heron.testing.view.plan import ViewPlan
 
 __all__ = ["VIEW_CHECKS", "ViewCheck", "ViewPlan", "check_view"]
 
-VIEW_CHECKS: tuple[ViewCheck, ...] = (*checks.CHECKS, reference.check_against_environments)
+VIEW_CHECKS: tuple[ViewCheck, ...] = (
+    *checks.CHECKS,
+    attributes.check_attributes_reach_their_slots,
+    attributes.check_calls_reach_their_slots,
+    reference.check_against_environments,
+)
 """Every check, in the order from the simplest promise to the most involved."""
 
 

@@ -72,6 +72,12 @@ class ViewDriver(Protocol):
     def slot_info(self, infos: Any, slot: int) -> Mapping[str, Any]:
         """What infos say of one slot."""
 
+    def set_attr(self, name: str, values: Sequence[Any]) -> None:
+        """Set an attribute of the environments, to one value a slot."""
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Sequence[Any]:
+        """What a method of each slot's environment returns."""
+
 
 class GymDriver:
     """A Gymnasium ``VectorEnv`` in any of its three autoreset modes."""
@@ -80,7 +86,7 @@ class GymDriver:
     can_reset_some = True
 
     def __init__(self, view: VectorEnv[Any, Any, Any]) -> None:
-        self.view = view
+        self.view: Any = view
         self.observation_space = view.single_observation_space
         self.action_space = view.single_action_space
         self.num_slots = view.num_envs
@@ -114,6 +120,13 @@ class GymDriver:
             mask[first : first + slots_per_env] = True
         observations, self.infos = self.view.reset(options={"reset_mask": mask})
         return observations
+
+    def set_attr(self, name: str, values: Sequence[Any]) -> None:
+        self.view.set_attr(name, list(values))
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Sequence[Any]:
+        answers: Sequence[Any] = self.view.call(name, *args, **kwargs)
+        return answers
 
     def slot_info(self, infos: Any, slot: int) -> Mapping[str, Any]:
         if "action_mask" in infos and infos.get("_action_mask", np.zeros(0))[slot]:
@@ -154,6 +167,14 @@ class Sb3Driver:
 
     def reset_some(self, slots: Sequence[int], slots_per_env: int) -> Any:
         return self.view.reset_envs(sorted({slot // slots_per_env for slot in slots}))
+
+    def set_attr(self, name: str, values: Sequence[Any]) -> None:
+        for slot, value in enumerate(values):
+            self.view.set_attr(name, value, [slot])
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Sequence[Any]:
+        answers: Sequence[Any] = self.view.env_method(name, *args, **kwargs)
+        return answers
 
     def slot_info(self, infos: Any, slot: int) -> Mapping[str, Any]:
         info: Mapping[str, Any] = infos[slot]
