@@ -6,6 +6,7 @@ from copy import deepcopy
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
@@ -20,6 +21,7 @@ from heron.errors import (
     InvalidObservationError,
     ResetRequiredError,
 )
+from heron.testing import VIEW_CHECKS, ViewPlan
 from heron.wrappers import GymVectorEnv, LoopEnv, VectorEnvSource
 from heron.wrappers.sb3 import Sb3VecEnv
 
@@ -56,6 +58,52 @@ def test_same_as_the_loop(make, mode):
             np.testing.assert_array_equal(one, other)
     ours.close()
     loop.close()
+
+
+def cart_poles_own(**options):
+    return gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point", **options)
+
+
+def test_same_as_cart_poles_own():
+    """Ended copies are reset in the same step as by its own autoreset, and so draw the same numbers."""
+    theirs, ours = cart_poles_own(), GymVectorEnv(heron.make_vec(cart_poles_own()))
+    rng, ends = np.random.default_rng(0), 0
+    np.testing.assert_array_equal(theirs.reset(seed=3)[0], ours.reset(seed=3)[0])
+    for _ in range(150):
+        actions = rng.integers(0, 2, 3)
+        for one, other in zip(theirs.step(actions)[:4], ours.step(actions)[:4], strict=True):
+            np.testing.assert_array_equal(one, other)
+        ends += (~ours.venv.running).sum()
+    assert ends > 10
+    np.testing.assert_array_equal(theirs.reset()[0], ours.reset()[0])
+    ours.close()
+
+
+def test_cart_poles_own_counts_steps_from_the_reset_of_each_copy():
+    env = VectorEnvSource(CartPoleVectorEnv(2, max_episode_steps=6))
+    env.reset(seeds=[0, 1])
+    truncated = []
+    for step in range(9):
+        env.step({"agent": np.full((2, 1), step % 2)}, env.running)
+        truncated.append(env.states["agent"].truncated[:, 0].tolist())
+        if step == 2:
+            env.reset(np.array([True, False]))
+    assert truncated == [*[[False, False]] * 5, *[[False, True]] * 3, [True, True]]
+
+
+ONE_STREAM = {"check_partial_reset"}
+"""All copies draw from one stream: what one draws at its reset, the others no longer draw at theirs."""
+
+
+@pytest.mark.parametrize("mode", [*AutoresetMode, "sb3"])
+def test_contract_of_views_of_cart_poles_own(mode):
+    def make():
+        venv = heron.make_vec(CartPoleVectorEnv(3, max_episode_steps=20))
+        return Sb3VecEnv(venv) if mode == "sb3" else GymVectorEnv(venv, autoreset_mode=mode)
+
+    for check in VIEW_CHECKS:
+        if check.__name__ not in ONE_STREAM:
+            check(make, ViewPlan(steps=40))
 
 
 def test_cart_poles_own_can_leave_out_and_reset_any_copy():
