@@ -158,7 +158,11 @@ class AutoresetLearner:
         self.learner.venv.check_open()
         over = self._check_ready()
         stood_still = self._cut.copy()
-        step = self.learner.step(actions, ~stood_still if np.count_nonzero(stood_still) else None)
+        try:
+            step = self.learner.step(actions, ~stood_still if np.count_nonzero(stood_still) else None)
+        except BaseException:
+            self._keep_ends()
+            raise
         self._cut[:] = False
         if ended := _ends(step.terminated, step.truncated, lambda: step.observations):
             self._ends |= ended
@@ -170,6 +174,12 @@ class AutoresetLearner:
         ends, self._ends = self._ends, {}
         terminated, truncated = self._flags(ends) if ends else (step.terminated, step.truncated)
         return SlotStep(observations, step.rewards, step.lengths, terminated, truncated, ends, infos, due, stood_still)
+
+    def _keep_ends(self) -> None:
+        """Keep the ends beside an error with what was seen then, for an agent may have come back when they are told."""
+        learner = self.learner
+        self._ends |= _ends(learner.terminated, learner.truncated, learner.observations)
+        learner.terminated[:] = learner.truncated[:] = False
 
     def _check_can_stand_still(self, copies: Sequence[int]) -> None:
         venv = self.learner.venv

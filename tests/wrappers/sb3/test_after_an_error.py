@@ -130,3 +130,13 @@ class TestAfterAnError:
         _, _, dones, infos = plays(view, 1)[0]
         assert dones.tolist() == [True, True, True, False]
         assert ["inert" in info for info in infos] == [False, False, False, True]
+
+    def test_an_end_is_told_with_what_was_seen_then_though_the_agent_has_come_back(self):
+        back = {A: Life(), B: Life(leaves=1, returns=2)}
+        view = Sb3VecEnv(make_vec([lambda: FailsOnce(BOTH, fail_at=0), lambda: Scripted(back, 9)]))
+        view.reset()
+        with pytest.raises(EnvStepError, match="env_0"):
+            plays(view, 1)
+        observations, _, dones, infos = plays(view, 1)[0]
+        assert dones.tolist() == [True, True, False, True]
+        assert (infos[3]["terminal_observation"][0], observations[3, 0]) == (1, 2)
