@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ def misfit(space: Space[Any], sample: Any) -> str | None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gymnasium warns where it converts; that is judged below
-        if space.contains(sample):
-            return None
+        with suppress(OverflowError):  # before version 1.4 it raises this for numbers that the dtype does not hold
+            if space.contains(sample):
+                return None
     found = next(_misfits(space, sample, ""), None)
     return found or f"{sample!r:.200} is not in {space!r:.200}"
 
