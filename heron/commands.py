@@ -33,6 +33,14 @@ app = typer.Typer(
 EnvName = Annotated[
     str, typer.Argument(metavar="ENV", help="Importable environment, such as mpe2.simple_spread_v3 or module:function.")
 ]
+EnvNameOrConfig = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ENV",
+        show_default=False,
+        help="Importable environment, such as mpe2.simple_spread_v3 or module:function; --config may name it instead.",
+    ),
+]
 EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env-arg", "-a", metavar="KEY=VALUE", help="Argument for the environment; may be repeated."),
@@ -91,10 +99,11 @@ def _root(
     "heron train mpe2.simple_spread_v3 --period 5 --command 2,-1,1 --goal 2,4 --out runs/spread\n\n"
     "heron train pettingzoo.sisl.pursuit_v5 -a max_cycles=100 -n 8 --steps 20000\n\n"
     "heron train mpe2.simple_spread_v3 --backend auto --workers 1\n\n"
-    "heron train mpe2.simple_spread_v3 --config spread.toml --seed 3"
+    "heron train mpe2.simple_spread_v3 --config spread.toml --seed 3\n\n"
+    "heron train --config all-of-it.toml"
 )
 def train(
-    env: EnvName,
+    env: EnvNameOrConfig = None,
     config: Config = None,
     env_arg: EnvOption = None,
     num_envs: Copies = None,
@@ -127,11 +136,11 @@ def train(
     )
     if algorithm is not None:
         settings = with_algorithm(settings, algorithm)
-    folder = out or Path("runs") / env.replace(":", "-")
+    folder = out or Path("runs") / settings.env.replace(":", "-")
     if (folder / RUN_FILE).exists() and not force:
         raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
     trainer = train_and_save(settings, folder)
-    title = f"{env} after {trainer.env_steps:,} environment steps"
+    title = f"{settings.env} after {trainer.env_steps:,} environment steps"
     if trainer.env_steps > settings.steps:
         console.print(
             f"Learners take whole rollouts, hence {trainer.env_steps:,} steps rather than {settings.steps:,}."
@@ -176,7 +185,7 @@ def evaluate_run(
     "heron describe mpe2.simple_spread_v3 --period 5 --command 2,-1,1"
 )
 def describe(
-    env: EnvName,
+    env: EnvNameOrConfig = None,
     config: Config = None,
     env_arg: EnvOption = None,
     num_envs: Copies = None,

@@ -15,7 +15,7 @@ PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 def read_config(
-    env: str,
+    env: str | None,
     path: Path | None,
     env_args: list[str] | None,
     flags: dict[str, Any],
@@ -28,7 +28,10 @@ def read_config(
         ConfigurationError: If the file or a flag cannot work.
     """
     values = {} if path is None else read_toml(path)
-    values["env"] = env
+    if env is not None:
+        values["env"] = env
+    elif "env" not in values:
+        raise ConfigurationError("name the environment: as ENV, or as env = '...' in the file of --config")
     values |= {name: value for name, value in flags.items() if value is not None}
     if env_args:
         values["env_kwargs"] = _table(values, "env_kwargs") | dict(map(parse_env_arg, env_args))

@@ -204,6 +204,17 @@ def test_flags_stand_over_the_file(call, tmp_path, toml):
     assert config.hierarchy.goal == {"position": [2, 4], "measure": "distance"}
 
 
+def test_environment_may_stand_in_the_file(call, refused, toml):
+    for where in ((), ("--config", toml)):
+        assert "name the environment: as ENV, or as env = '...'" in refused("describe", *where)
+
+    toml.write_text(f'env = "{ENV}"\nnum_envs = 3\n')
+    _, named, _ = call("describe", ENV, "-n", 3)
+
+    assert call("describe", "-c", toml) == (0, named, "")
+    assert "adversary" in call("describe", "mpe2.simple_tag_v3", "-c", toml)[1]
+
+
 def test_algorithm_changes_nothing_else(call, tmp_path, toml):
     folder = tmp_path / "run"
     toml.write_text(TOML.replace("n_epochs = 1, batch_size = 4, ", ""))
@@ -363,7 +374,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(refused, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    "arguments", [("train",), ("train", ENV, "--steps", "0"), ("train", ENV, "--colour", "3"), ("fly",)]
+    "arguments", [("evaluate",), ("train", ENV, "--steps", "0"), ("train", ENV, "--colour", "3"), ("fly",)]
 )
 def test_a_command_line_that_cannot_be_read_is_explained(call, arguments):
     code, _, err = call(*arguments)
