@@ -63,8 +63,8 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
     Raises:
         ConfigurationError: If a mode is unknown, ``learn`` does not name one group, or a policy is missing,
-            superfluous or does not fit. Also if the mode is ``NEXT_STEP`` and the environment cannot let a copy wait
-            for a step after its end, without skipping an episode.
+            superfluous or does not fit. Also if the environment cannot do what the mode needs: in ``NEXT_STEP`` let
+            a copy wait for a step after its end, without skipping an episode; in the others reset it while others run.
         EnvCreationError: If a factory raised, or made something that does not fit the others.
     """
 
