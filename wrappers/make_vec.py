@@ -9,7 +9,7 @@ import numpy as np
 
 from heron.agents import Hierarchy
 from heron.envs.batch_env import BatchEnv
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, HierarchyError
 from heron.messaging import MessageBroker
 from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.processes.backend import Backend, make_batch_env
@@ -56,7 +56,8 @@ def make_vec(
         intrinsic_reward: What subordinates learn from instead of the environment's reward; see
             ``HierarchicalVectorEnv``.
         step_length: Simulation time of one environment step.
-        validate: Check every observation against its space, and every reward for being finite.
+        validate: Check every observation against its space, and every reward for being finite; of copies that are
+            made here.
         backend: ``"loop"`` steps all copies in this process; ``"process"`` lets worker processes step most of
             them, see ``ProcessEnv``; ``"auto"`` measures on a copy that is thrown away whether that pays.
             ``describe()`` says what was chosen and why. The same seeds give the same trajectories with each.
@@ -78,14 +79,15 @@ def make_vec(
     """
     workers = WorkerOptions(num_workers, start_method, timeout, restart_workers)
     if isinstance(env, (BatchEnv, gymnasium.vector.VectorEnv)):
-        batch_env = _existing(env, num_envs, env_ids, backend, env_kwargs=env_kwargs, groups=groups, **workers.given())
+        options = {"env_kwargs": env_kwargs, "groups": groups, "validate": validate or None, **workers.given()}
+        batch_env = _existing(env, num_envs, env_ids, backend, **options)
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
         batch_env = make_batch_env(factories, env_ids, backend, workers, groups=groups, validate=validate)
     try:
         if callable(hierarchy):
             agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
-            hierarchy = hierarchy(agent_ids)
+            hierarchy = _returned(hierarchy(agent_ids))
         return HierarchicalVectorEnv(
             batch_env, hierarchy, broker, intrinsic_reward=intrinsic_reward, step_length=step_length
         )
@@ -93,6 +95,13 @@ def make_vec(
         if batch_env is not env:
             batch_env.close()
         raise
+
+
+def _returned(hierarchy: Hierarchy) -> Hierarchy:
+    """What the caller's function has returned, which may have forgotten to."""
+    if not isinstance(hierarchy, Hierarchy):
+        raise HierarchyError(f"the function given as hierarchy must return a Hierarchy, got {hierarchy!r}")
+    return hierarchy
 
 
 def _factories(

@@ -3,7 +3,7 @@
 import pytest
 
 from heron.agents import Hierarchy
-from heron.errors import ConfigurationError, EnvCreationError
+from heron.errors import ConfigurationError, EnvCreationError, HierarchyError
 from heron.wrappers import LoopEnv, make_vec
 
 from .small_envs import Scripted
@@ -39,6 +39,12 @@ class TestMakeVec:
             make_vec(batch, env_ids=["a", "b"])
         with pytest.raises(ConfigurationError, match="num_envs is 3, but the BatchEnv has 2"):
             make_vec(batch, 3)
+        with pytest.raises(ConfigurationError, match=r"\['validate'\] cannot be changed on a BatchEnv"):
+            make_vec(batch, validate=True)
+
+    def test_a_function_for_the_hierarchy_that_forgets_to_return_it(self):
+        with pytest.raises(HierarchyError, match="must return a Hierarchy, got None"):
+            make_vec(Scripted, hierarchy=lambda ids: None)
 
     @pytest.mark.parametrize(
         ("env", "message"),

@@ -15,6 +15,7 @@ from heron.errors import (
     BrokerClosedError,
     ConfigurationError,
     EnvClosedError,
+    HierarchyError,
     InvalidActionError,
     ResetRequiredError,
     UnknownEnvError,
@@ -80,6 +81,7 @@ class HierarchicalVectorEnv:
     ) -> None:
         if not isinstance(step_length, (int, float, np.integer)) or not np.isfinite(step_length) or step_length <= 0:
             raise ConfigurationError(f"step_length must be a positive number, got {step_length!r}")
+        _check_kinds(hierarchy, broker)
         env_agents = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
         self.batch_env = batch_env
         self.hierarchy = Hierarchy({agent: [] for agent in env_agents}) if hierarchy is None else hierarchy
@@ -449,3 +451,12 @@ class HierarchicalVectorEnv:
         senders = self._outcomes.follow_step(stepped, took_part)
         self._schedule.forget(stepped)
         self._exchange.pass_infos_up(stepped, senders, self.results)
+
+
+def _check_kinds(hierarchy: Any, broker: Any) -> None:
+    if not isinstance(hierarchy, Hierarchy | None):
+        raise HierarchyError(
+            f"hierarchy must be a Hierarchy, as Hierarchy({{above: [below, ...]}}) is, got {hierarchy!r}"
+        )
+    if not isinstance(broker, MessageBroker | None):
+        raise ConfigurationError(f"broker must be a MessageBroker, such as InMemoryBroker(), got {broker!r}")

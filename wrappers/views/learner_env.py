@@ -98,7 +98,7 @@ class LearnerEnv:
         discount: float = 1.0,
         on_episode: Callable[[Episode], None] | None = None,
     ) -> None:
-        if not 0 < discount <= 1:
+        if not isinstance(discount, (int, float, np.number)) or not 0 < discount <= 1:
             raise ConfigurationError(f"discount must lie in (0, 1], got {discount!r}")
         self.venv = venv
         self.group = _learning_group(venv, learn)

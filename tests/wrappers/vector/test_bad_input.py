@@ -6,6 +6,7 @@ from gymnasium.spaces import Box, Discrete
 
 from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, HierarchyError, InvalidActionError, ResetRequiredError, UnknownEnvError
+from heron.messaging import InMemoryBroker
 from heron.wrappers import make_vec
 
 from ..small_envs import Life, Menagerie, Scripted
@@ -168,6 +169,12 @@ class TestConfiguration:
         ):
             with pytest.raises(HierarchyError, match=message):
                 scripted(1, Hierarchy(tree, command_space=GOAL))
+
+    def test_what_is_no_hierarchy_and_what_is_no_broker(self):
+        with pytest.raises(HierarchyError, match=r"must be a Hierarchy, .*, got \{'top': \['agent_0', 'agent_1'\]\}"):
+            scripted(1, {"top": [A, B]})
+        with pytest.raises(ConfigurationError, match=r"broker must be a MessageBroker, such as .*, got <class"):
+            scripted(1, broker=InMemoryBroker)
 
     def test_hierarchy_without_command_space(self):
         with pytest.raises(HierarchyError, match="what 'coordinator' sends to 'agent_0': give the hierarchy a command"):
