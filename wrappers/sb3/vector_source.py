@@ -164,7 +164,8 @@ class VectorEnvSource(SlotSource):
         return list(images)
 
     def describe(self) -> str:
-        return f"{self.env}, autoreset mode {self.mode.value}"
+        shared = ", all with the same parameters" * (self.num_slots > 1)
+        return f"{self.env}, autoreset mode {self.mode.value}\n{self.num_slots} slots, one an environment{shared}"
 
     def close(self) -> None:
         self._closed = True

@@ -186,7 +186,8 @@ class LearnerEnv:
         noun = "copies" if self.venv.num_envs > 1 else "copy"
         shared = f"the learner: {self.num_slots} slots ({self.venv.num_envs} {noun} x {self.group.num_agents} agents)"
         if self.num_slots > 1:
-            shared += ", all with the same parameters"
+            first, last = (f"slot {slot} is {self._owner(slot)}" for slot in (0, self.num_slots - 1))
+            shared += f", all with the same parameters\n    {first} ... {last}"
         return describe(self.venv, {self.group.name: shared} | {name: repr(p) for name, p in self.policies.items()})
 
     def observations(self) -> ArrayTree:
@@ -197,6 +198,9 @@ class LearnerEnv:
                 lambda array: array.reshape(self.num_slots, *array.shape[2:]).copy(), self.venv.observe(self.group.name)
             ),
         )
+
+    def _owner(self, slot: int) -> str:
+        return f"{self.agent_id(slot)} of {self.venv.env_ids[self.env_index(slot)]}"
 
     def _by_copy(self, actions: npt.ArrayLike) -> npt.NDArray[Any]:
         """Actions of slots as ``(num_envs, num_agents, ...)``."""

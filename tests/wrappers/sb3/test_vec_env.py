@@ -204,7 +204,10 @@ class TestAttributes:
 
     def test_describe(self):
         view = Sb3VecEnv(copies((BOTH, 4), (BOTH, 4), hierarchy=star()), FIELD, {TOP: np.zeros(4)})
-        assert "  driven by the learner: 4 slots (2 copies x 2 agents), all with the same parameters" in view.describe()
+        assert (
+            "  driven by the learner: 4 slots (2 copies x 2 agents), all with the same parameters\n"
+            "    slot 0 is agent_0 of env_0 ... slot 3 is agent_1 of env_1\n"
+        ) in view.describe()
         assert "  driven by constant [0. 0. 0. 0.]" in view.describe()
 
 
