@@ -17,7 +17,7 @@ from heron.errors import ConfigurationError
 from heron.wrappers.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
 from heron.wrappers.policies import PolicyLike
 from heron.wrappers.sb3.learner_source import LearnerSource
-from heron.wrappers.sb3.vector_source import VectorEnvSource
+from heron.wrappers.sb3.vector_slots import VectorEnvSlots
 from heron.wrappers.selection import EnvSelection, spread_seeds
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.gym_vector_env import GymVectorEnv
@@ -83,7 +83,7 @@ class Sb3VecEnv(VecEnv):
         else:
             same = AutoresetMode.SAME_STEP  # as this view does itself, so that it fits whenever the view does
             venv = GymVectorEnv(venv, learn, policies, autoreset_mode=same, discount=discount, on_episode=on_episode)
-        self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSource(venv, reset_mask)
+        self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSlots(venv, reset_mask)
         self._actions: npt.NDArray[Any] = np.zeros(0)
         self._has_own_masks: bool | None = None
         self._observations: Any = None

@@ -61,9 +61,7 @@ class VectorDriver:
 
     def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
         """Reset every copy; gives observations ``(N, ...)`` and infos, one a copy."""
-        observations, infos = self.env.reset(
-            seed=_joint_seed(seeds), options=None if options is None else dict(options)
-        )
+        observations, infos = self.env.reset(seed=joint_seed(seeds), options=None if options is None else dict(options))
         return observations, split_infos(infos, self.env.num_envs)
 
     def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
@@ -159,14 +157,19 @@ class CartPoleDriver(VectorDriver):
         return results
 
 
-def split_infos(infos: Mapping[str, Any], count: int) -> list[Info]:
-    """The infos of a vector environment, one for each of ``count`` copies.
+def split_infos(infos: Mapping[str, Any] | Sequence[Mapping[str, Any]], count: int) -> list[Info]:
+    """The infos of a vector environment, a new dict for each of ``count`` copies.
 
-    An entry ``"_name"`` says which copies have ``"name"``; without it all of them do.
+    Args:
+        infos: As ``VectorEnv.step`` gives them: arrays by name, and under ``"_name"`` which copies have one, or all
+            where that is missing; or one dict a copy already, as ``DictInfoToList`` makes them.
+        count: How many copies there are.
 
     >>> split_infos({"lives": np.array([3, 0]), "_lives": np.array([True, False])}, 2)
     [{'lives': 3}, {}]
     """
+    if not isinstance(infos, Mapping):
+        return [dict(info) for info in infos]
     split: list[Info] = [{} for _ in range(count)]
     for name, value in infos.items():
         if name.startswith("_") and name[1:] in infos:
@@ -186,7 +189,7 @@ def no_infos(env: AnyVectorEnv) -> list[Info]:
     return [{} for _ in range(env.num_envs)]
 
 
-def _joint_seed(seeds: Seeds) -> Any:
+def joint_seed(seeds: Seeds) -> Any:
     """One seed where copy k gets the k-th next one, for environments that take no list; otherwise all of them."""
     first = seeds[0]
     if first is None:

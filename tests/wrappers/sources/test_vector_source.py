@@ -24,6 +24,7 @@ from heron.errors import (
 from heron.testing import VIEW_CHECKS, ViewPlan
 from heron.wrappers import GymVectorEnv, LoopEnv, VectorEnvSource
 from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.sources.vector_drivers import split_infos
 
 from ..foreign_vector_env import SPOILT, Foreign, no_power
 from ..single_envs import ACTIONS, OBSERVATIONS, Sampled
@@ -465,3 +466,16 @@ def test_use_after_the_end():
     ):
         with pytest.raises(EnvClosedError, match="env_0, env_1, env_2 are closed"):
             call()
+
+
+def test_infos_of_every_form_are_taken_apart():
+    nested = {"x": np.array([0.5, 0.0]), "_x": np.array([True, False])}
+    infos = {"nested": nested, "_private": np.array([1, 2]), "one for all": "v2", "named": np.array(["a", "b"], object)}
+    assert split_infos(infos, 2) == [
+        {"nested": {"x": 0.5}, "_private": 1, "one for all": "v2", "named": "a"},
+        {"nested": {}, "_private": 2, "one for all": "v2", "named": "b"},
+    ]
+    by_copy = [{"lives": 3}, {}]  # as DictInfoToList makes them
+    split = split_infos(by_copy, 2)
+    assert split == by_copy
+    assert split[0] is not by_copy[0]

@@ -19,15 +19,15 @@ from heron.errors import (
 from heron.wrappers.policies import counted_from_zero
 from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
 from heron.wrappers.sb3.source import Sb3Step, SlotSource
-from heron.wrappers.sb3.vector_infos import infos_by_slot
 from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
 from heron.wrappers.sources.agent_groups import check_actions_make_arrays
+from heron.wrappers.sources.vector_drivers import joint_seed, split_infos
 from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
 
 _HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
 
 
-class VectorEnvSource(SlotSource):
+class VectorEnvSlots(SlotSource):
     """The environments of a Gymnasium ``VectorEnv``.
 
     After an error of the environments all of them need a reset: what had ended in that step could not be told later.
@@ -70,8 +70,8 @@ class VectorEnvSource(SlotSource):
         for slot, seed in enumerate(seeds):
             self._watch.log.begin(slot, seed)
         with self._errors_told():
-            observations, infos = self.env.reset(seed=_as_vector_seed(seeds), options=dict(options[0]) or None)
-            self.reset_infos = self.infos_now = infos_by_slot(infos, self.num_slots)
+            observations, infos = self.env.reset(seed=joint_seed(seeds), options=dict(options[0]) or None)
+            self.reset_infos = self.infos_now = split_infos(infos, self.num_slots)
             seen = self._keep(observations)
             self._watch.check_numbers(seen, np.zeros(self.num_slots), ())
         self._due[:] = False
@@ -103,7 +103,7 @@ class VectorEnvSource(SlotSource):
 
     def _follow(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, said: Any) -> Sb3Step:
         """Take over the results of a step."""
-        infos = infos_by_slot(said, self.num_slots)
+        infos = split_infos(said, self.num_slots)
         took_part = ~self._due
         truncated = np.array(truncated, dtype=bool)
         for slot in self._asked:
@@ -277,7 +277,7 @@ class VectorEnvSource(SlotSource):
         mask = np.zeros(self.num_slots, dtype=bool)
         mask[slots] = True
         observations, said = self.env.reset(seed=seeds, options={**(options or {}), "reset_mask": mask})  # type: ignore[arg-type]  # a list, as SyncVectorEnv takes it
-        infos = infos_by_slot(said, self.num_slots)
+        infos = split_infos(said, self.num_slots)
         for slot in slots:
             self.reset_infos[slot] = self.infos_now[slot] = infos[slot]
         return self._keep(observations)
@@ -290,16 +290,6 @@ def _mode_of(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
             f"{env} does not say how it resets its environments: set its metadata['autoreset_mode'] to an AutoresetMode"
         )
     return checked_mode(mode)
-
-
-def _as_vector_seed(seeds: Sequence[int | None]) -> Any:
-    """One number where the seeds count up from it, since not every vector env takes a list."""
-    first = seeds[0]
-    if all(seed is None for seed in seeds):
-        return None
-    if first is not None and list(seeds) == list(range(first, first + len(seeds))):
-        return first
-    return list(seeds)
 
 
 def _cast(actions: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
