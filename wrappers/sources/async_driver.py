@@ -57,6 +57,11 @@ class AsyncDriver(VectorDriver):
             self._due |= terminated | truncated
         return VectorResults(self._observations(answers), rewards, terminated, truncated, infos)
 
+    def to_blame(self, mask: BoolArray) -> BoolArray:
+        pipes = self.env.parent_pipes  # type: ignore[attr-defined]  # it is an AsyncVectorEnv
+        lost = mask & np.array([pipe is None for pipe in pipes])
+        return lost if lost.any() else mask
+
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
         self._check_known(name, indices)
         return self._ask_each(indices, lambda _: ("_call", (name, (), {})))

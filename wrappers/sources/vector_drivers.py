@@ -77,6 +77,10 @@ class VectorDriver:
         flags = np.asarray(terminated), np.asarray(truncated)
         return VectorResults(observations, np.asarray(rewards), *flags, split_infos(infos, self.env.num_envs))
 
+    def to_blame(self, mask: BoolArray) -> BoolArray:
+        """Those of the masked copies that may have raised an error, ``(N,) bool``: all, where nobody knows."""
+        return mask
+
     def render(self) -> Sequence[Any]:
         """One picture a copy."""
         env: Any = self.env

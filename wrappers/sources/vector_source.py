@@ -125,9 +125,10 @@ class VectorEnvSource(BatchEnv):
         except Exception as error:
             self._cut_off(was_active[:, 0])
             self._has_raised = summary(error)
+            blamed = self._driver.to_blame(mask)
             raise EnvStepError(
-                f"{shown(self.env_ids)}: {self.env} raised {summary(error)}, so every copy needs a reset "
-                f"({self._log.place(int(np.argmax(mask)))})"
+                f"{self._names(blamed)}: {self.env} raised {summary(error)}, so every copy needs a reset "
+                f"({self._log.place(int(np.argmax(blamed)))})"
             ) from error
         try:
             self._follow(results, mask)
@@ -177,7 +178,6 @@ class VectorEnvSource(BatchEnv):
         over = left_out & self._over
         if over.any() and self.autoreset_mode is AutoresetMode.DISABLED and not self.steps_some:
             self._driver.reset_some(over, [None] * self.num_envs, None)
-            self._over[over] = False
 
     def _follow(self, results: VectorResults, mask: BoolArray) -> None:
         """Take over the results of the masked copies, and what the environment began by itself in others."""
@@ -228,12 +228,13 @@ class VectorEnvSource(BatchEnv):
                 observations, infos = self._driver.reset_some(mask, seeds, options)
         except Exception as error:
             self._cut_off(np.zeros(self.num_envs, dtype=bool), mask)
-            before = f"; it has raised {self._has_raised} before: make a new one, if it is broken" * bool(
-                self._has_raised
-            )
+            before = ""
+            if self._has_raised:
+                before = f"; it has raised {self._has_raised} before: make a new one, if it is broken"
+            blamed = self._driver.to_blame(mask)
             raise EnvStepError(
-                f"{self._names(mask)}: resetting them raised {summary(error)}{before} "
-                f"({self._log.place(int(np.argmax(mask)))})"
+                f"{self._names(blamed)}: resetting them raised {summary(error)}{before} "
+                f"({self._log.place(int(np.argmax(blamed)))})"
             ) from error
         self._has_raised = ""
         try:
