@@ -89,6 +89,7 @@ class VectorEnvSource(BatchEnv):
         mask = checked_for_reset(mask, seeds, self.env_ids)
         used = _seeds_used(mask, seeds)
         if (native := self._to_reset_natively(mask, used, options)).any():
+            self._check_others(native, mask)
             self._driver.check_reset(native, used, options)
 
     def reset(
@@ -199,8 +200,18 @@ class VectorEnvSource(BatchEnv):
     def _to_reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> BoolArray:
         """The masked copies without those whose next episode the environment has begun by itself."""
         unseeded = np.array([seed is None for seed in seeds])
-        given = self._fresh & unseeded & (not options)
-        return np.asarray(mask & ~given)
+        native = np.asarray(mask & ~(self._fresh & unseeded & (not options)))
+        return mask if mask.all() and native.any() and not self.resets_some else native
+
+    def _check_others(self, native: BoolArray, mask: BoolArray) -> None:
+        """Refuse a reset by an environment that is known to reset all copies at once, where it would end an episode."""
+        others = (self.running | mask) & ~native
+        if not self.resets_some and others.any():
+            raise ConfigurationError(
+                f"{self._names(native)}: {self.env} resets all copies at once, and {self._names(others)} would lose "
+                "their episodes: reset all of them, or give heron.make_vec the environment without its wrappers, and "
+                "wrap the view instead"
+            )
 
     def _note_begun(self, results: VectorResults, ended: BoolArray, mask: BoolArray) -> None:
         """Note the episodes that the environment has begun by itself."""

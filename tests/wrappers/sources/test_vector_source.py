@@ -395,6 +395,26 @@ def test_engines_in_wrappers_say_at_once_what_they_cannot_do(wrap):
     venv.close()
 
 
+def test_engines_in_wrappers_reset_all_copies_or_none_while_any_runs():
+    """Wrapped, CartPoleVectorEnv takes any reset for one of all copies."""
+    venv = heron.make_vec(gymnasium.wrappers.vector.RecordEpisodeStatistics(CartPoleVectorEnv(3)))
+    actions = {"agent": np.ones((3, 1), int)}
+    view = GymVectorEnv(venv)
+    view.reset(seed=0)
+    view.step(np.ones(3, int))
+    with pytest.raises(ConfigurationError, match="env_1: .* all copies at once, and env_0, env_2 would lose their epi"):
+        view.reset(options={"reset_mask": np.array([False, True, False])})
+    assert venv.steps.tolist() == [1, 1, 1]
+    while venv.running.all():
+        venv.advance(actions)
+    venv.advance(actions, venv.running)  # in which the environment has begun an episode of one that had ended
+    venv.reset()
+    assert venv.running.all()
+    assert venv.steps.tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(venv.observe("agent")[:, 0], venv.batch_env.env.unwrapped.state.T.astype(np.float32))
+    venv.close()
+
+
 def test_ppo_trains_on_a_natively_batched_environment():
     lengths = []
     with heron.make_vec(gymnasium.make_vec("CartPole-v1", 4, vectorization_mode="vector_entry_point")) as venv:
