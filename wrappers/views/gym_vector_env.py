@@ -39,8 +39,8 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     - in ``DISABLED`` when it is told to. ``options={"reset_mask": ...}`` that name only slots which have ended, while
       others of the copy go on, leave it as it is. So the usual mask, of those that have just ended, always works.
 
-    ``reset_mask`` resets any copies at any time in all three modes, unless the environment can only reset all of them; it
-    may not name one of two active slots of a copy and leave out the other.
+    ``reset_mask`` resets any copies at any time in all three modes, unless the environment can only reset all of them.
+    It may not name one of two active slots of a copy and leave out the other.
 
     For coordinators ``infos["decision_length"]`` is the number of environment steps of each decision.
 

@@ -402,7 +402,7 @@ def test_engines_in_wrappers_reset_all_copies_or_none_while_any_runs():
     view = GymVectorEnv(venv)
     view.reset(seed=0)
     view.step(np.ones(3, int))
-    with pytest.raises(ConfigurationError, match="env_1: .* all copies at once, and env_0, env_2 would lose their epi"):
+    with pytest.raises(ConfigurationError, match=r"env_1: .* all copies at once, and env_0, env_2 would lose"):
         view.reset(options={"reset_mask": np.array([False, True, False])})
     assert venv.steps.tolist() == [1, 1, 1]
     while venv.running.all():
