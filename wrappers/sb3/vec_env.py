@@ -15,10 +15,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from heron.errors import ConfigurationError
 from heron.wrappers.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
+from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import PolicyLike
 from heron.wrappers.sb3.learner_source import LearnerSource
 from heron.wrappers.sb3.vector_slots import VectorEnvSlots
 from heron.wrappers.selection import EnvSelection, spread_seeds
+from heron.wrappers.sources.driver_choice import needs_driver
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.gym_vector_env import GymVectorEnv
 from heron.wrappers.views.learner_env import Episode, LearnerEnv
@@ -44,7 +46,8 @@ class Sb3VecEnv(VecEnv):
     are not counted, and an episode that ``reset_envs`` cuts short ends with the step before.
 
     Over plain Gymnasium factories the view does as SB3's ``DummyVecEnv`` does, one slot an environment. Over another
-    Gymnasium ``VectorEnv`` its ``SAME_STEP`` autoreset is used, or else ``options={"reset_mask": ...}``.
+    Gymnasium ``VectorEnv`` its ``SAME_STEP`` autoreset is used, or else ``options={"reset_mask": ...}``. EnvPool and
+    ``CartPoleVectorEnv`` have neither, and so become the vector env that ``heron.make_vec`` makes of them.
 
     Action masks are what the environments' method ``action_masks`` returns (by agent, if it is a dict), or
     ``"action_mask"`` of a ``Dict`` observation or of the info. Where nothing is allowed, because it is not the agent's
@@ -80,7 +83,9 @@ class Sb3VecEnv(VecEnv):
     ) -> None:
         if isinstance(venv, VectorEnv):
             _refuse_with_vector_env(learn, policies, discount, on_episode)
-        else:
+            if reset_mask is None and needs_driver(venv):
+                venv = make_vec(venv)
+        if not isinstance(venv, VectorEnv):
             same = AutoresetMode.SAME_STEP  # as this view does itself, so that it fits whenever the view does
             venv = GymVectorEnv(venv, learn, policies, autoreset_mode=same, discount=discount, on_episode=on_episode)
         self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSlots(venv, reset_mask)

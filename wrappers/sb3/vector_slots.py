@@ -21,6 +21,7 @@ from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
 from heron.wrappers.sb3.source import Sb3Step, SlotSource
 from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
 from heron.wrappers.sources.agent_groups import check_actions_make_arrays
+from heron.wrappers.sources.driver_choice import needs_driver
 from heron.wrappers.sources.vector_drivers import joint_seed, split_infos
 from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
 
@@ -187,12 +188,13 @@ class VectorEnvSlots(SlotSource):
 
     def _check_can_reset(self, can_mask: bool | None) -> None:
         if self.mode is AutoresetMode.NEXT_STEP and not self.can_reset_some and can_mask is None:
+            wrapped = needs_driver(self.env.unwrapped)
+            better = "unwrapped, with wrappers on the view instead" if wrapped else "in SAME_STEP or DISABLED"
             raise ConfigurationError(
                 f"{self.env} resets an environment one step after its end, which SB3 does not know of, and is not "
-                "known to reset just some of them. Give the view heron.make_vec(env), which knows EnvPool and "
-                "CartPoleVectorEnv; or make it with autoreset_mode=AutoresetMode.SAME_STEP or DISABLED; or "
-                "say reset_mask=True, if it honours options['reset_mask']; or reset_mask=False, to have the extra step "
-                "with infos[slot]['inert'], which SB3's own learners take for an ordinary one"
+                f"known to reset just some of them. Give the view the same {better}; or say reset_mask=True, if it "
+                "honours options['reset_mask']; or reset_mask=False, to have the extra step with "
+                "infos[slot]['inert'], which SB3's own learners take for an ordinary one"
             )
         if self.mode is AutoresetMode.DISABLED and not self.can_reset_some:
             raise ConfigurationError(f"{self.env} never resets by itself, so it must honour options['reset_mask']")

@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from heron.errors import ConfigurationError, EnvClosedError, HeronError, InvalidActionError, ResetRequiredError
-from heron.wrappers import GymVectorEnv
+from heron.wrappers import GymVectorEnv, make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from ..foreign_vector_env import SPOILT, Foreign
@@ -88,11 +88,34 @@ def test_async_vector_env(mode):
 class TestOneExtraStep:
     """CartPole's own vector env resets everything or, one step after its end, what has ended."""
 
-    def test_is_refused_unless_asked_for(self):
-        with pytest.raises(
-            ConfigurationError, match=r"one step after its end.*SAME_STEP or DISABLED.*reset_mask=False"
+    def test_is_not_taken_unless_asked_for(self):
+        ours, plain = (
+            Sb3VecEnv(make(CartPoleVectorEnv(3, max_episode_steps=4))) for make in (lambda env: env, make_vec)
+        )
+        for view in (ours, plain):
+            view.seed(0)
+        assert_same(ours.reset(), plain.reset())
+        for step in range(10):
+            if step == 6:
+                ours.reset_envs([1])
+                plain.reset_envs([1])
+            assert_same(ours.step(np.array([0, 1, 0])), plain.step(np.array([0, 1, 0])))
+
+    def test_is_refused_where_nobody_knows_better(self):
+        class Unknown(gymnasium.vector.VectorEnv):
+            metadata = {"autoreset_mode": NEXT}  # noqa: RUF012
+            num_envs = 2
+            single_observation_space, single_action_space = Box(-1, 1, (2,)), Discrete(2)
+
+        for env, advice in (
+            (
+                wrappers.ClipReward(CartPoleVectorEnv(2), max_reward=1.0),
+                "the same unwrapped, with wrappers on the view",
+            ),
+            (Unknown(), "the same in SAME_STEP"),
         ):
-            Sb3VecEnv(CartPoleVectorEnv(2))
+            with pytest.raises(ConfigurationError, match=f"one step after its end.*{advice}.*reset_mask=False"):
+                Sb3VecEnv(env)
 
     def view(self):
         view = Sb3VecEnv(CartPoleVectorEnv(2, max_episode_steps=4), reset_mask=False)
