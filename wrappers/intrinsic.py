@@ -24,7 +24,7 @@ def intrinsic_by_group(
         groups: All groups.
 
     Raises:
-        ConfigurationError: If a name fits no group, or a group receives no commands.
+        ConfigurationError: If a name fits no group, a group receives no commands, or there is no function.
     """
     if given is None:
         return {}
@@ -35,6 +35,8 @@ def intrinsic_by_group(
         given = dict.fromkeys(commanded, given)
     functions = {}
     for key, function in given.items():
+        if not callable(function):
+            raise ConfigurationError(f"intrinsic_reward must be a function, or one by group or level, got {function!r}")
         for group in resolve_group(key, groups, "intrinsic_reward"):
             if group.command_space is None:
                 raise ConfigurationError(f"intrinsic_reward: group {group.name!r} receives no commands")

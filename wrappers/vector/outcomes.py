@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.errors import ConfigurationError
 from heron.wrappers.intrinsic import IntrinsicReward
+from heron.wrappers.sources.env_creation import summary
 from heron.wrappers.vector.exchange import MessageExchange
 from heron.wrappers.vector.group_result import GroupResult
 from heron.wrappers.vector.vec_group import VecGroup
@@ -37,6 +39,7 @@ class Outcomes:
     ) -> None:
         self._exchange = exchange
         self._intrinsic = intrinsic
+        self._groups, self._env_ids = groups, batch_env.env_ids
         self._field_groups = [name for name, group in groups.items() if group.is_field]
         self.results: Mapping[str, GroupResult] = {
             name: GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in intrinsic)
@@ -102,19 +105,34 @@ class Outcomes:
         """Set the rewards of the groups whose commands carry an intrinsic one.
 
         Raises:
-            ConfigurationError: If a function's rewards have another shape.
+            ConfigurationError: If a function raises, or its rewards have another shape or are NaN.
         """
-        for name, function in self._intrinsic.items():
+        for name in self._intrinsic:
             result = self.results[name]
-            after, commands = self._exchange.own_observation(name), self._exchange.latest_commands(name)
-            given = None if commands is None else commands.copy()
-            rewards = np.asarray(function(before[name], given, after, result.env_rewards))
-            if rewards.shape != result.rewards.shape:
+            rewards = np.where(took_part[name], self._worth(name, before[name]), 0.0)
+            if np.isnan(np.minimum.reduce(rewards[stepped], axis=None, initial=0.0)):
+                copy, agent = np.argwhere(np.isnan(rewards) & stepped[:, None])[0].tolist()
                 raise ConfigurationError(
-                    f"intrinsic_reward of group {name!r} must return rewards of shape {result.rewards.shape} "
-                    f"(copies, agents), got {rewards.shape}"
+                    f"intrinsic_reward of group {name!r} is NaN for {self._groups[name].agent_ids[agent]!r} of "
+                    f"{self._env_ids[copy]}"
                 )
-            result.rewards[stepped] = np.where(took_part[name], rewards, 0.0)[stepped]
+            result.rewards[stepped] = rewards[stepped]
+
+    def _worth(self, name: str, before: ArrayTree) -> npt.NDArray[np.float64]:
+        """What a group's intrinsic reward says of a step, ``(num_envs, num_agents)``."""
+        result = self.results[name]
+        after, commands = self._exchange.own_observation(name), self._exchange.latest_commands(name)
+        given = None if commands is None else commands.copy()
+        try:
+            rewards = np.asarray(self._intrinsic[name](before, given, after, result.env_rewards), dtype=np.float64)
+        except Exception as error:
+            raise ConfigurationError(f"intrinsic_reward of group {name!r} raised {summary(error)}") from error
+        if rewards.shape != result.rewards.shape:
+            raise ConfigurationError(
+                f"intrinsic_reward of group {name!r} must return rewards of shape {result.rewards.shape} "
+                f"(copies, agents), got {rewards.shape}"
+            )
+        return rewards
 
     def _sum_up(self, mask: BoolArray, took_part: Mapping[str, BoolArray] | None) -> None:
         """Bring the coordinators' results up to date with the levels below; None stands for a reset."""

@@ -209,6 +209,24 @@ class TestIntrinsicReward:
         venv.reset()
         with pytest.raises(ConfigurationError, match=r"must return rewards of shape \(1, 2\).*got \(3,\)"):
             step(venv)
+        with pytest.raises(ConfigurationError, match="intrinsic_reward must be a function, or one by group or level"):
+            scripted(1, star(), intrinsic_reward=3)
+
+    @pytest.mark.parametrize(
+        ("reward", "message"),
+        [
+            (lambda *_: 1 / 0, "intrinsic_reward of group 'agent' raised ZeroDivisionError: division by zero"),
+            (lambda *_: [["much", 1]] * 2, "intrinsic_reward of group 'agent' raised ValueError: could not convert"),
+            (lambda *_: [[0, 0], [0, np.nan]], "intrinsic_reward of group 'agent' is NaN for 'agent_1' of env_1"),
+        ],
+    )
+    def test_an_error_in_it_names_the_group_and_the_step_is_done(self, reward, message):
+        venv = scripted(2, star(), intrinsic_reward=reward)
+        venv.reset()
+        with pytest.raises(ConfigurationError, match=message):
+            step(venv)
+        assert venv.steps.tolist() == [1, 1]
+        assert venv.running.all()
 
 
 class TestFailingCopies:
