@@ -100,7 +100,7 @@ class VectorEnvSlots(SlotSource):
         chosen = self._watch.checked_actions(actions)
         self._watch.log.note_steps(None)
         with self._errors_told():
-            return self._follow(*self.env.step(_cast(chosen, self.env.action_space.dtype)))
+            return self._follow(*self.env.step(chosen))
 
     def _follow(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, said: Any) -> Sb3Step:
         """Take over the results of a step."""
@@ -292,7 +292,3 @@ def _mode_of(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
             f"{env} does not say how it resets its environments: set its metadata['autoreset_mode'] to an AutoresetMode"
         )
     return checked_mode(mode)
-
-
-def _cast(actions: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
-    return actions if dtype is None else actions.astype(dtype, copy=False)
