@@ -134,6 +134,14 @@ class TestOneExtraStep:
         assert history[4][1].tolist() == [0, 0]
         assert np.abs(history[4][0]).max() <= 0.05
 
+    def test_does_not_follow_a_reset_of_everything(self):
+        view = self.view()
+        while not view.step(np.array([0, 1]))[2].any():
+            pass
+        view.reset()
+        *_, infos = view.step(np.array([0, 1]))
+        assert not any("inert" in info for info in infos)
+
     def test_is_not_counted(self):
         view = VecMonitor(self.view())
         view.reset()
@@ -147,6 +155,13 @@ class TestOneExtraStep:
 
 
 class TestResetOfSome:
+    def test_is_forgotten_at_a_reset_of_everything(self):
+        view = Sb3VecEnv(SyncVectorEnv([lambda: Sampled(horizon=9, ends=0)] * 2))
+        view.reset()
+        view.reset_envs("env_1")
+        view.reset()
+        assert not view.step(np.zeros((2, 2), np.float32))[2].any()
+
     @pytest.mark.parametrize("mode", AutoresetMode)
     def test_follows_the_next_step_with_its_seed_and_options(self, mode):
         view = VecMonitor(Sb3VecEnv(wrappers.ClipReward(SyncVectorEnv([lambda: Sampled(horizon=9, ends=0)] * 2,
