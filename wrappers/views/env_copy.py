@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Space
 
 from heron.envs.array_tree import ArrayTree, row
-from heron.errors import ConfigurationError, UnknownAgentError
+from heron.errors import ConfigurationError, UnknownAgentError, UnknownEnvError
 from heron.wrappers.selection import env_mask, meant, shown
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.vector.vec_group import VecGroup
@@ -40,6 +40,8 @@ class EnvCopy:
             raise ConfigurationError(
                 f"the vector env has {venv.num_envs} copies: choose one by env_id, such as 'env_0'"
             )
+        if not isinstance(env_id, str | int | None):
+            raise UnknownEnvError(f"expected the env_id of one copy, got {env_id!r}")
         (self.index,) = venv.indices(0 if env_id is None else env_id)
         self.venv = venv
         self.env_id = venv.env_ids[self.index]

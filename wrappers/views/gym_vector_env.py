@@ -86,8 +86,13 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         if self.plain is None and observation_mode != "same":
             raise ConfigurationError(f"observation_mode {observation_mode!r} is for plain Gymnasium factories only")
         self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is there
-        self.learner = learner_env(self.venv, learn, policies, discount=discount, on_episode=on_episode)
-        self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)
+        try:
+            self.learner = learner_env(self.venv, learn, policies, discount=discount, on_episode=on_episode)
+            self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)
+        except BaseException:
+            if self.plain is not None:  # nobody else could close what was made here
+                self.venv.close()
+            raise
         self.num_envs = self.learner.num_slots
         self.copy = copy
         self.observation_mode = observation_mode

@@ -289,6 +289,17 @@ class TestBadInput:
             with pytest.raises(ConfigurationError, match=message):
                 GymVectorEnv(venv, learn, policies)
 
+    def test_environments_are_closed_again_if_their_view_cannot_be_made(self):
+        made = []
+
+        def factory():
+            made.append(Sampled())
+            return made[-1]
+
+        with pytest.raises(ConfigurationError, match="learn"):
+            GymVectorEnv([factory] * 2, learn="nobody")
+        assert [env.closed for env in made] == [1, 1]
+
     def test_actions(self):
         view = GymVectorEnv([Sampled] * 2)
         view.reset(seed=0)

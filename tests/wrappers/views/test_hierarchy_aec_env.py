@@ -254,6 +254,8 @@ class TestOneCopyOfSeveral:
             HierarchyAECEnv(spread(2))
         with pytest.raises(UnknownEnvError, match="env_7"):
             HierarchyAECEnv(spread(2), "env_7")
+        with pytest.raises(UnknownEnvError, match=r"env_id of one copy, got \['env_0', 'env_1'\]"):
+            HierarchyAECEnv(spread(2), ["env_0", "env_1"])
 
 
 class TestEnvironmentBelow:
