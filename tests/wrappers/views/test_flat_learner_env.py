@@ -5,7 +5,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from heron.envs.array_tree import equal
-from heron.errors import EnvClosedError, EnvError, InvalidActionError
+from heron.errors import ConfigurationError, EnvClosedError, EnvError, InvalidActionError
 from heron.messaging import Message, MessageType
 from heron.wrappers import GymVectorEnv, HierarchicalVectorEnv, LoopEnv, make_vec
 from heron.wrappers.views.autoreset import AutoresetLearner
@@ -138,6 +138,28 @@ def test_wrong_actions_step_nothing():
         assert told[0][0] is InvalidActionError
         assert flat.learner.venv.steps.tolist() == [0, 0]
     assert_alike(*(one.step(np.ones((2, 2), np.float32)) for one in (flat, plain)))
+
+
+class Refusing(LoopEnv):
+    """Can do no more resets once it is told so."""
+
+    refuses = False
+
+    def check_reset(self, mask=None, seeds=None, options=None):
+        if self.refuses:
+            raise ConfigurationError("not now")
+
+
+@pytest.mark.parametrize("kind", [FlatLearnerEnv, LearnerEnv])
+def test_a_reset_that_is_refused_forgets_nothing(kind):
+    venv = HierarchicalVectorEnv(Refusing([lambda: Sampled(horizon=1)] * 2))
+    learner = kind(venv)
+    learner.reset()
+    learner.step(np.zeros((2, 2), np.float32))
+    venv.batch_env.refuses = True
+    with pytest.raises(ConfigurationError, match="not now"):
+        learner.restart(np.array([True, True]))
+    assert venv.steps.tolist() == [1, 1]
 
 
 def test_messages_of_a_copy_go_at_its_reset():
