@@ -99,21 +99,21 @@ def evaluate_and_show(
 
 
 def evaluation_table(rows: Mapping[str, Evaluation], title: str) -> Table:
-    """Means with their intervals, one row each."""
+    """Means with their intervals: one row each, and beneath it one for each group where agents are in several."""
     table = Table(title=escape(title), title_justify="left")
     table.add_column("policies")
     for header in ("mean team return", "95% interval", "episodes", "mean length"):
         table.add_column(header, justify="right", no_wrap=header == "95% interval")
     for label, result in rows.items():
-        low, high = result.interval
-        table.add_row(
-            escape(label),
-            f"{result.mean:.2f}",
-            f"{low:.2f} to {high:.2f}",
-            str(result.episodes),
-            f"{result.lengths.mean():.1f}",
-        )
+        table.add_row(escape(label), *_mean_and_interval(result), str(result.episodes), f"{result.lengths.mean():.1f}")
+        for name in result.field_groups if len(result.field_groups) > 1 else ():
+            table.add_row(f"  {escape(name)}", *_mean_and_interval(result.of_group(name)), style="dim")
     return table
+
+
+def _mean_and_interval(result: Evaluation) -> tuple[str, str]:
+    low, high = result.interval
+    return f"{result.mean:.2f}", f"{low:.2f} to {high:.2f}"
 
 
 def _part_folder(folder: Path) -> Path:

@@ -8,6 +8,7 @@ HeronError
 ├── AgentError (RuntimeError)                an agent without a broker or an upstream
 ├── HierarchyError (ValueError)              a tree that is no tree, or does not fit its environment
 ├── ConfigurationError (ValueError)          an option, space or policy that cannot work
+│   ├── UnknownGroupError (KeyError)         a group of agents that does not exist
 │   ├── InvalidMaskError (TypeError)         a mask of wrong type, shape, dtype or content
 │   └── PolicyError (RuntimeError)           a policy that raised, or returned what is no action
 ├── RunError (ValueError)                    a folder that holds no readable run
@@ -63,6 +64,10 @@ class HierarchyError(HeronError, ValueError):
 
 class ConfigurationError(HeronError, ValueError):
     """An option, a space or a policy cannot work as given."""
+
+
+class UnknownGroupError(ConfigurationError, KeyError):
+    """No group of agents has this name."""
 
 
 class InvalidMaskError(ConfigurationError, TypeError):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from heron import console as console_module
+from heron import make_vec
 from heron.console import evaluate_and_show, evaluation_table, train_and_save
 from heron.errors import ConfigurationError, EnvStepError
 from heron.training import (
@@ -18,6 +19,7 @@ from heron.training import (
     HierarchyTrainer,
     LearnerConfig,
     TrainConfig,
+    evaluate,
     load_run,
     random_policies,
 )
@@ -215,3 +217,17 @@ def test_the_table_has_what_was_measured(screen):
     ]
     assert all(len(line) <= 80 for line in lines)
     assert not re.search("…", screen.getvalue())
+
+
+def test_the_table_has_a_line_for_each_of_several_groups(screen):
+    with make_vec("mpe2.simple_tag_v3") as venv:
+        result = evaluate(venv, random_policies(venv), 3, seed=0)
+    console_module.console.print(evaluation_table({"random": result}, "env"))
+
+    lines = [line for line in screen.getvalue().splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+    assert [row[0] for row in cells] == ["random", "adversary", "agent"]
+    means = [float(row[1]) for row in cells]
+    assert means[0] == pytest.approx(means[1] + means[2], abs=0.02)
+    assert means[1] == pytest.approx(result.agent_returns["adversary"].sum(axis=1).mean(), abs=0.01)
+    assert [row[3] for row in cells] == ["3", "", ""]

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
@@ -64,6 +64,7 @@ class TrainConfig:
         steps: Environment steps in all, counted over all copies. Learners round it up to whole rollouts.
         rounds: How often the turn goes round the groups.
         seed: The one root of all randomness.
+        groups: Group name -> agent ids, to arrange the environment's agents by hand: who learns together.
         hierarchy: Who commands whom; None trains all agents as they are.
         learners: Group or level name -> how it learns; groups not named learn by default.
         backend: Where the copies are stepped: ``"loop"``, ``"process"`` or ``"auto"``; see ``heron.make_vec``, as for
@@ -83,6 +84,7 @@ class TrainConfig:
     steps: int = 100_000
     rounds: int = 1
     seed: int = 0
+    groups: Mapping[str, Sequence[str]] | None = None
     hierarchy: HierarchyConfig | None = None
     learners: Mapping[str, LearnerConfig] = field(default_factory=dict)
     backend: Backend = "loop"
@@ -94,6 +96,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_kind("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
         check_kind("env_kwargs", self.env_kwargs, Mapping, "a table of arguments")
+        check_kind("groups", self.groups, (Mapping, NoneType), "a table with one list of agents a group")
         check_kind("learners", self.learners, Mapping, "a table with one table a group or level")
         for name, least in (("num_envs", 1), ("steps", 1), ("rounds", 1), ("seed", 0)):
             object.__setattr__(self, name, checked_count(name, getattr(self, name), least))
@@ -162,6 +165,7 @@ class TrainConfig:
             self.hierarchy.build if self.hierarchy else None,
             broker,
             env_kwargs=self.env_kwargs,
+            groups=self.groups,
             intrinsic_reward=self.hierarchy.goal_reward() if self.hierarchy else None,
             backend=self.backend,
             **workers.given(),

@@ -1,6 +1,6 @@
 """How good are these policies? Mean, interval and number of episodes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from scipy import stats
 from heron.training.checks import checked_count
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
+from heron.wrappers.vector.vec_group import ByGroup
 from heron.wrappers.views.group_decider import GroupDecider
 from heron.wrappers.views.learner_env import Episode, LearnerEnv
 
@@ -25,11 +26,13 @@ class Evaluation:
         returns: ``(episodes,) float64``, by the order of the episodes' seeds.
         lengths: ``(episodes,) int64``, environment steps of each.
         agent_returns: Group name -> ``(episodes, num_agents) float64``.
+        field_groups: The groups that the team consists of.
     """
 
     returns: npt.NDArray[np.float64]
     lengths: npt.NDArray[np.int64]
     agent_returns: Mapping[str, npt.NDArray[np.float64]]
+    field_groups: Sequence[str] = ()
 
     @property
     def episodes(self) -> int:
@@ -44,13 +47,16 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95% confidence interval of the mean by Student's t; the mean itself for a single episode."""
-        if self.episodes < 2:  # noqa: PLR2004 -- one value has no spread
-            return self.mean, self.mean
-        error = float(stats.sem(self.returns))
-        if error == 0.0:
-            return self.mean, self.mean
-        low, high = stats.t.interval(CONFIDENCE, self.episodes - 1, loc=self.mean, scale=error)
-        return float(low), float(high)
+        return confidence_interval(self.returns)
+
+    def of_group(self, name: str) -> "Evaluation":
+        """The same episodes with the returns of one group, summed over its agents.
+
+        Raises:
+            UnknownGroupError: If there is no such group.
+        """
+        returns = self.agent_returns[name]
+        return Evaluation(returns.sum(axis=1), self.lengths, ByGroup({name: returns}), (name,))
 
     def to_mapping(self) -> dict[str, Any]:
         """The figures, as JSON has them."""
@@ -62,6 +68,7 @@ class Evaluation:
             "episodes": self.episodes,
             "mean_length": float(self.lengths.mean()),
             "agent_returns": {name: returns.mean(axis=0).tolist() for name, returns in self.agent_returns.items()},
+            "group_intervals": {name: list(self.of_group(name).interval) for name in self.agent_returns},
         }
 
     def __str__(self) -> str:
@@ -105,8 +112,19 @@ def evaluate(
     return Evaluation(
         np.array([episode.team_return(fields) for episode in ordered]),
         np.array([episode.length for episode in ordered]),
-        {name: np.array([episode.returns[name] for episode in ordered]) for name in venv.groups},
+        ByGroup({name: np.array([episode.returns[name] for episode in ordered]) for name in venv.groups}),
+        fields,
     )
+
+
+def confidence_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """The 95% confidence interval of the mean of ``(n,)`` values by Student's t; the mean itself if they are equal."""
+    mean = float(values.mean())
+    error = float(stats.sem(values)) if len(values) > 1 else 0.0
+    if error == 0.0:
+        return mean, mean
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
+    return float(low), float(high)
 
 
 def _finished_episodes(

@@ -53,7 +53,7 @@ def test_readme_example_has_fifteen_lines_of_code():
 
 
 def test_toml_blocks_of_the_guide_are_configs():
-    star, masked, recurrent, tree = (
+    star, masked, recurrent, players, tree = (
         TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | tomllib.loads(text))
         for text in blocks("docs/guide.md", "toml")
     )
@@ -62,6 +62,8 @@ def test_toml_blocks_of_the_guide_are_configs():
     with tree.make_venv(num_envs=1) as venv:
         assert list(venv.hierarchy.levels) == ["coordinator_1", "coordinator_2", "field"]
         assert set(tree.learners) <= set(venv.hierarchy.levels)
+    with players.make_venv(num_envs=1) as venv:
+        assert players.learners.keys() == venv.groups.keys() == {"first", "second"}
     for config, name in ((masked, "MaskablePPO"), (recurrent, "LiveRecurrentPPO")):
         with config.make_venv(num_envs=1) as venv:
             trainer = HierarchyTrainer(venv, config.learners)

@@ -244,6 +244,24 @@ def test_command_space(command, space):
     assert HierarchyConfig(command=command).command_space() == space
 
 
+def test_groups_can_be_arranged_by_hand():
+    config = TrainConfig(ENV, groups={"one": ["agent_1"], "others": ["agent_0", "agent_2"]})
+    assert TrainConfig.from_mapping(config.to_mapping()) == config
+    with config.make_venv(num_envs=1) as venv:
+        assert {name: group.agent_ids for name, group in venv.groups.items()} == {
+            "one": ("agent_1",),
+            "others": ("agent_0", "agent_2"),
+        }
+
+    for groups, message in (
+        (["agent_0"], "groups must be a table with one list of agents a group"),
+        ({"one": "agent_1"}, "group 'one': expected a list of agents, got 'agent_1'"),
+        ({"one": ["agent_1"]}, "groups must have each agent once"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            TrainConfig(ENV, groups=groups).make_venv(num_envs=1)
+
+
 def test_hierarchy_is_a_star_unless_it_says_otherwise():
     star = HierarchyConfig(period=4).build(["a", "b"])
     named = HierarchyConfig(subordinates={"boss": ["a"], "chief": ["b"]}).build(["a", "b"])

@@ -6,7 +6,7 @@ from gymnasium.spaces import Box
 from scipy import stats
 
 from heron.agents import Hierarchy
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, UnknownGroupError
 from heron.training import Evaluation, HierarchyTrainer, LearnerConfig, evaluate, random_policies
 from heron.wrappers import make_vec
 
@@ -103,7 +103,10 @@ def test_all_groups_are_counted_and_only_field_agents_make_up_the_teams_return()
         "episodes": 5,
         "mean_length": 4.0,
         "agent_returns": {"coordinator": [110.0], "agent": [10.0, 100.0]},
+        "group_intervals": {"coordinator": [110.0, 110.0], "agent": [110.0, 110.0]},
     }
+    with pytest.raises(UnknownGroupError, match=r"no group 'agents', only .*; did you mean 'agent'"):
+        result.of_group("agents")
 
 
 def test_each_episode_is_announced_once():

@@ -124,6 +124,9 @@ def _same_spaces(spaces: Mapping[str, tuple[Space[Any], Space[Any]]]) -> dict[st
 def _checked_groups(
     given: Mapping[str, Sequence[str]], spaces: Mapping[str, tuple[Space[Any], Space[Any]]]
 ) -> dict[str, tuple[str, ...]]:
+    for name, ids in given.items():
+        if isinstance(ids, str):
+            raise ConfigurationError(f"group {name!r}: expected a list of agents, got {ids!r}")
     listed = [agent for ids in given.values() for agent in ids]
     if sorted(listed) != sorted(spaces):
         raise ConfigurationError(f"groups must have each agent once, expected {sorted(spaces)}, got {sorted(listed)}")

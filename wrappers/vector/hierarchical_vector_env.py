@@ -19,10 +19,11 @@ from heron.errors import (
     InvalidActionError,
     ResetRequiredError,
     UnknownEnvError,
+    UnknownGroupError,
 )
 from heron.messaging import InMemoryBroker, MessageBroker
 from heron.wrappers.intrinsic import IntrinsicReward, intrinsic_by_group
-from heron.wrappers.selection import EnvSelection, checked_mask, env_mask, meant, select_envs, shown, spread_seeds
+from heron.wrappers.selection import EnvSelection, checked_mask, env_mask, select_envs, shown, spread_seeds
 from heron.wrappers.vector.action_check import checked_actions
 from heron.wrappers.vector.bound_agents import bind_agents
 from heron.wrappers.vector.decision_schedule import DecisionSchedule
@@ -425,8 +426,8 @@ class HierarchicalVectorEnv:
                 self.broker.clear_environment(env_id)
 
     def _group(self, name: str) -> VecGroup:
-        if not isinstance(name, str) or name not in self.groups:
-            raise ConfigurationError(f"no group {name!r}, only {list(self.groups)}{meant(name, self.groups)}")
+        if not isinstance(name, str):  # may have no hash
+            raise UnknownGroupError(f"no group {name!r}, only {list(self.groups)}")
         return self.groups[name]
 
     def _masked(self, mask: BoolArray | None) -> BoolArray:

@@ -12,7 +12,7 @@ from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.sources.env_creation import summary
 from heron.wrappers.vector.exchange import MessageExchange
 from heron.wrappers.vector.group_result import GroupResult
-from heron.wrappers.vector.vec_group import VecGroup
+from heron.wrappers.vector.vec_group import ByGroup, VecGroup
 
 
 class Outcomes:
@@ -41,12 +41,15 @@ class Outcomes:
         self._intrinsic = intrinsic
         self._groups, self._env_ids = groups, batch_env.env_ids
         self._field_groups = [name for name, group in groups.items() if group.is_field]
-        self.results: Mapping[str, GroupResult] = {
-            name: GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in intrinsic)
-            if group.is_field
-            else GroupResult.of_coordinators(batch_env.num_envs, group.num_agents, intrinsic=name in intrinsic)
+        self.results: Mapping[str, GroupResult] = ByGroup(
+            (
+                name,
+                GroupResult.of_field_agents(batch_env.states[name], intrinsic=name in intrinsic)
+                if group.is_field
+                else GroupResult.of_coordinators(batch_env.num_envs, group.num_agents, intrinsic=name in intrinsic),
+            )
             for name, group in groups.items()
-        }
+        )
         # From the bottom up, as each coordinator sums up what those below it have.
         self._below = {
             name: [(edge.families, self.results[edge.below.name]) for edge in exchange.edges_below(name)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ from heron.agents import Hierarchy
 from heron.agents.hierarchy import FIELD_LEVEL
 from heron.envs.array_tree import ArrayTree, flat_size, flatten
 from heron.envs.batch_env import AgentGroup, BoolArray
-from heron.errors import ConfigurationError, HierarchyError
+from heron.errors import ConfigurationError, HierarchyError, UnknownGroupError
 from heron.wrappers.selection import meant
 from heron.wrappers.sources.agent_groups import group_name, partition
+
+_T = TypeVar("_T")
 
 INFO_EXTRAS = 2
 """An info is seen as the subordinate's flat observation, its reward, and the info's age."""
@@ -67,7 +69,14 @@ class VecGroup:
         return len(self.agent_ids)
 
 
-def build_groups(env_groups: Mapping[str, AgentGroup], hierarchy: Hierarchy) -> dict[str, VecGroup]:
+class ByGroup(dict[str, _T]):
+    """Something for each group by its name, which says what there is when asked for another one."""
+
+    def __missing__(self, name: object) -> NoReturn:
+        raise UnknownGroupError(f"no group {name!r}, only {list(self)}{meant(name, self)}")
+
+
+def build_groups(env_groups: Mapping[str, AgentGroup], hierarchy: Hierarchy) -> ByGroup[VecGroup]:
     """All groups of the vector env, from the top of the hierarchy down.
 
     Raises:
@@ -91,21 +100,21 @@ def build_groups(env_groups: Mapping[str, AgentGroup], hierarchy: Hierarchy) -> 
             groups = _coordinator_groups(level, agents, hierarchy, sizes, taken)
             sizes |= {agent: flat_size(group.own_space) for group in groups for agent in group.agent_ids}
             levels.append(groups)
-    return {group.name: group for groups in reversed(levels) for group in groups}
+    return ByGroup({group.name: group for groups in reversed(levels) for group in groups})
 
 
 def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[VecGroup]:
     """The group called ``key``, or else all groups of the level called so.
 
     Raises:
-        ConfigurationError: If there is neither; ``what`` says what the key was given for.
+        UnknownGroupError: If there is neither; ``what`` says what the key was given for.
     """
     if isinstance(key, str) and key in groups:
         return [groups[key]]
     if found := [group for group in groups.values() if group.level == key]:
         return found
     levels = sorted({group.level for group in groups.values()})
-    raise ConfigurationError(
+    raise UnknownGroupError(
         f"{what}: no group or level {key!r}; groups {list(groups)}, levels {levels}{meant(key, [*groups, *levels])}"
     )
 

@@ -5,7 +5,14 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from heron.agents import Hierarchy
-from heron.errors import ConfigurationError, HierarchyError, InvalidActionError, ResetRequiredError, UnknownEnvError
+from heron.errors import (
+    ConfigurationError,
+    HierarchyError,
+    InvalidActionError,
+    ResetRequiredError,
+    UnknownEnvError,
+    UnknownGroupError,
+)
 from heron.messaging import InMemoryBroker
 from heron.wrappers import make_vec
 
@@ -104,6 +111,10 @@ class TestBadInput:
         for ask in (venv.observe, venv.due, venv.commands):
             with pytest.raises(ConfigurationError, match="no group 'nobody'"):
                 ask("nobody")
+        for by_group in (venv.groups, venv.results):
+            with pytest.raises(UnknownGroupError, match=r"no group 'agents', only .*; did you mean 'agent'"):
+                by_group["agents"]
+            assert by_group.get("agents") is None
 
     def test_before_the_reset(self):
         venv = scripted(2, star())
