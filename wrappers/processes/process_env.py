@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -153,6 +154,27 @@ class ProcessEnv(BatchEnv):
     def workers(self) -> tuple[WorkerProcess, ...]:
         """The worker processes; number n is the n-th, counted from 1."""
         return self._pool.workers
+
+    def check_reset(
+        self,
+        mask: BoolArray | None = None,
+        seeds: Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._check_open()
+        mask = checked_for_reset(mask, seeds, self.env_ids)
+        if type(self._shard.env).check_reset is BatchEnv.check_reset:
+            return  # nor does any other shard refuse, and asking them takes time
+        indices = np.flatnonzero(mask).tolist()
+        shards = {rows.start: rows for rows in (self._own_rows, *(worker.rows for worker in self.workers))}
+
+        def arguments(places: Places) -> tuple[Sequence[Any], Mapping[str, Any]]:
+            place, local = places[0]
+            rows = shards[indices[place] - local]
+            return (mask[rows], None if seeds is None else list(seeds)[rows], options), {}
+
+        with suppress(WorkerError):  # the reset tells of it, or makes it good
+            self._call("check_reset", indices, arguments)
 
     def reset(
         self,

@@ -13,6 +13,7 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils import BaseParallelWrapper
 
@@ -29,7 +30,7 @@ from heron.errors import (
     WorkerError,
     WorkerTimeoutError,
 )
-from heron.wrappers import LoopEnv, ProcessEnv
+from heron.wrappers import LoopEnv, ProcessEnv, VectorEnvSource
 from heron.wrappers.processes.env_worker import Shard
 from heron.wrappers.processes.sharding import split_rows
 from heron.wrappers.sb3 import Sb3VecEnv
@@ -146,6 +147,24 @@ class TestSameAsTheLoop:
             env.step(actions_for(loop, 0), np.array([True, False, True]))
         assert_same(snapshot(loop), snapshot(processes))
         processes.close()
+
+    def test_a_reset_that_a_shard_refuses_resets_none(self):
+        def make_shard(env_ids):
+            return VectorEnvSource(CartPoleVectorEnv(len(env_ids)), env_ids)
+
+        with heron.make_vec(ProcessEnv.of_shards(make_shard, ["a", "b", "c", "d"], num_workers=1)) as venv:
+            venv.reset(seed=0)
+            actions = {"agent": np.ones((4, 1), int)}
+            venv.advance(actions)
+            for which in (["a"], ["d"], ["a", "c"]):
+                with pytest.raises(ConfigurationError, match="seeds and options are for resets of all copies"):
+                    venv.reset_envs(which, seed=3)
+                venv.advance(actions)
+            assert venv.steps.tolist() == [4] * 4
+            venv.reset_envs(["a", "d"])
+            venv.reset_envs(["a", "b"], seed=3)  # all that one shard has
+            assert venv.steps.tolist() == [0, 0, 4, 0]
+            np.testing.assert_array_equal(venv.observe("agent")[:2, 0], CartPoleVectorEnv(2).reset(seed=3)[0])
 
     def test_a_shard_must_have_the_copies_asked_for(self):
         with pytest.raises(ConfigurationError, match=r"expected a shard with the copies \['a'\], got \['env_0'\]"):
