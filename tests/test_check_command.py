@@ -30,13 +30,14 @@ def make(max_cycles=25):
 @pytest.fixture
 def flawed(tmp_path, monkeypatch):
     (tmp_path / "flawed_module_for_check.py").write_text(FLAWED)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where commands look last
     return "flawed_module_for_check:make"
 
 
 @pytest.fixture
 def call(monkeypatch, capsys):
     def run(*arguments):
+        monkeypatch.setattr(sys, "path", sys.path.copy())
         monkeypatch.setattr(sys, "argv", ["heron", "check", *map(str, arguments)])
         monkeypatch.setattr("heron.console.console._width", 160)
         with pytest.raises(SystemExit) as caught:

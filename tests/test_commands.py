@@ -52,6 +52,7 @@ def call(monkeypatch, capsys):
     """Run ``heron`` in this process: exit code, what it printed, and what it complained of."""
 
     def run(*arguments):
+        monkeypatch.setattr(sys, "path", sys.path.copy())
         monkeypatch.setattr(sys, "argv", ["heron", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
             main()

@@ -173,3 +173,8 @@ def test_other_kinds_are_refused(check, make):
         check(make)
     with pytest.raises(EnvCreationError, match="expected a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env"):
         inspect_env(dict)
+
+
+def test_nan_is_no_matter_of_bounds():
+    fixes = {finding.fix for finding in inspect_env(envs.NotANumber, LIMITS).of("observations")}
+    assert fixes == {"find out where it becomes NaN"}

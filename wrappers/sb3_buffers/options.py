@@ -58,7 +58,8 @@ def buffer_options(
             "replay_buffer_kwargs": {"gamma": gamma, "n_steps": n_steps},
         }
     if not issubclass(algorithm, OnPolicyAlgorithm) or issubclass(algorithm, RecurrentPPO):
-        raise ConfigurationError(f"buffer_options: {algorithm.__name__} takes no buffer")
+        instead = "; LiveRecurrentPPO has one" if issubclass(algorithm, RecurrentPPO) else ""
+        raise ConfigurationError(f"buffer_options: {algorithm.__name__} takes no buffer{instead}")
     if n_steps != 1:
         raise ConfigurationError(f"n_steps is for off-policy algorithms, {algorithm.__name__} is none; got {n_steps}")
     plain, masked = ROLLOUT_BUFFERS[is_dict]
@@ -90,8 +91,8 @@ def _check_view(env: VecEnv, gamma: float) -> None:
     view = env.unwrapped
     if not isinstance(view, Sb3VecEnv):
         raise ConfigurationError(f"expected an Sb3VecEnv, in whatever wrappers, got a {type(view).__name__}")
-    learner = view.learner
-    if not learner.group.is_field and learner.group.period > 1 and learner.discount != gamma:
+    learner = getattr(view, "learner", None)  # None over a Gymnasium VectorEnv, where nobody commands
+    if learner and not learner.group.is_field and learner.group.period > 1 and learner.discount != gamma:
         raise ConfigurationError(
             f"coordinators {learner.group.name!r} learn with gamma={gamma} for each environment step, but their "
             f"rewards are discounted by {learner.discount} within a decision: make the view with discount={gamma}"

@@ -31,9 +31,8 @@ def check_observations(subject: Subject, turn: Turn) -> Iterator[Finding]:
             continue
         space = subject.observation_space(agent)
         if why := misfit(space, observation):
-            yield _about(
-                agent, "observations", "an observation is outside its space", why, "widen the space, or clip and cast"
-            )
+            mend = "find out where it becomes NaN" if " is nan" in why else "widen the space, or clip and cast"
+            yield _about(agent, "observations", "an observation is outside its space", why, mend)
         elif why := next(wrong_dtypes(space, observation), None):
             yield _about(
                 agent,

@@ -5,6 +5,7 @@ from copy import deepcopy
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.spaces import Box, Discrete
 from sb3_contrib import ARS, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC
@@ -74,8 +75,8 @@ class TestMistakes:
             ),
             (lambda: chain_env().venv, PPO, {}, "outermost wrapper must be a SlotRecorder.*Sb3VecEnv"),
             (lambda: VecNormalize(chain_env()), A2C, {}, "outermost wrapper must be a SlotRecorder.*VecNormalize"),
-            (chain_env, RecurrentPPO, {}, "RecurrentPPO takes no buffer"),
-            (chain_env, ARS, {}, "ARS takes no buffer"),
+            (chain_env, RecurrentPPO, {}, "RecurrentPPO takes no buffer; LiveRecurrentPPO has one"),
+            (chain_env, ARS, {}, "ARS takes no buffer$"),
             (chain_env, PPO, {"n_steps": 3}, "n_steps is for off-policy algorithms, PPO is none; got 3"),
             (lambda: coordinator(1.0), SAC, {}, "'coordinator'.*gamma=0.99.*by 1.0 within.*discount=0.99"),
             (lambda: SlotRecorder(coordinator(0.9)), PPO, {"gamma": 0.8}, "gamma=0.8.*by 0.9 within.*discount=0.8"),
@@ -91,6 +92,24 @@ class TestMistakes:
         model.set_env(chain_env())
         with pytest.raises(ConfigurationError, match="another vector env than the one its rollout buffer knows"):
             model.learn(32)
+
+
+class TestOverAVectorEnv:
+    def test_its_extra_steps_are_left_out(self):
+        """CartPole's own vector env takes one after each end, here after every third step."""
+        view = Sb3VecEnv(CartPoleVectorEnv(2, max_episode_steps=3), reset_mask=False)
+        env = SlotRecorder(SlotMonitor(view))
+        model = small(PPO, env, **buffer_options(env, PPO))
+        model.learn(16)
+        assert model.rollout_buffer.lengths.tolist() == [[1, 1]] * 3 + [[0, 0]] + [[1, 1]] * 3 + [[0, 0]]
+        assert model.rollout_buffer.returns.shape == (12, 1)
+        assert [episode["l"] for episode in model.ep_info_buffer] == [3] * 4
+
+    def test_replays_too(self):
+        env = Sb3VecEnv(CartPoleVectorEnv(2, max_episode_steps=3), reset_mask=False)
+        model = small(DQN, env, **buffer_options(env, DQN))
+        model.learn(16)
+        assert model.replay_buffer.size() == 12
 
 
 class TestCopies:
