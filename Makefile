@@ -25,16 +25,17 @@ help:
 	@echo "make bench-learning    learn one environment of each family, and compare with random actions"
 	@echo "make clean   remove .venv, .venv-rllib, .venv-peers and caches"
 
+# An editable install warns of being one.
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
 	@touch $@
 
 $(RLLIB_INSTALLED): pyproject.toml constraints-rllib.txt
 	test -x $(RLLIB_BIN)/python || $(PYTHON) -m venv .venv-rllib
 	$(RLLIB_BIN)/python -m pip install --quiet --upgrade pip
-	$(RLLIB_BIN)/python -m pip install --quiet --constraint constraints-rllib.txt --editable '.[rllib,train,test]'
+	PYTHONWARNINGS=ignore $(RLLIB_BIN)/python -m pip install --quiet --constraint constraints-rllib.txt --editable '.[rllib,train,test]'
 	@touch $@
 
 demo: $(INSTALLED)
@@ -48,7 +49,7 @@ test-rllib: $(RLLIB_INSTALLED)
 	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/envs tests/wrappers
 
 test-envpool: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt envpool==1.2.5
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt envpool==1.2.5
 	$(BIN)/python -m pytest tests/wrappers/sources/test_envpool_driver.py
 
 lint: $(INSTALLED)

@@ -31,14 +31,18 @@ app = typer.Typer(
 )
 
 EnvName = Annotated[
-    str, typer.Argument(metavar="ENV", help="Importable environment, such as mpe2.simple_spread_v3 or module:function.")
+    str,
+    typer.Argument(
+        metavar="ENV", help="Environment: mpe2.simple_spread_v3, module:function, or a registered id, as CartPole-v1."
+    ),
 ]
 EnvNameOrConfig = Annotated[
     str | None,
     typer.Argument(
         metavar="ENV",
         show_default=False,
-        help="Importable environment, such as mpe2.simple_spread_v3 or module:function; --config may name it instead.",
+        help="Environment: mpe2.simple_spread_v3, module:function, or a registered id, as CartPole-v1; may stand in "
+        "--config instead.",
     ),
 ]
 EnvOption = Annotated[

@@ -37,8 +37,8 @@ def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
     """Train as ``config`` says under a progress bar, and write the run into ``folder``, in place of an older one.
 
     The run grows in a folder beside, ``folder`` with ``.part`` after its name, and is moved when it is done. A
-    training that is cut off after at least one turn leaves what was saved after the last one, with a line that
-    says so; before that it leaves nothing, and the older run as it is.
+    training that is cut off after at least one turn leaves what was saved after the last one; before that it leaves
+    nothing, and the older run as it is. A line says which.
 
     Returns:
         The trainer, whose vector env is open.
@@ -54,13 +54,11 @@ def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
         trainer.log_to(part)
         _train(trainer, turns, config, part)
     except BaseException:
-        if (part / RUN_FILE).exists():
+        kept = (part / RUN_FILE).exists()
+        if kept:
             _move_run(trainer, config, part, folder)
-            console.print(
-                f"Training was cut off; what it had learned by its last whole turn is in {folder}",
-                markup=False,
-                soft_wrap=True,
-            )
+        what = f"what it had learned by its last whole turn is in {folder}" if kept else "its first turn was not whole"
+        console.print(f"Training was cut off; {what}", markup=False, soft_wrap=True)
         raise
     else:
         _move_run(trainer, config, part, folder)

@@ -151,7 +151,7 @@ def test_a_training_that_is_cut_off_in_its_first_turn_leaves_the_older_run(tmp_p
 
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert list(tmp_path.iterdir()) == [folder]
-    assert "cut off" not in screen.getvalue()
+    assert "Training was cut off; its first turn was not whole\n" in screen.getvalue()
 
 
 def test_a_new_run_takes_the_place_of_an_older_one_and_of_what_is_left_of_another(tmp_path, screen):
