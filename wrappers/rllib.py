@@ -9,6 +9,7 @@ from gymnasium.spaces import Discrete, MultiDiscrete, Space
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heron.errors import ConfigurationError
+from heron.wrappers.policies import counted_from_zero
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.env_copy import EnvCopy
 from heron.wrappers.views.turns import Turns
@@ -50,7 +51,7 @@ class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not 
         self.possible_agents = list(self._copy.agents)
         self.agents = list(self._copy.agents)
         self.observation_spaces = self._copy.observation_spaces
-        self.action_spaces = {agent: _from_zero(space) for agent, space in self._copy.action_spaces.items()}
+        self.action_spaces = {agent: counted_from_zero(space) for agent, space in self._copy.action_spaces.items()}
         self.metadata = dict(self._copy.get_attr("metadata", {}))
         self.render_mode = self._copy.get_attr("render_mode", None)
 
@@ -157,15 +158,6 @@ def one_module_per(by: Literal["group", "level"], venv: HierarchicalVectorEnv) -
 
 def _module_of(modules: Mapping[str, str], agent_id: str, *_: Any, **__: Any) -> str:
     return modules[agent_id]
-
-
-def _from_zero(space: Space[Any]) -> Space[Any]:
-    """A space of the same choices, counted from zero."""
-    if isinstance(space, Discrete):
-        return Discrete(space.n)
-    if isinstance(space, MultiDiscrete):
-        return MultiDiscrete(space.nvec)
-    return space
 
 
 def _from_start(action: Any, space: Space[Any] | None) -> Any:

@@ -17,7 +17,6 @@ from ..wrappers.hierarchies import (
     VIEWED,
     Turn,
     action,
-    assert_same,
     play_directly,
     spread,
     star,
@@ -25,6 +24,7 @@ from ..wrappers.hierarchies import (
     three_levels,
     zombies,
 )
+from ..wrappers.same import assert_same
 from ..wrappers.small_envs import Life, Scripted
 
 
