@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
-from heron.envs.fit import difference
+from heron.envs.fit import difference, misfit
 
 BOX = Box(-1, 1, (2,), np.float32)
 
@@ -32,3 +32,8 @@ BOX = Box(-1, 1, (2,), np.float32)
 def test_difference(got, expected, told):
     assert difference(got, expected).startswith(told)
     assert difference(expected, expected) is None
+
+
+def test_the_first_value_outside_is_told_and_how_many_more():
+    assert misfit(BOX, np.array([2, -3], np.float32)) == "[0] is 2.0, outside [-1.0, 1.0], as are 1 more"
+    assert misfit(Dict(x=BOX), {"x": np.array([0, -3], np.float32)}) == "['x'][1] is -3.0, outside [-1.0, 1.0]"

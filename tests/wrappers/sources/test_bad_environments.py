@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
-from heron.envs.array_tree import equal, map_arrays
+from heron.envs.array_tree import equal, flatten, map_arrays
 from heron.errors import EnvStepError, InvalidObservationError, ResetRequiredError
 from heron.wrappers import LoopEnv, ProcessEnv
 
@@ -268,6 +268,8 @@ def test_nan_anywhere_in_an_observation(make_batch, space, wrap, message):
     play_to_fault(undisturbed)
     with pytest.raises(InvalidObservationError, match=rf"^c: {re.escape(message)} \(in step 2 "):
         play_to_fault(batch)
+    (state,) = batch.states.values()
+    assert np.isfinite(flatten(space, state.observations, batch_dims=2)).all()
     batch.envs[2].fault = None
     assert_others_go_on(batch, undisturbed)
 
