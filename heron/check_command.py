@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -20,9 +21,11 @@ from heron.flags import parse_env_arg
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
 from heron.testing.env import env_section
 from heron.testing.section import Section
+from heron.testing.view.reference import check_against_environments
 from heron.wrappers import LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.sources.env_creation import make_env
 from heron.wrappers.sources.env_names import env_factory
 
 _COPIES = 3
@@ -92,19 +95,23 @@ def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> lis
     steps = min(limits.max_steps, _LONGEST_IN_SUITES)
     try:
         with closing(copies()) as env:
-            views = [_view_section(copies, name, env, steps, limits.seed) for name in env.groups]
+            plain = partial(make_env, make, env.env_ids[0]) if len(env.groups) == 1 else None
+            views = [
+                _view_section(copies, name, env, ViewPlan(plain, steps=steps, seed=limits.seed)) for name in env.groups
+            ]
     except (ConfigurationError, EnvCreationError) as error:
         return [own, Section.left_out("as copies", str(error))]
     return [own, Section.of_suite(f"{_COPIES} copies", BATCH_ENV_CHECKS, copies, steps), *views]
 
 
-def _view_section(copies: Callable[[], BatchEnv], learn: str, env: BatchEnv, steps: int, seed: int) -> Section:
+def _view_section(copies: Callable[[], BatchEnv], learn: str, env: BatchEnv, view_plan: ViewPlan) -> Section:
     """SB3's view of one group, while all others do always the same."""
     others = {name: _constant_action(group.action_space) for name, group in env.groups.items() if name != learn}
-    slots = len(env.groups[learn].agent_ids)
-    view_plan = ViewPlan(slots_per_env=slots, steps=steps, seed=seed)
-    make_view = partial(_view, copies, learn, others)
-    return Section.of_suite(f"{learn} under SB3", VIEW_CHECKS, make_view, view_plan)
+    agents = env.groups[learn].agent_ids
+    view_plan = replace(view_plan, agents=agents, slots_per_env=len(agents))
+    # Played by itself, an environment has nobody to act for the others.
+    checks = [check for check in VIEW_CHECKS if view_plan.make_env or check is not check_against_environments]
+    return Section.of_suite(f"{learn} under SB3", checks, partial(_view, copies, learn, others), view_plan)
 
 
 def _view(copies: Callable[[], BatchEnv], learn: str, others: Mapping[str, Any]) -> Sb3VecEnv:

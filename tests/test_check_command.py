@@ -11,6 +11,8 @@ from heron.errors import ConfigurationError, EnvCreationError
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits
 from heron.wrappers.sources.env_names import env_factory
 
+from .wrappers.single_envs import Sampled
+
 FLAWED = """
 import numpy as np
 from mpe2 import simple_spread_v3
@@ -112,6 +114,30 @@ def test_each_group_has_a_view_of_its_own():
         "adversary under SB3",
         "agent under SB3",
     ]
+
+
+class Later(Sampled):
+    """Pays more the later it was made, as one would that shares something with those before."""
+
+    made = 0
+
+    def __init__(self):
+        super().__init__(horizon=4)
+        Later.made += 1
+        self.bonus = Later.made
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, reward + self.bonus, *rest
+
+
+def test_the_view_of_all_agents_is_compared_with_the_plain_environment():
+    *_, view = plan(Later, Limits(1, 8))
+    told = [str(finding) for finding in view.run().all]
+    assert any("the reward of slot 0 at step 1: the environment and the view have" in line for line in told)
+    *_, one, other = plan(env_factory("mpe2.simple_tag_v3"), Limits(1, 5))
+    for section in (one, other):  # by itself, the environment has nobody to act for the other group
+        assert "check_against_environments" not in section.promises
 
 
 def test_what_is_no_environment_is_refused():
