@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -124,6 +125,7 @@ class ProcessEnv(BatchEnv):
         makers = [shard_of(rows) for rows in (own_rows, *others)]
         self.env_ids = env_ids
         self._closed = False
+        self._creator = os.getpid()
         self._own_rows = own_rows
         own = makers[0]()
         workers: list[WorkerProcess] = []
@@ -270,6 +272,11 @@ class ProcessEnv(BatchEnv):
     def _check_open(self) -> None:
         if self._closed:
             raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
+        if os.getpid() != self._creator:
+            raise EnvClosedError(
+                f"the environments {shown(self.env_ids)} belong to process {self._creator}: one that was forked off it "
+                "must make its own"
+            )
 
     def _begin(self, mask: BoolArray | None) -> None:
         """Prepare for a reset or step of the masked copies."""

@@ -202,6 +202,10 @@ class WorkerProcess:
     def _live_channel(self) -> Channel:
         if self._channel is None:
             raise self._error(WorkerError, f"{self.lost}: call restart_worker({self.number})")
+        if os.getpid() != self._creator:
+            raise self._error(
+                WorkerError, f"belongs to process {self._creator}; one that was forked off it must make its own"
+            )
         return self._channel
 
     def _lose(self, error: Exception) -> WorkerError:

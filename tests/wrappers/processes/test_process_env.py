@@ -384,6 +384,24 @@ class TestOptions:
             with pytest.raises(EnvClosedError):
                 use()
 
+    @pytest.mark.filterwarnings("ignore:.*use of fork.. may lead to deadlocks:DeprecationWarning")
+    def test_forked_process_cannot_use_nor_close_its_parents_copies(self, process_env):
+        env = process_env([Scripted] * 2, num_workers=1, restart_workers=True)
+        env.reset()
+        actions = {"agent": np.zeros((2, 2), int)}
+        if not (child := os.fork()):
+            try:
+                for use in (env.reset, lambda: env.step(actions), lambda: env.restart_worker(1)):
+                    with pytest.raises(EnvClosedError, match="belong to process"):
+                        use()
+                env.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert env.step(actions)["agent"].rewards.tolist() == [[1, 10], [1, 10]]
+        assert env.call("observation_space", [1], "agent_0")
+
     def test_arrays_outlive_the_environment(self, process_env):
         env = process_env([Scripted] * 2, num_workers=1)
         rewards = env.reset()["agent"].rewards
