@@ -18,6 +18,10 @@ from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.autoreset import AutoresetLearner, InfosByAgent, SlotStep
 from heron.wrappers.views.gym_vector_env import GymVectorEnv
 from heron.wrappers.views.learner_env import LearnerEnv
+from heron.wrappers.views.own_infos import own_info
+
+_OURS = frozenset({"inert", "stale"})
+"""What only the view says in infos."""
 
 
 class LearnerSource(SlotSource):
@@ -135,17 +139,21 @@ class LearnerSource(SlotSource):
         return infos
 
     def _by_slot(self, said: Sequence[InfosByAgent]) -> list[dict[str, Any]]:
+        """What the environment said of each slot, as nobody else's dict."""
         if not any(said):
             return [{} for _ in range(self.num_slots)]
-        if self.envs is not None:  # an environment may go on writing into what it has told
-            return [deepcopy(dict(copy.get(agent, ()))) for copy in said for agent in self._agents]
-        return [dict(copy.get(agent, ())) for copy in said for agent in self._agents]
+        own = own_info if self.envs is None else _as_sb3_does
+        infos = [own(copy.get(agent, {})) for copy in said for agent in self._agents]
+        for info in infos:
+            if not _OURS.isdisjoint(info):  # an environment must not keep its steps out of a learner's loss
+                info.update(dict.fromkeys(_OURS.intersection(info), False))
+        return infos
 
     def _note_reset_infos(self, copies: Sequence[int]) -> None:
         infos, size = list(self.reset_infos), len(self._agents)
         for copy in copies:
             said = self.venv.infos[copy]
-            infos[copy * size : (copy + 1) * size] = [dict(said.get(agent, ())) for agent in self._agents]
+            infos[copy * size : (copy + 1) * size] = [own_info(said.get(agent, {})) for agent in self._agents]
         self.reset_infos = infos
 
     def _copies(self, slots: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -154,3 +162,7 @@ class LearnerSource(SlotSource):
         copies = list(dict.fromkeys(of_slots))
         places = {copy: place for place, copy in enumerate(copies)}
         return copies, [places[copy] for copy in of_slots]
+
+
+def _as_sb3_does(info: Mapping[str, Any]) -> dict[str, Any]:
+    return deepcopy(dict(info))

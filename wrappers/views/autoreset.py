@@ -13,6 +13,7 @@ from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.errors import ConfigurationError, EnvError, MessagingError, PolicyError, ResetRequiredError
 from heron.wrappers.selection import EnvSelection, env_mask, shown
 from heron.wrappers.views.learner_env import LearnerEnv
+from heron.wrappers.views.own_infos import own_info
 
 Info = Mapping[str, Any]
 InfosByAgent = Mapping[str, Info]
@@ -169,7 +170,10 @@ class AutoresetLearner:
         infos = self.learner.venv.infos
         observations, due = step.observations, self._due(step.finished, over)
         if np.count_nonzero(due):
-            infos = list(infos)
+            infos = [
+                {agent: own_info(info) for agent, info in said.items()} if is_due else said
+                for said, is_due in zip(infos, due.tolist(), strict=True)
+            ]
             observations = self._reset_due(due)
         ends, self._ends = self._ends, {}
         terminated, truncated = self._flags(ends) if ends else (step.terminated, step.truncated)
