@@ -56,7 +56,7 @@ class Sb3VecEnv(VecEnv):
     Args:
         venv: The vector env, or functions that each make a Gymnasium ``Env``, or a Gymnasium ``VectorEnv``. Several
             views may take turns on one vector env: a learner whose turn begins must reset its view, as
-            ``model.set_env(view, force_reset=True)`` does.
+            ``model.set_env(view, force_reset=True)`` does; if it does not, its next step is refused.
         learn: The group that learns, or a level of one group. May be left out if there is only one group.
         policies: Group or level name -> what decides for it: an SB3 model, a function of a batch of
             observations, or a constant action. Every other group needs one.

@@ -61,6 +61,7 @@ class HierarchicalVectorEnv:
         field_groups: Those that act on the environment.
         results: Group name -> what the last reset or step said.
         total_steps: Environment steps of all copies since the vector env was made.
+        changes: How often copies were reset or stepped, by which a view can tell that somebody else has been here.
         returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
         lives: Group name -> ``(num_envs, num_agents) int64``, how often each agent has begun anew, at a reset of its
             copy or by coming (back) amid an episode; to be read only.
@@ -102,7 +103,7 @@ class HierarchicalVectorEnv:
         self._outcomes = Outcomes(batch_env, self.groups, self._exchange, intrinsic)
         self.results: Mapping[str, GroupResult] = self._outcomes.results
         self.returns, self.lives = self._outcomes.returns, self._outcomes.lives
-        self.total_steps = 0
+        self.total_steps = self.changes = 0
         self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
         self._was_reset = False
         self._closed = False
@@ -376,6 +377,7 @@ class HierarchicalVectorEnv:
 
         For whoever resets ``batch_env`` in another way than by ``reset_envs``.
         """
+        self.changes += 1
         for index in np.flatnonzero(mask).tolist():
             self.broker.clear_environment(self.env_ids[index])
         self._clock.steps[mask] = 0
@@ -387,6 +389,7 @@ class HierarchicalVectorEnv:
 
         For whoever steps ``batch_env`` in another way than by ``advance``.
         """
+        self.changes += 1
         self._clock.steps += 1 if stepped is None else stepped
         self.total_steps += self.num_envs if stepped is None else int(np.count_nonzero(stepped))
 

@@ -88,6 +88,8 @@ class AutoresetLearner:
         self._ends: dict[int, End] = {}
         self._cut = np.zeros(learner.venv.num_envs, dtype=bool)
         self._begun = np.zeros(learner.venv.num_envs, dtype=bool)
+        self._changed_by_others = np.zeros(learner.venv.num_envs, dtype=bool)
+        self._changes = learner.venv.changes
 
     def reset(
         self,
@@ -107,10 +109,12 @@ class AutoresetLearner:
         """
         venv = self.learner.venv
         copies = list(range(venv.num_envs)) if which is None else venv.indices(which)
+        self._look_for_others()
         try:
             observations = self.learner.reset(copies, seed, options)
         finally:
             self._forget(env_mask(copies, venv.num_envs) & (venv.steps == 0))
+            self._changes = venv.changes
         return observations
 
     def cut(
@@ -138,12 +142,15 @@ class AutoresetLearner:
         """
         copies = self.learner.venv.indices(which)
         self._check_can_stand_still(copies)
+        self._look_for_others()
         ends = self._interrupted(copies)
         try:
             observations = self.learner.reset(copies, seed, options)
         except _AFTER_RESETS:  # beside a copy that raised, the others were reset
             self._note_cut(copies, ends)
             raise
+        finally:
+            self._changes = self.learner.venv.changes
         self._note_cut(copies, ends)
         return observations
 
@@ -151,13 +158,22 @@ class AutoresetLearner:
         """Let every learning agent take one decision, and reset copies as the mode says.
 
         Raises:
-            ResetRequiredError: If a copy has not been reset yet or, in mode ``DISABLED``, is over.
+            ResetRequiredError: If a copy has not been reset yet or, in mode ``DISABLED``, is over, or if somebody else
+                has reset or stepped the vector env, and this view was not reset since.
             InvalidActionError: If there are not S actions, or one does not lie in its space. Nothing was stepped in
                 these two cases.
             EnvStepError: If a copy raised.
         """
         self.learner.venv.check_open()
+        self._check_own()
         over = self._check_ready()
+        try:
+            return self._step(actions, over)
+        finally:
+            self._changes = self.learner.venv.changes
+
+    def _step(self, actions: npt.NDArray[Any], over: BoolArray) -> SlotStep:
+        """Step copies that are ready for it, of which these were over before."""
         stood_still = self._cut.copy()
         try:
             step = self.learner.step(actions, ~stood_still if np.count_nonzero(stood_still) else None)
@@ -201,6 +217,21 @@ class AutoresetLearner:
         except _AFTER_RESETS:  # others than the copy that raised may have begun an episode before their end is told
             self._cut |= due & self.learner.venv.running
             raise
+
+    def _look_for_others(self) -> None:
+        """Note that what this view knows of the copies holds no longer, if somebody else has changed them."""
+        if self.learner.venv.changes != self._changes:
+            self._changed_by_others[:] = True
+
+    def _check_own(self) -> None:
+        self._look_for_others()
+        if np.count_nonzero(self._changed_by_others):
+            changed = [self.learner.venv.env_ids[index] for index in np.flatnonzero(self._changed_by_others)]
+            raise ResetRequiredError(
+                f"somebody else has reset or stepped the vector env of {shown(changed)} since this view did: call its "
+                "reset(), as model.set_env(view, force_reset=True) does. Views that are used by turns within one "
+                "learn(), as for evaluations, need a vector env each; amid a rollout call reset_envs of the view"
+            )
 
     def _check_ready(self) -> BoolArray:
         """``(num_envs,) bool``, the copies that were over before this step."""
@@ -251,7 +282,7 @@ class AutoresetLearner:
 
     def _forget(self, reset: BoolArray) -> None:
         self._begun |= reset
-        self._cut[reset] = False
+        self._cut[reset] = self._changed_by_others[reset] = False
         if self._ends:
             self._ends = {slot: end for slot, end in self._ends.items() if not reset[self.learner.env_index(slot)]}
 
