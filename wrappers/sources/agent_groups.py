@@ -95,6 +95,8 @@ def _declared_agents(env: ParallelEnv) -> list[str]:
         )
     if odd := [agent for agent in agents if not isinstance(agent, str)]:
         raise ConfigurationError(f"agent ids must be strings, but {env} has {odd}")
+    if twice := sorted({agent for agent in agents if list(agents).count(agent) > 1}):
+        raise ConfigurationError(f"each agent must stand once in possible_agents, but {env} has {twice} more than once")
     return list(agents)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -419,6 +419,17 @@ class HierarchicalVectorEnv:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        """Refuse to be copied or pickled: arrays are shared between the parts of a vector env, and would not be then.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        raise ConfigurationError(
+            f"the vector env of {shown(self.env_ids)} cannot be copied or pickled, nor can a view of it, for its "
+            "environments, workers and broker belong to it alone: pass on a function that makes one"
+        )
 
     def _close_broker(self) -> None:
         if self._owns_broker:

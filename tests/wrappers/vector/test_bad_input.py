@@ -1,5 +1,9 @@
 """What a vector env refuses, and says about it."""
 
+import pickle
+from copy import copy, deepcopy
+
+import cloudpickle
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
@@ -14,8 +18,9 @@ from heron.errors import (
     UnknownGroupError,
 )
 from heron.messaging import InMemoryBroker
-from heron.wrappers import make_vec
+from heron.wrappers import GymVectorEnv, make_vec
 
+from ..single_envs import Sampled
 from ..small_envs import Life, Menagerie, Scripted
 from .vec_envs import GOAL, A, B, commands, scripted, star, step, still
 
@@ -254,3 +259,21 @@ class TestMistakes:
         venv = make_vec(Scripted, np.int64(2))
         venv.reset(seed=np.array([4, 5]))
         assert [env.reset_calls for env in venv.batch_env.envs] == [[(4, None)], [(5, None)]]
+
+
+@pytest.mark.parametrize("copied", [deepcopy, copy, pickle.dumps, cloudpickle.dumps])
+def test_a_vector_env_is_not_copied_with_arrays_that_are_no_longer_shared(copied):
+    view = GymVectorEnv(make_vec(Scripted, 2))
+    for whole in (view.venv, *((view, GymVectorEnv([Sampled] * 2)) if copied is not copy else ())):
+        with pytest.raises(ConfigurationError, match="vector env of env_0, env_1 cannot be copied or pickled"):
+            copied(whole)
+    view.reset()
+    assert view.step(np.zeros(4, int))[1].tolist() == [1, 10, 1, 10]
+
+
+def test_an_agent_that_stands_twice_is_told():
+    class Twice(Scripted):
+        possible_agents = property(lambda self: [A, B, A], lambda self, ids: None)
+
+    with pytest.raises(ConfigurationError, match=r"must stand once in possible_agents, but .* has \['agent_0'\] more"):
+        make_vec(Twice, 1)
