@@ -138,3 +138,12 @@ class TestCoordinatorResults:
         step(venv)
         step(venv)
         assert venv.observe("red")[0, 0, [0, 4, 5]].tolist() == [1, 1, 0]
+
+    def test_one_whose_subordinate_comes_back_sees_again(self):
+        venv = self.teams({A: Life(leaves=1, returns=3), B: Life(), "agent_2": Life()}, 6)
+        seen = []
+        for _ in range(4):
+            step(venv)
+            seen.append(venv.observe("red")[0, 0, [0, 4, 5]].tolist())
+        assert seen[1] == seen[0] == [1, 1, 0]
+        assert seen[2] == [3, 0, 0]
