@@ -280,6 +280,20 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit():
         assert not equal(one[name], another[name])
 
 
+def test_no_copy_begins_two_turns_with_the_same_seed(monkeypatch):
+    venv, _ = relay(num_envs=2, period=2)
+    seeds = []
+    reset = venv.batch_env.reset
+
+    def noted(mask=None, given=None, options=None):
+        seeds.extend(seed for seed in given or () if seed is not None)
+        return reset(mask, given, options)
+
+    monkeypatch.setattr(venv.batch_env, "reset", noted)
+    HierarchyTrainer(venv, BOTH, seed=3).train(128, rounds=2)
+    assert len(seeds) == len(set(seeds)) == 2 * 4
+
+
 # -- metrics ----------------------------------------------------------------------------------------------------------
 
 

@@ -594,3 +594,19 @@ def test_masks_and_seeds_of_wrong_shape_leave_all_as_it_is(mask):
     with pytest.raises(ConfigurationError, match="expected 2 seeds, one for each copy"):
         env.reset(seeds=[3])
     assert freeze(env, slice(None)) == before
+
+
+def test_agents_that_are_flagged_have_ended_though_they_are_still_listed():
+    class Clinging(Scripted):
+        def step(self, actions):
+            results = super().step(actions)
+            self.agents = list(self.possible_agents)
+            return results
+
+    env = LoopEnv([lambda: Clinging(horizon=2)])
+    env.reset()
+    flags = []
+    for _ in range(2):
+        (state,) = env.step(actions_for(env, 0)).values()
+        flags.append((state.truncated.tolist(), state.active.tolist()))
+    assert flags == [([[False, False]], [[True, True]]), ([[True, True]], [[False, False]])]
