@@ -126,7 +126,8 @@ def rows(tree: ArrayTree, indices: Sequence[int]) -> list[ArrayTree]:
         parts = {key: rows(part, indices) for key, part in tree.items()}
         return [{key: part[place] for key, part in parts.items()} for place in range(len(indices))]
     if isinstance(tree, tuple):
-        return list(zip(*(rows(part, indices) for part in tree), strict=True))
+        of_parts = [rows(part, indices) for part in tree]
+        return [tuple(part[place] for part in of_parts) for place in range(len(indices))]
     return list(tree[list(indices)])
 
 

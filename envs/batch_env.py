@@ -145,8 +145,9 @@ class BatchEnv(ABC):
         """Step the masked copies, and touch no other.
 
         Args:
-            actions: Group name -> ``(num_envs, num_agents, ...)`` in the action space's dtype. Rows of agents
-                that are not active are not used. The environment does not keep or change these arrays.
+            actions: Group name -> ``(num_envs, num_agents, ...)`` in the action space's dtype, which is that of
+                records in a ``Dict`` or ``Tuple`` space: see ``heron.envs.action_records``. Rows of agents that are
+                not active are not used. The environment does not keep or change these arrays.
             mask: ``(num_envs,) bool``; all copies by default.
 
         Returns:

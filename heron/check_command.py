@@ -25,6 +25,7 @@ from heron.testing.view.reference import check_against_environments
 from heron.wrappers import LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.sb3.source import check_acts_in_one_array
 from heron.wrappers.sources.env_creation import make_env
 from heron.wrappers.sources.env_names import env_factory
 
@@ -106,6 +107,10 @@ def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> lis
 
 def _view_section(copies: Callable[[], BatchEnv], learn: str, env: BatchEnv, view_plan: ViewPlan) -> Section:
     """SB3's view of one group, while all others do always the same."""
+    try:
+        check_acts_in_one_array(env.groups[learn].action_space, "its action_space")
+    except ConfigurationError as error:
+        return Section.left_out(f"{learn} under SB3", str(error))
     others = {name: _constant_action(group.action_space) for name, group in env.groups.items() if name != learn}
     agents = env.groups[learn].agent_ids
     view_plan = replace(view_plan, agents=agents, slots_per_env=len(agents))

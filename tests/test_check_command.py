@@ -12,6 +12,7 @@ from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits
 from heron.wrappers.sources.env_names import env_factory
 
 from .wrappers.single_envs import Sampled
+from .wrappers.small_envs import Handy
 
 FLAWED = """
 import numpy as np
@@ -138,6 +139,18 @@ def test_the_view_of_all_agents_is_compared_with_the_plain_environment():
     *_, one, other = plan(env_factory("mpe2.simple_tag_v3"), Limits(1, 5))
     for section in (one, other):  # by itself, the environment has nobody to act for the other group
         assert "check_against_environments" not in section.promises
+
+
+def test_actions_of_parts_are_checked_but_not_under_sb3():
+    own, copies, *views = plan(Handy, Limits(1, 7))
+
+    assert not own.run().all
+    assert not copies.skipped
+    assert [(view.title, "act in one array" in view.skipped) for view in views] == [
+        ("arm under SB3", True),
+        ("pair under SB3", True),
+        ("wheel under SB3", False),
+    ]
 
 
 def test_what_is_no_environment_is_refused():

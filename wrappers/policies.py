@@ -5,8 +5,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 
+from heron.envs.action_records import as_actions, is_record_space, map_leaves
 from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.fit import difference, misfit
 from heron.errors import ConfigurationError
@@ -17,8 +18,11 @@ from heron.wrappers.vector.vec_group import VecGroup, resolve_group
 class Policy(Protocol):
     """Decides for a batch of agents at once."""
 
-    def __call__(self, observations: Any) -> npt.NDArray[Any]:
-        """Actions ``(batch, *action_shape)`` for observations ``(batch, ...)``, a tree for ``Dict`` spaces."""
+    def __call__(self, observations: Any) -> ArrayTree:
+        """Actions ``(batch, *action_shape)`` for observations ``(batch, ...)``.
+
+        Both are trees for ``Dict`` and ``Tuple`` spaces; actions may be records, too.
+        """
         ...
 
 
@@ -28,7 +32,7 @@ class RecurrentPolicy(Protocol):
 
     def decide(
         self, observations: Any, memory: Any, begins: npt.NDArray[np.bool_]
-    ) -> "tuple[npt.NDArray[Any], ArrayTree | None]":
+    ) -> "tuple[ArrayTree, ArrayTree | None]":
         """Actions, and what to remember of each agent until its next decision.
 
         Args:
@@ -56,7 +60,7 @@ class Model(Protocol):
 
 
 AnyPolicy: TypeAlias = Policy | RecurrentPolicy
-PolicyLike: TypeAlias = "AnyPolicy | Model | npt.ArrayLike"
+PolicyLike: TypeAlias = "AnyPolicy | Model | npt.ArrayLike | Mapping[str, Any]"
 """A model, a function of a batch of observations, one with a memory, or the one action that is always taken."""
 
 
@@ -117,7 +121,7 @@ class ModelPolicy:
 
 
 class ConstantPolicy:
-    """One action, always."""
+    """One action, always: an array, or a record."""
 
     def __init__(self, action: npt.NDArray[Any]) -> None:
         self.action = action
@@ -134,8 +138,8 @@ class RandomPolicy:
     """Uniformly random actions; of a ``Discrete`` space those that ``"action_mask"`` in the observation allows.
 
     Args:
-        action_space: The space of one agent: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or a bounded
-            ``Box``.
+        action_space: The space of one agent: ``Discrete``, ``MultiDiscrete``, ``MultiBinary``, a bounded ``Box``, or a
+            ``Dict`` or ``Tuple`` of them; for these ``"action_mask"`` is a dict or tuple of masks, too.
         seed: Of the random stream.
 
     Raises:
@@ -143,21 +147,33 @@ class RandomPolicy:
     """
 
     def __init__(self, action_space: Space[Any], seed: int | None = None) -> None:
-        if isinstance(action_space, Box) and not action_space.is_bounded():
+        if not is_bounded(action_space):
             raise ConfigurationError(f"a random policy needs a bounded Box, got {action_space}")
         self.action_space = action_space
         self._random = np.random.default_rng(seed)
 
-    def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
-        space = self.action_space
-        shape = (batch_size(observations), *(space.shape or ()))
+    def __call__(self, observations: ArrayTree) -> ArrayTree:
+        mask = observations.get(MASK_KEY) if isinstance(observations, dict) else None
+        return self._draw(self.action_space, batch_size(observations), mask)
+
+    def _draw(self, space: Space[Any], size: int, mask: "ArrayTree | None") -> ArrayTree:
+        if isinstance(space, Dict):
+            masks = mask if isinstance(mask, dict) else {}
+            return {key: self._draw(part, size, masks.get(key)) for key, part in space.spaces.items()}
+        if isinstance(space, Tuple):
+            parts = mask if isinstance(mask, tuple) else [None] * len(space.spaces)
+            return tuple(self._draw(part, size, own) for part, own in zip(space.spaces, parts, strict=True))
+        return self._draw_array(space, size, mask)
+
+    def _draw_array(self, space: Space[Any], size: int, mask: "ArrayTree | None") -> npt.NDArray[Any]:
+        shape = (size, *(space.shape or ()))
         match space:
             case Box() if np.issubdtype(space.dtype, np.integer):
                 return self._random.integers(space.low, space.high, shape, dtype=space.dtype, endpoint=True)
             case Box():
                 return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
-            case Discrete() if isinstance(observations, dict) and MASK_KEY in observations:
-                allowed = np.asarray(observations[MASK_KEY], dtype=bool)
+            case Discrete() if mask is not None:
+                allowed = np.asarray(mask, dtype=bool)
                 # An agent whose turn it is not is often allowed nothing: then any action will do.
                 choice = np.where(allowed, self._random.random(allowed.shape), -1.0).argmax(axis=-1)
                 return np.asarray(choice + space.start)
@@ -169,6 +185,18 @@ class RandomPolicy:
 
     def __repr__(self) -> str:
         return "random actions"
+
+
+def is_bounded(space: Space[Any]) -> bool:
+    """Whether there are finitely many choices, or bounds to all numbers."""
+    match space:
+        case Box():
+            return space.is_bounded()
+        case Dict():
+            return all(map(is_bounded, space.spaces.values()))
+        case Tuple():
+            return all(map(is_bounded, space.spaces))
+    return True
 
 
 def counted_from_zero(space: Space[Any]) -> Space[Any]:
@@ -188,7 +216,7 @@ def actions_from_sb3(actions: npt.NDArray[Any], space: Space[Any]) -> npt.NDArra
     to the nearest. Scaling back from [-1, 1], SAC and its like miss a bound of a ``Box`` by a rounding error now and
     then; such an action is put on the bound, and any other left alone.
     """
-    if actions.shape[1:] != space.shape or actions.dtype.kind not in "iuf":
+    if space.shape is None or actions.shape[1:] != space.shape or actions.dtype.kind not in "iuf":
         return actions  # left for the check that says what is wrong with them
     match space:
         case Discrete() | MultiDiscrete():
@@ -249,15 +277,24 @@ def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
 def _constant(value: Any, group: VecGroup) -> ConstantPolicy:
     space = group.action_space
     wrong = f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got {value!r:.200}"
+    owner = f"policy of group {group.name!r}: a constant action"
     try:
-        action = np.asarray(value)
+        action: Any = map_leaves(space, value, _as_stored, owner, ConfigurationError)
+    except ConfigurationError:
+        raise
     except ValueError as error:
         raise ConfigurationError(wrong) from error
-    if action.shape == (space.shape or ()) and np.can_cast(action.dtype, np.dtype(space.dtype), "same_kind"):
-        action = action.astype(space.dtype)
-        if space.contains(action):
-            return ConstantPolicy(action)
-    raise ConfigurationError(f"{wrong}: {misfit(space, action)}")
+    if not space.contains(action):
+        raise ConfigurationError(f"{wrong}: {misfit(space, action)}")
+    return ConstantPolicy(as_actions(space, action, ()))
+
+
+def _as_stored(space: Space[Any], value: Any, _leaf: str) -> npt.NDArray[Any]:
+    """A value in the dtype of the space, if it fits into it; as it is, if not."""
+    array = np.asarray(value)
+    if array.shape == space.shape and np.can_cast(array.dtype, np.dtype(space.dtype), "same_kind"):
+        return array.astype(space.dtype)
+    return array
 
 
 def policies_by_group(
@@ -318,11 +355,17 @@ def _class_names(kind: type) -> list[str]:
 def _check_spaces(model: Any, group: VecGroup) -> None:
     for what in ("observation_space", "action_space"):
         expected, has = getattr(group, what), getattr(model, what, None)
-        if has is not None and not _same_to_sb3(has, expected):
+        same = _same_actions if what == "action_space" else _same_to_sb3
+        if has is not None and not same(has, expected):
             raise ConfigurationError(
                 f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}: "
                 f"{difference(has, expected)}"
             )
+
+
+def _same_actions(has: Space[Any], expected: Space[Any]) -> bool:
+    """Whether a model's actions are the group's; SB3 has no models for records, so nothing in there is recounted."""
+    return has == expected if is_record_space(expected) else _same_to_sb3(has, expected)
 
 
 def _same_to_sb3(has: Space[Any], expected: Space[Any]) -> bool:

@@ -1,11 +1,12 @@
 """One copy of a hierarchy as an RLlib environment."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from gymnasium.spaces import Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Dict, Discrete, MultiDiscrete, Space, Tuple
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heron.errors import ConfigurationError
@@ -51,7 +52,7 @@ class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not 
         self.possible_agents = list(self._copy.agents)
         self.agents = list(self._copy.agents)
         self.observation_spaces = self._copy.observation_spaces
-        self.action_spaces = {agent: counted_from_zero(space) for agent, space in self._copy.action_spaces.items()}
+        self.action_spaces = {agent: _from_zero(space) for agent, space in self._copy.action_spaces.items()}
         self.metadata = dict(self._copy.get_attr("metadata", {}))
         self.render_mode = self._copy.get_attr("render_mode", None)
 
@@ -160,8 +161,21 @@ def _module_of(modules: Mapping[str, str], agent_id: str, *_: Any, **__: Any) ->
     return modules[agent_id]
 
 
+def _from_zero(space: Space[Any]) -> Space[Any]:
+    """A space of the same choices, counted from zero."""
+    if isinstance(space, Dict):
+        return Dict(OrderedDict((key, _from_zero(part)) for key, part in space.spaces.items()))
+    if isinstance(space, Tuple):
+        return Tuple(map(_from_zero, space.spaces))
+    return counted_from_zero(space)
+
+
 def _from_start(action: Any, space: Space[Any] | None) -> Any:
-    """A choice that was counted from zero, as the space counts it."""
+    """Choices that were counted from zero, as the space counts them; what does not fit is left as it is."""
+    if isinstance(space, Dict) and isinstance(action, Mapping):
+        return {key: _from_start(part, space.spaces.get(key)) for key, part in action.items()}
+    if isinstance(space, Tuple) and isinstance(action, (tuple, list)) and len(action) == len(space.spaces):
+        return tuple(_from_start(part, own) for part, own in zip(action, space.spaces, strict=True))
     if not isinstance(space, (Discrete, MultiDiscrete)) or not np.any(space.start):
         return action
     array = np.asarray(action)

@@ -17,6 +17,7 @@ from heron.training.checks import checked_count, is_number
 from heron.training.config import LearnerConfig
 from heron.wrappers import VecGroup
 from heron.wrappers.policies import check_predicts
+from heron.wrappers.sb3.source import check_acts_in_one_array
 from heron.wrappers.sb3_buffers import LiveRecurrentPPO, buffer_options
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
@@ -37,8 +38,9 @@ def check_learner(group: VecGroup, config: LearnerConfig) -> None:
     """Check what SB3 does not, or only in the middle of training.
 
     Raises:
-        ConfigurationError: If SB3 has no policy for the group's observations, or an option cannot work.
+        ConfigurationError: If SB3 has nothing for the group's observations or actions, or an option cannot work.
     """
+    check_acts_in_one_array(group.action_space, f"learner of group {group.name!r}: its action_space")
     if isinstance(group.observation_space, Tuple):
         raise ConfigurationError(
             f"learner of group {group.name!r}: SB3 cannot learn from Tuple observations, only from a Dict or an array, "

@@ -1,17 +1,19 @@
 """What a trained group decides by, and one that has not learned yet."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Space
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from heron.envs.array_tree import ArrayTree
 from heron.errors import ConfigurationError
 from heron.wrappers import VecGroup
-from heron.wrappers.policies import Model, ModelPolicy, Policy, RandomPolicy
+from heron.wrappers.policies import Model, ModelPolicy, Policy, RandomPolicy, is_bounded
+
+if TYPE_CHECKING:
+    from gymnasium.spaces import Space
 
 
 class TurnPolicy:
@@ -20,11 +22,11 @@ class TurnPolicy:
     def __init__(self, group: VecGroup, seed: int) -> None:
         self.model: BaseAlgorithm | None = None
         self._space = space = group.action_space
-        self._random: Policy | None = RandomPolicy(space, seed) if _is_bounded(space) else None
+        self._random: Policy | None = RandomPolicy(space, seed) if is_bounded(space) else None
 
     def decide(
         self, observations: ArrayTree, memory: "ArrayTree | None", begins: npt.NDArray[np.bool_]
-    ) -> "tuple[npt.NDArray[Any], ArrayTree | None]":
+    ) -> "tuple[ArrayTree, ArrayTree | None]":
         """As ``RecurrentPolicy`` has it; nothing is remembered until the group has learned."""
         untrained = self.model is None or self.model.num_timesteps == 0
         if self._random is not None and untrained:
@@ -47,7 +49,7 @@ class RandomModel:
 
     def predict(self, observation: ArrayTree, *, deterministic: bool) -> tuple[npt.NDArray[Any], None]:  # noqa: ARG002
         """Actions for a batch of observations, counted from zero as SB3 does."""
-        return self._policy(observation), None
+        return np.asarray(self._policy(observation)), None
 
 
 def learned_policies(models: Mapping[str, BaseAlgorithm], seed: int, *, deterministic: bool) -> dict[str, ModelPolicy]:
@@ -57,12 +59,8 @@ def learned_policies(models: Mapping[str, BaseAlgorithm], seed: int, *, determin
     """
     policies = {}
     for place, (name, model) in enumerate(models.items()):
-        if model.num_timesteps == 0 and _is_bounded(model.action_space):
+        if model.num_timesteps == 0 and is_bounded(model.action_space):
             policies[name] = ModelPolicy(RandomModel(model, seed + place))
         else:
             policies[name] = ModelPolicy(model, deterministic=deterministic)
     return policies
-
-
-def _is_bounded(space: Space[Any]) -> bool:
-    return not isinstance(space, Box) or space.is_bounded()

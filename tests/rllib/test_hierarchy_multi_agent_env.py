@@ -25,7 +25,7 @@ from ..wrappers.hierarchies import (
     zombies,
 )
 from ..wrappers.same import assert_same
-from ..wrappers.small_envs import Life, Scripted
+from ..wrappers.small_envs import Handy, Life, Scripted
 
 
 @pytest.fixture(params=VIEWED)
@@ -235,3 +235,18 @@ class TestWrongUse:
             HierarchyMultiAgentEnv(venv)
         with pytest.raises(UnknownEnvError, match="env_9"):
             HierarchyMultiAgentEnv(venv, "env_9")
+
+
+def test_choices_within_an_action_are_counted_from_zero():
+    env = HierarchyMultiAgentEnv(make_vec(Handy, 1))
+    env.reset(seed=0)
+    arm = env.action_spaces["arm_0"]
+    assert (arm["grip"].start, arm["grip"].n, list(arm.spaces)) == (0, 3, ["grip", "arm"])
+    arms = {"grip": 0, "arm": np.zeros(2, np.float32)}
+    pair = (np.zeros(3, np.int8), {"x": 0.0, "y": np.zeros(2, int)})
+    env.step({"arm_0": arms, "arm_1": arms, "pair_0": pair, "wheel_0": 0})
+    (received,) = env.venv.batch_env.envs[0].received
+    assert received["arm_0"]["grip"] == -1
+    assert received["pair_0"][1]["y"].tolist() == [4, -2]
+    with pytest.raises(InvalidActionError, match=r"'arm_0' must be a dict with keys"):
+        env.step({"arm_0": {"grip": 0}, "arm_1": arms, "pair_0": pair, "wheel_0": 0})

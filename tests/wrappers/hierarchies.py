@@ -8,8 +8,11 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from heron.agents import Hierarchy
+from heron.envs.action_records import as_actions
 from heron.envs.array_tree import row
 from heron.wrappers import make_vec
+
+from .small_envs import Handy
 
 GOAL = Box(-1, 1, (2,), np.float32)
 SPREAD, TAG = "mpe2.simple_spread_v3", "mpe2.simple_tag_v3"
@@ -59,7 +62,12 @@ def zombies(num_envs=1, **kwargs):
     return make_vec(module, num_envs, by_kind, env_kwargs=options, **kwargs)
 
 
-VIEWED = {"spread": spread, "flat": flat, "tag": tag, "three_levels": three_levels, "zombies": zombies}
+def handy(num_envs=1, **kwargs):
+    """Actions that are no arrays."""
+    return make_vec(Handy, num_envs, star, env_kwargs={"horizon": 11}, **kwargs)
+
+
+VIEWED = {"spread": spread, "flat": flat, "tag": tag, "three_levels": three_levels, "zombies": zombies, "handy": handy}
 
 
 class Turn(NamedTuple):
@@ -101,7 +109,7 @@ def play_directly(venv, seed):
             turns.append(Turn(agent, row(rows, place), earned[agent]))
             earned[agent] = 0.0
         actions = [action(group.action_space, agent, venv.steps[0]) for agent in group.agent_ids]
-        return {group.name: np.array([actions], group.action_space.dtype)}
+        return {group.name: np.stack([as_actions(group.action_space, one, ()) for one in actions])[None]}
 
     venv.reset(seed=[seed])
     while venv.running[0]:

@@ -6,6 +6,8 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
+from .small_envs import total
+
 OBSERVATIONS = {
     "vector": Box(-1, 1, (3,), np.float64),
     "image": Box(0, 255, (4, 5, 3), np.uint8),
@@ -22,6 +24,18 @@ ACTIONS = {
     "multi_discrete": MultiDiscrete([2, 3]),
     "multi_binary": MultiBinary(3),
 }
+
+
+RECORDS = {
+    "dict": Dict(grip=Discrete(3, start=-1), arm=Box(-2, 2, (2,), np.float32)),
+    "tuple": Tuple((Discrete(4, start=2), MultiBinary(3), Box(0, 255, (2, 2), np.uint8))),
+    "nested": Dict(
+        deep=Dict(pair=Tuple((Box(-1, 1, (), np.float64), MultiDiscrete([2, 3], start=[5, -4]))), last=Discrete(2)),
+        first=MultiBinary((2, 2)),
+    ),
+    "one field": Tuple((Box(-1, 1, (1,), np.float64),)),
+}
+"""Spaces in which an action is no array."""
 
 
 class Sampled(gymnasium.Env):
@@ -59,7 +73,7 @@ class Sampled(gymnasium.Env):
         if self.steps % 2:
             info["odd"] = "yes"
         terminated = bool(self.np_random.random() < self.ends)
-        reward = float(np.sum(action)) + self.steps
+        reward = float(total(action)) + self.steps
         return self._observe(), reward, terminated, self.steps >= self.horizon, info
 
     def render(self):

@@ -9,6 +9,13 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 
+def total(action):
+    """The sum of all numbers in an action of any kind."""
+    if isinstance(action, dict):
+        action = tuple(action.values())
+    return sum(map(total, action)) if isinstance(action, tuple) else np.sum(action)
+
+
 class Life(NamedTuple):
     """When an agent is there, in environment steps, and how it goes."""
 
@@ -107,7 +114,7 @@ class Scripted(ParallelEnv):
         noise = self.np_random.random()
         return {
             agent: np.array(
-                [self.steps, self.possible_agents.index(agent), noise, np.sum(actions.get(agent, 0))], np.float32
+                [self.steps, self.possible_agents.index(agent), noise, total(actions.get(agent, 0))], np.float32
             )
             for agent in agents
         }
@@ -127,6 +134,27 @@ class FailsOnce(Scripted):
             self.fail_at = None
             raise RuntimeError("no power")
         return super().step(actions)
+
+
+class Handy(Scripted):
+    """Agents of three kinds, two of which act in more than one array; one of the arms is gone early."""
+
+    spaces: ClassVar[dict[str, Any]] = {
+        "arm_0": Dict(grip=Discrete(3, start=-1), arm=Box(-2, 2, (2,), np.float32)),
+        "arm_1": Dict(grip=Discrete(3, start=-1), arm=Box(-2, 2, (2,), np.float32)),
+        "pair_0": Tuple((MultiBinary(3), Dict(x=Box(-1, 1, (), np.float64), y=MultiDiscrete([2, 3], start=[4, -2])))),
+        "wheel_0": Discrete(3, start=1),
+    }
+
+    def __init__(self, horizon=6, **kwargs):
+        super().__init__({**dict.fromkeys(self.spaces, Life()), "arm_1": Life(leaves=4)}, horizon, **kwargs)
+
+    def action_space(self, agent):
+        return self.spaces[agent]
+
+
+PAIR = (np.ones(3, np.int8), {"x": -0.5, "y": np.array([5, 0])})
+"""An action of ``pair_0`` among ``Handy``."""
 
 
 class Menagerie(ParallelEnv):

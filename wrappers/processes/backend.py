@@ -12,7 +12,9 @@ from math import ceil
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
+from heron.envs.action_records import as_actions
 from heron.envs.array_tree import row
 from heron.envs.batch_env import BatchEnv
 from heron.errors import ConfigurationError
@@ -186,12 +188,19 @@ def _random_steps(env: BatchEnv) -> Iterator[float]:
         if not env.running.all():
             raise ConfigurationError("a copy has no agents after a reset")
         actions = {
-            name: np.stack([policies[name](row(state.observations, index)) for index in range(env.num_envs)])
-            for name, state in env.states.items()
+            name: np.stack([_as_actions(env, name, policies[name], index) for index in range(env.num_envs)])
+            for name in env.groups
         }
         start = time.perf_counter()
         env.step(actions)
         yield time.perf_counter() - start
+
+
+def _as_actions(env: BatchEnv, name: str, policy: RandomPolicy, index: int) -> npt.NDArray[Any]:
+    """``(M, ...)``, actions of a policy for a group in one copy."""
+    group = env.groups[name]
+    chosen = policy(row(env.states[name].observations, index))
+    return as_actions(group.action_space, chosen, (len(group.agent_ids),))
 
 
 def _expected_gain(num_envs: int, workers: int, step: float, infos: float) -> float:

@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from heron.envs.array_tree import ArrayTree, map_arrays, zeros
+from heron.envs.action_records import zero_actions
+from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import AgentGroup, BoolArray, GroupState
 
 Memory = Array[c_byte]
@@ -41,8 +42,7 @@ class SharedArrays:
         def place(template: npt.NDArray[Any]) -> npt.NDArray[Any]:
             nonlocal offset
             start, offset = offset, offset + _room(template)
-            found: npt.NDArray[Any] = whole[start : start + template.nbytes].view(template.dtype)
-            return found.reshape(template.shape)
+            return np.ndarray(template.shape, template.dtype, whole, start)
 
         mask, trees = cast("tuple[BoolArray, dict[str, Any]]", map_arrays(place, _templates(groups, num_envs)))
         states = {name: GroupState(*parts[:-1]) for name, parts in trees.items()}
@@ -71,7 +71,7 @@ def _templates(groups: Mapping[str, AgentGroup], num_envs: int) -> ArrayTree:
     """One array of the right shape and dtype for each that is shared, in the order of the memory."""
     parts: dict[str, ArrayTree] = {}
     for name, group in groups.items():
-        actions = zeros(group.action_space, (num_envs, len(group.agent_ids)))
+        actions = zero_actions(group.action_space, (num_envs, len(group.agent_ids)))
         parts[name] = (*_parts(GroupState.empty(group, num_envs)), actions)
     return (np.zeros(num_envs, dtype=bool), parts)
 

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 from heron.envs.array_tree import ArrayTree
 from heron.wrappers.action_masks import MASKS_METHOD
 from heron.wrappers.policies import actions_from_sb3, counted_from_zero
-from heron.wrappers.sb3.source import Sb3Step, SlotSource
+from heron.wrappers.sb3.source import Sb3Step, SlotSource, check_acts_in_one_array
 from heron.wrappers.selection import EnvSelection
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.autoreset import AutoresetLearner, InfosByAgent, SlotStep
@@ -29,18 +29,22 @@ class LearnerSource(SlotSource):
 
     Args:
         view: The Gymnasium view.
+
+    Raises:
+        ConfigurationError: If SB3 has no algorithms for the group's actions.
     """
 
     learner: LearnerEnv
     venv: HierarchicalVectorEnv
 
     def __init__(self, view: GymVectorEnv) -> None:
+        group = view.learner.group
+        check_acts_in_one_array(group.action_space, f"action_space of group {group.name!r}")
         self.view = view
         self.learner = view.learner
         self.venv = view.venv
         self.envs = None if view.plain is None else view.plain.envs
         self._autoreset = AutoresetLearner(view.learner, AutoresetMode.SAME_STEP)
-        group = view.learner.group
         self._agents = group.agent_ids
         self.num_slots = view.num_envs
         self.observation_space = view.single_observation_space

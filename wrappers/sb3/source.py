@@ -8,12 +8,27 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from heron.envs.array_tree import ArrayTree
 from heron.envs.batch_env import BoolArray
+from heron.errors import ConfigurationError
 from heron.wrappers.selection import EnvSelection
 from heron.wrappers.views.learner_env import LearnerEnv
+
+
+def check_acts_in_one_array(space: Space[Any], owner: str) -> None:
+    """Check that SB3 has algorithms for actions in ``space``.
+
+    Raises:
+        ConfigurationError: If it has not; ``owner`` says whose space it is.
+    """
+    if not isinstance(space, (Box, Discrete, MultiBinary, MultiDiscrete)):
+        raise ConfigurationError(
+            f"{owner} is {space!r}, but SB3's algorithms act in one array: a Box, Discrete, MultiBinary or "
+            "MultiDiscrete; put a wrapper around the environment that flattens the space, takes such an action and "
+            "shares it out"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ class Sb3VecEnv(VecEnv):
 
     Raises:
         ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does
-            not fit, or a ``VectorEnv`` cannot be reset as SB3 needs it.
+            not fit, a ``VectorEnv`` cannot be reset as SB3 needs it, or SB3 has no algorithms for the actions: they
+            must be one array, not a ``Dict`` or ``Tuple``.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Sb3VecEnv(VecEnv):
         on_episode: Callable[[Episode], None] | None = None,
         reset_mask: bool | None = None,
     ) -> None:
+        from_factories = not isinstance(venv, (HierarchicalVectorEnv, VectorEnv))
         if isinstance(venv, VectorEnv):
             _refuse_with_vector_env(learn, policies, discount, on_episode)
             if reset_mask is None and needs_driver(venv):
@@ -88,7 +90,12 @@ class Sb3VecEnv(VecEnv):
         if not isinstance(venv, VectorEnv):
             same = AutoresetMode.SAME_STEP  # as this view does itself, so that it fits whenever the view does
             venv = GymVectorEnv(venv, learn, policies, autoreset_mode=same, discount=discount, on_episode=on_episode)
-        self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSlots(venv, reset_mask)
+        try:
+            self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSlots(venv, reset_mask)
+        except ConfigurationError:
+            if from_factories:
+                venv.close()
+            raise
         self._actions: npt.NDArray[Any] = np.zeros(0)
         self._has_own_masks: bool | None = None
         self._observations: Any = None

@@ -18,9 +18,8 @@ from heron.errors import (
 )
 from heron.wrappers.policies import counted_from_zero
 from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
-from heron.wrappers.sb3.source import Sb3Step, SlotSource
+from heron.wrappers.sb3.source import Sb3Step, SlotSource, check_acts_in_one_array
 from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
-from heron.wrappers.sources.agent_groups import check_actions_make_arrays
 from heron.wrappers.sources.driver_choice import needs_driver
 from heron.wrappers.sources.vector_drivers import joint_seed, split_infos
 from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
@@ -48,7 +47,7 @@ class VectorEnvSlots(SlotSource):
         self.num_slots = env.num_envs
         self.observation_space = env.single_observation_space
         check_supported(self.observation_space, f"single_observation_space of {env}")
-        check_actions_make_arrays(env.single_action_space, f"single_action_space of {env}")
+        check_acts_in_one_array(env.single_action_space, f"single_action_space of {env}")
         self.action_space = counted_from_zero(env.single_action_space)
         self.reset_infos = [{} for _ in range(self.num_slots)]
         self.infos_now = self.reset_infos

@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Space
 from pettingzoo import ParallelEnv
 
 from heron.envs.array_tree import check_supported
@@ -41,22 +41,9 @@ def checked_group(
     Raises:
         ConfigurationError: If they are not.
     """
-    check_supported(observation_space, f"observation_space of {agent_ids[0]!r}")
-    check_actions_make_arrays(action_space, f"action_space of {agent_ids[0]!r}, in group {name!r},")
+    check_supported(observation_space, f"group {name!r}: observation_space of {agent_ids[0]!r}")
+    check_supported(action_space, f"group {name!r}: action_space of {agent_ids[0]!r}")
     return AgentGroup(name, agent_ids, observation_space, action_space)
-
-
-def check_actions_make_arrays(space: Space[Any], owner: str) -> None:
-    """Check that an action in ``space`` is one array.
-
-    Raises:
-        ConfigurationError: If it is not; ``owner`` says whose space it is.
-    """
-    if not isinstance(space, (Box, Discrete, MultiBinary, MultiDiscrete)):
-        raise ConfigurationError(
-            f"{owner} is {space!r}; expected Box, Discrete, MultiBinary or MultiDiscrete: an action must be one array, "
-            "so put a wrapper around the environment that takes one and shares it out"
-        )
 
 
 def common_name(agent_ids: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
@@ -45,7 +44,7 @@ class AsyncDriver(VectorDriver):
             infos[index] = info
         return self._observations(answers), infos
 
-    def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
+    def step(self, actions: Any, mask: BoolArray) -> VectorResults:
         env: Any = self.env
         own = list(iterate(env.action_space, actions))
         answers = self._ask({index: ("step", own[index]) for index in np.flatnonzero(mask).tolist()})

@@ -68,10 +68,10 @@ class EnvPoolDriver(VectorDriver):
         rows = infos["env_id"]
         return self._spread(observations, rows), self._spread_infos(infos, rows)
 
-    def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
+    def step(self, actions: Any, mask: BoolArray) -> VectorResults:
         env: Any = self.env
         ids = _ids(mask)
-        *results, infos = env.step(actions[ids], ids)
+        *results, infos = env.step(map_arrays(lambda array: array[ids], actions), ids)
         rows = infos["env_id"]
         observations, rewards, terminated, truncated = (self._spread(result, rows) for result in results)
         return VectorResults(observations, rewards, terminated, truncated, self._spread_infos(infos, rows))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from heron.envs.action_records import is_record_space, samples_of
 from heron.envs.array_tree import as_whole, clear, write
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
 from heron.envs.fit import difference, misfit
@@ -97,6 +98,11 @@ class LoopEnv(BatchEnv):
         self._places = {
             agent: (name, place) for name, group in self.groups.items() for place, agent in enumerate(group.agent_ids)
         }
+        # Copies, because an environment may keep what it was given.
+        self._own_actions: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+            name: partial(samples_of, group.action_space) if is_record_space(group.action_space) else np.array
+            for name, group in self.groups.items()
+        }
         self._ordinary = OrdinarySteps(self.groups)
         self._known_spaces: list[dict[tuple[str, str], Space[Any]]] = [{} for _ in self.envs]
         self._log = EpisodeLog(self.num_envs)
@@ -127,8 +133,7 @@ class LoopEnv(BatchEnv):
         self._check_open()
         indices = self._indices(mask)
         self._check_running(mask)
-        # A copy, because an environment may keep what it was given.
-        own = {name: np.array(array) for name, array in actions.items()}
+        own = {name: self._own_actions[name](array) for name, array in actions.items()}
         was_active = {name: state.active.copy() for name, state in self.states.items()}
         self._log.note_steps(mask)
         try:

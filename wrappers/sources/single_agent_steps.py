@@ -96,7 +96,7 @@ class SingleAgentSteps:
         """Step one copy, which is running.
 
         Args:
-            actions: ``(N, 1, ...)``, those of all copies; the environment may keep its own.
+            actions: ``(N, 1, ...)``, those of all copies, or objects; the environment may keep its own.
             index: The copy.
 
         Raises:

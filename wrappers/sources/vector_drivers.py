@@ -70,8 +70,13 @@ class VectorDriver:
         observations, infos = self.env.reset(seed=seed, options={**(options or {}), "reset_mask": mask.copy()})
         return observations, split_infos(infos, self.env.num_envs)
 
-    def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
-        """Step the masked copies, or all of them if it cannot step some."""
+    def step(self, actions: Any, mask: BoolArray) -> VectorResults:
+        """Step the masked copies, or all of them if it cannot step some.
+
+        Args:
+            actions: ``(N, ...)``, a tree for ``Dict`` and ``Tuple`` spaces.
+            mask: ``(N,) bool``.
+        """
         del mask
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         flags = np.asarray(terminated), np.asarray(truncated)
@@ -151,7 +156,7 @@ class CartPoleDriver(VectorDriver):
         env.prev_done[mask] = False
         return env.state.T.astype(np.float32), no_infos(env)
 
-    def step(self, actions: npt.NDArray[Any], mask: BoolArray) -> VectorResults:
+    def step(self, actions: Any, mask: BoolArray) -> VectorResults:
         env: Any = self.env
         kept = ~mask
         before = env.state[:, kept].copy(), env.steps[kept].copy()

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from heron.envs.action_records import as_actions, as_tree, is_record_space
 from heron.envs.array_tree import ArrayTree, equal, map_arrays, write, zeros
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
 from heron.errors import ConfigurationError, EnvClosedError, EnvStepError, InvalidObservationError, ResetRequiredError
@@ -71,7 +72,8 @@ class VectorEnvSource(BatchEnv):
         self.holds_ended = self.steps_some or self.autoreset_mode is AutoresetMode.NEXT_STEP
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
-        self._some_action = _some_action(group.action_space)
+        self._some_action = as_actions(group.action_space, _some_action(group.action_space), ())
+        self._takes_records = is_record_space(group.action_space)
         self._begun = self._closed = False
         self._has_raised = ""
         # By the environment's own account: copies whose episode is over, and those whose next one it has begun.
@@ -122,7 +124,8 @@ class VectorEnvSource(BatchEnv):
             self._prepare_left_out(~mask)
             own = actions[AGENT][:, 0].copy()
             own[~mask] = self._some_action
-            results = self._driver.step(own, mask)
+            taken = map_arrays(np.array, as_tree(self.groups[AGENT].action_space, own)) if self._takes_records else own
+            results = self._driver.step(taken, mask)
         except Exception as error:
             self._cut_off(was_active[:, 0])
             self._has_raised = summary(error)
@@ -369,6 +372,10 @@ def _without_final(info: Info) -> Info:
 
 def _some_action(space: Space[Any]) -> Any:
     """An action that is allowed, for copies in which it does not matter."""
+    if isinstance(space, Dict):
+        return {key: _some_action(part) for key, part in space.spaces.items()}
+    if isinstance(space, Tuple):
+        return tuple(map(_some_action, space.spaces))
     if isinstance(space, Box):
         return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
     return getattr(space, "start", 0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Box, Dict, Space, Tuple
 
 from heron.messaging import ChannelManager
 
@@ -53,6 +53,8 @@ def _shown(space: Space[Any]) -> str:
     """A space in one line, however long its bounds are."""
     if isinstance(space, Dict):
         return "Dict(" + ", ".join(f"{key}: {_shown(part)}" for key, part in space.spaces.items()) + ")"
+    if isinstance(space, Tuple):
+        return f"Tuple({', '.join(map(_shown, space.spaces))})"
     if isinstance(space, Box):
         return f"Box of shape {space.shape}, {space.dtype}, from {np.min(space.low):g} to {np.max(space.high):g}"
     return str(space)

@@ -215,7 +215,7 @@ class HierarchicalVectorEnv:
         """
         return self._schedule.due(self._group(group)).copy()
 
-    def decide(self, actions: Mapping[str, npt.NDArray[Any]] | None = None, mask: BoolArray | None = None) -> None:
+    def decide(self, actions: Mapping[str, ArrayTree] | None = None, mask: BoolArray | None = None) -> None:
         """Send coordinators' actions down as commands, and receive below what has come.
 
         Rows of coordinators that are not due are not used. In a tree of several coordinator levels call it once
@@ -256,14 +256,12 @@ class HierarchicalVectorEnv:
                 self._schedule.note(group, due[group.name])
         self._exchange.check_received()
 
-    def advance(
-        self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None
-    ) -> Mapping[str, GroupResult]:
+    def advance(self, actions: Mapping[str, ArrayTree], mask: BoolArray | None = None) -> Mapping[str, GroupResult]:
         """Step the environment once with the field agents' actions, and send every agent's info up.
 
         Args:
-            actions: Field group name -> ``(num_envs, num_agents, ...)``. Rows of agents that are not active
-                are not used.
+            actions: Field group name -> ``(num_envs, num_agents, ...)``, a dict or tuple of arrays (or records) for
+                ``Dict`` and ``Tuple`` spaces. Rows of agents that are not active are not used.
             mask: ``(num_envs,) bool``, the copies to step; all by default.
 
         Returns:

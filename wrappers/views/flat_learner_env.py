@@ -54,7 +54,7 @@ class FlatLearnerEnv(LearnerEnv):
         self._flat.reset(mask)  # no end is waiting to be told: the last step has told them all
         return self.observations()
 
-    def step(self, actions: npt.ArrayLike, mask: BoolArray | None = None) -> LearnerStep:
+    def step(self, actions: Any, mask: BoolArray | None = None) -> LearnerStep:
         own = self._by_copy(actions)
         self._tell_episodes()
         before = self.venv.running
@@ -77,7 +77,7 @@ class FlatLearnerEnv(LearnerEnv):
         return step
 
     def _advance_flat(
-        self, own: npt.NDArray[Any], mask: BoolArray | None, took_part: BoolArray, stepped: BoolArray
+        self, own: ArrayTree, mask: BoolArray | None, took_part: BoolArray, stepped: BoolArray
     ) -> BoolArray:
         """Step these copies once, and keep in mind who has ended by it.
 

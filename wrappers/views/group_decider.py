@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import Space
 
+from heron.envs.action_records import as_actions, is_record_space, map_leaves, zero_actions
 from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BoolArray
 from heron.errors import PolicyError
@@ -34,26 +36,22 @@ class GroupDecider:
         self.group = group
         self.policy = policy
         self._memory = SlotMemory((venv.num_envs, group.num_agents))
+        self._acts_in_records = is_record_space(group.action_space)
 
     def ask(self, where: BoolArray) -> npt.NDArray[Any]:
         """``(N, M, ...)``, the policy's actions for the agents in ``where``, ``(N, M) bool``, and zeros for the others.
+
+        Those in ``Dict`` and ``Tuple`` spaces are records.
 
         Raises:
             PolicyError: If the policy raises, or returns actions of a wrong shape or dtype or outside their space.
         """
         space = self.group.action_space
-        shape = space.shape or ()
-        actions = np.zeros((*where.shape, *shape), space.dtype)
+        actions = zero_actions(space, where.shape)
         if where.any():
-            chosen = self._as_array(self._decide(where))
-            fits = chosen.shape == (where.sum(), *shape)
-            if not fits or not np.can_cast(chosen.dtype, actions.dtype, "same_kind"):
-                raise PolicyError(
-                    f"policy of group {self.group.name!r} must return actions of shape "
-                    f"{(int(where.sum()), *shape)} and dtype {actions.dtype}, got {chosen.shape} and {chosen.dtype}"
-                )
-            self._check_inside(chosen, where)
-            actions[where] = chosen
+            decided = self._decide(where)
+            check = self._checked_records if self._acts_in_records else self._checked
+            actions[where] = check(decided, where, space)
         return actions
 
     def keep(self, decided: BoolArray) -> None:
@@ -87,27 +85,46 @@ class GroupDecider:
                 f"policy of group {self.group.name!r} raised {summary(error)}, when it was asked for {first}{beside}"
             ) from error
 
-    def _check_inside(self, chosen: npt.NDArray[Any], where: BoolArray) -> None:
+    def _checked(self, decided: Any, where: BoolArray, space: Space[Any], leaf: str = "") -> npt.NDArray[Any]:
+        """Actions, or a part of them, as an array of the right shape."""
+        chosen = self._as_array(decided, leaf)
+        shape = (int(where.sum()), *(space.shape or ()))
+        if chosen.shape != shape or not np.can_cast(chosen.dtype, np.dtype(space.dtype), "same_kind"):
+            raise PolicyError(
+                f"policy of group {self.group.name!r} must return actions{leaf and ' '}{leaf} of shape {shape} and "
+                f"dtype {space.dtype}, got {chosen.shape} and {chosen.dtype}"
+            )
+        self._check_inside(chosen, where, space, leaf)
+        return chosen
+
+    def _checked_records(self, decided: Any, where: BoolArray, space: Space[Any]) -> npt.NDArray[Any]:
+        def checked(part: Space[Any], chosen: Any, leaf: str) -> npt.NDArray[Any]:
+            return self._checked(chosen, where, part, leaf)
+
+        owner = f"what the policy of group {self.group.name!r} returns"
+        return as_actions(space, map_leaves(space, decided, checked, owner, PolicyError), (int(where.sum()),))
+
+    def _check_inside(self, chosen: npt.NDArray[Any], where: BoolArray, space: Space[Any], leaf: str) -> None:
         """Check that the actions lie in their space, as they are before they are cast."""
-        space = self.group.action_space
         cast = chosen.astype(space.dtype) if chosen.dtype.kind == "f" else chosen  # rounding may be needed to fit
         inside = inside_space(cast, space)
         if np.count_nonzero(inside) < inside.size:
             row = int(np.argmin(inside.reshape(len(chosen), -1).all(axis=1)))
             copy, agent = np.argwhere(where)[row].tolist()
             raise PolicyError(
-                f"policy of group {self.group.name!r} must return actions in {space}, but got {chosen[row]} for "
-                f"{self._place(copy, agent)}"
+                f"policy of group {self.group.name!r} must return actions{leaf and ' '}{leaf} in {space}, but got "
+                f"{chosen[row]} for {self._place(copy, agent)}"
             )
 
     def _place(self, copy: int, agent: int) -> str:
         venv = self.venv
         return f"{self.group.agent_ids[agent]!r} of {venv.env_ids[copy]} at step {venv.steps[copy]}"
 
-    def _as_array(self, actions: Any) -> npt.NDArray[Any]:
+    def _as_array(self, actions: Any, leaf: str) -> npt.NDArray[Any]:
         try:
             return np.asarray(actions)
         except ValueError as error:
             raise PolicyError(
-                f"policy of group {self.group.name!r} must return actions that make one array, got {actions!r}"
+                f"policy of group {self.group.name!r} must return actions{leaf and ' '}{leaf} that make one array, got "
+                f"{actions!r}"
             ) from error

@@ -8,6 +8,7 @@ import gymnasium
 from heron.envs.array_tree import ArrayTree, row
 from heron.errors import ConfigurationError, PolicyError, ResetRequiredError
 from heron.wrappers.policies import PolicyLike
+from heron.wrappers.vector.action_check import batch_of_one
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.env_copy import EnvCopy
 from heron.wrappers.views.flat_learner_env import learner_env
@@ -59,6 +60,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
         self._copy = EnvCopy(venv)
         self._agent = self.learner.agent_id(0)
         self._over = True
+        self._action_space = self.learner.group.action_space
         self.observation_space = self._copy.observation_spaces[self._agent]
         self.action_space = self._copy.action_spaces[self._agent]
         self.metadata = {**self.metadata, **self._copy.get_attr("metadata", {})}
@@ -105,7 +107,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
         """
         if self._over:
             raise ResetRequiredError(f"no running episode of {self._agent!r} in {self._copy.env_id}: call reset()")
-        step = self.learner.step([action])
+        step = self.learner.step(batch_of_one(action, self._action_space, self._agent, self._copy.env_id))
         terminated = bool(step.terminated[0])
         # An episode may be over before the agent has come.
         truncated = bool(step.truncated[0] or (step.finished[0] and not terminated))

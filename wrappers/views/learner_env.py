@@ -8,11 +8,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from heron.envs.action_records import is_record_space, map_leaves
 from heron.envs.array_tree import ArrayTree, map_arrays
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, InvalidActionError
 from heron.wrappers.policies import PolicyLike, policies_by_group
-from heron.wrappers.selection import EnvSelection, env_mask
+from heron.wrappers.selection import EnvSelection, env_mask, shown
 from heron.wrappers.vector.describe import describe
 from heron.wrappers.vector.group_result import GroupResult
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
@@ -105,6 +106,7 @@ class LearnerEnv:
         self.policies = policies_by_group({} if policies is None else policies, venv.groups, self.group.name)
         self._deciders = {name: GroupDecider(venv, venv.groups[name], policy) for name, policy in self.policies.items()}
         self.num_slots = venv.num_envs * self.group.num_agents
+        self._acts_in_records = is_record_space(self.group.action_space)
         self.discount = discount
         self.on_episode = on_episode
         self.terminated = np.zeros(self.num_slots, dtype=bool)
@@ -157,11 +159,12 @@ class LearnerEnv:
         """
         return self.reset(mask)
 
-    def step(self, actions: npt.ArrayLike, mask: BoolArray | None = None) -> LearnerStep:
+    def step(self, actions: Any, mask: BoolArray | None = None) -> LearnerStep:
         """Let every learning agent take one decision, in all copies that have a running episode.
 
         Args:
-            actions: ``(S, ...)``, rows of agents that are not active are not used.
+            actions: ``(S, ...)``, a dict or tuple of arrays (or records) for ``Dict`` and ``Tuple`` spaces. Rows of
+                agents that are not active are not used.
             mask: ``(num_envs,) bool``, the copies that may go on; all by default. Agents of the others take no part.
 
         Raises:
@@ -202,15 +205,34 @@ class LearnerEnv:
     def _owner(self, slot: int) -> str:
         return f"{self.agent_id(slot)} of {self.venv.env_ids[self.env_index(slot)]}"
 
-    def _by_copy(self, actions: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Actions of slots as ``(num_envs, num_agents, ...)``."""
+    def _by_copy(self, actions: Any) -> ArrayTree:
+        """Actions of slots as ``(num_envs, num_agents, ...)``, a tree in ``Dict`` and ``Tuple`` spaces."""
+        return self._tree_by_copy(actions) if self._acts_in_records else self._array_by_copy(actions)
+
+    def _array_by_copy(self, actions: npt.ArrayLike, leaf: str = "") -> npt.NDArray[Any]:
+        """Actions of slots, or a part of them, as ``(num_envs, num_agents, ...)``."""
         try:
             array = np.asarray(actions)
         except ValueError as error:
-            raise InvalidActionError(f"actions must make one array, got {actions!r}") from error
+            raise InvalidActionError(f"{self._actions_in_words(leaf)} must make one array, got {actions!r}") from error
         if array.ndim < 1 or len(array) != self.num_slots:
-            raise InvalidActionError(f"expected {self.num_slots} actions, one a slot, got shape {array.shape}")
+            raise InvalidActionError(
+                f"{self._actions_in_words(leaf)}: expected {self.num_slots} actions, one a slot, got shape "
+                f"{array.shape}"
+            )
         return array.reshape(self.venv.num_envs, self.group.num_agents, *array.shape[1:])
+
+    def _tree_by_copy(self, actions: Any) -> ArrayTree:
+        return map_leaves(
+            self.group.action_space,
+            actions,
+            lambda _space, part, leaf: self._array_by_copy(part, leaf),
+            self._actions_in_words(),
+            InvalidActionError,
+        )
+
+    def _actions_in_words(self, leaf: str = "") -> str:
+        return f"{shown(self.venv.env_ids)}: actions of {list(self.group.agent_ids)}{leaf and ' '}{leaf}"
 
     def _interrupted(self) -> BoolArray:
         """``(num_envs,) bool``, copies in the middle of a decision of the learning coordinators."""
@@ -220,7 +242,7 @@ class LearnerEnv:
         return interrupted
 
     def _play(
-        self, copies: BoolArray, own: npt.NDArray[Any]
+        self, copies: BoolArray, own: ArrayTree
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
         """Play these copies until the next decision is due, beginning with one where it is due now.
 
@@ -250,7 +272,7 @@ class LearnerEnv:
         self._decide(copies & running)
         return rewards.ravel(), lengths.ravel(), running
 
-    def _advance(self, copies: BoolArray, own: npt.NDArray[Any], took_part: BoolArray) -> tuple[GroupResult, BoolArray]:
+    def _advance(self, copies: BoolArray, own: ArrayTree, took_part: BoolArray) -> tuple[GroupResult, BoolArray]:
         """Step these copies once, and keep in mind who has ended by it.
 
         Returns:
@@ -274,7 +296,7 @@ class LearnerEnv:
             self._tell_episodes()
         return result, running
 
-    def _decide(self, mask: BoolArray, own: npt.NDArray[Any] | None = None) -> None:
+    def _decide(self, mask: BoolArray, own: "ArrayTree | None" = None) -> None:
         """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""
         if not self.venv.coordinator_groups or not np.count_nonzero(mask):
             return
@@ -301,7 +323,7 @@ class LearnerEnv:
         finally:  # beside a message that was refused, all others have come
             decider.keep(~self.venv.due(name))
 
-    def _field_actions(self, mask: BoolArray, own: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def _field_actions(self, mask: BoolArray, own: ArrayTree) -> dict[str, ArrayTree]:
         return {
             group.name: own
             if group.name == self.group.name

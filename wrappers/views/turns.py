@@ -3,14 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from heron.agents.hierarchy import FIELD_LEVEL
+from heron.envs.action_records import zero_actions
 from heron.envs.array_tree import ArrayTree, row
 from heron.errors import EnvStepError, InvalidActionError, InvalidObservationError, ResetRequiredError
 from heron.wrappers.selection import meant
-from heron.wrappers.vector.action_check import checked_actions
+from heron.wrappers.vector.action_check import checked_action
 from heron.wrappers.views.env_copy import EnvCopy
 
 
@@ -47,9 +47,7 @@ class Turns:
         self._seen: dict[str, ArrayTree] = {}
         venv = copy.venv
         self._actions: dict[str, npt.NDArray[Any]] = {
-            name: np.zeros(
-                (venv.num_envs, group.num_agents, *(group.action_space.shape or ())), group.action_space.dtype
-            )
+            name: zero_actions(group.action_space, (venv.num_envs, group.num_agents))
             for name, group in venv.groups.items()
         }
 
@@ -155,9 +153,7 @@ class Turns:
         return {"decision_length": self.lengths.get(agent, 0)}
 
     def _checked(self, agent: str, action: Any) -> npt.NDArray[Any]:
-        space = self.copy.action_spaces[agent]
-        one = np.ones((1, 1), dtype=bool)
-        checked: npt.NDArray[Any] = checked_actions([[action]], space, one, [agent], [self.copy.env_id])[0, 0]
+        checked: npt.NDArray[Any] = checked_action(action, self.copy.action_spaces[agent], agent, self.copy.env_id)
         return checked
 
     def _begin(self) -> None:

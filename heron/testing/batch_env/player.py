@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from heron.envs.action_records import as_actions, zero_actions
 from heron.envs.array_tree import row as row_of
-from heron.envs.array_tree import zeros
 from heron.envs.batch_env import BatchEnv, BoolArray
 from heron.testing.env.turn import ActionSource
 from heron.testing.sameness import difference, frozen
@@ -56,13 +56,14 @@ class Player:
         found = {}
         for name, group in env.groups.items():
             state = env.states[name]
-            array = np.asarray(zeros(group.action_space, (env.num_envs, len(group.agent_ids))))
+            array = zero_actions(group.action_space, (env.num_envs, len(group.agent_ids)))
             acting = state.active if mask is None else state.active & mask[:, None]
             for copy, place in np.argwhere(acting).tolist():
                 agent = group.agent_ids[place]
                 observation = sample_at(state.observations, copy, place)
                 info = env.infos[copy].get(agent)
-                array[copy, place] = self._sources[copy].sample(agent, group.action_space, observation, info)
+                action = self._sources[copy].sample(agent, group.action_space, observation, info)
+                array[copy, place] = as_actions(group.action_space, action, ())
             found[name] = array
         return found
 

@@ -139,8 +139,16 @@ class ActionSource:
 
 
 def action_mask(observation: Any, info: Any) -> Any:
-    """The mask of allowed actions as ``int8``, if observation or info hold one."""
+    """The mask of allowed actions as ``int8``, or a dict or tuple of masks, if observation or info hold one."""
     for holder in (observation, info):
         if isinstance(holder, Mapping) and holder.get("action_mask") is not None:
-            return np.asarray(holder["action_mask"]).astype(np.int8)
+            return _as_mask(holder["action_mask"])
     return None
+
+
+def _as_mask(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _as_mask(part) for key, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_as_mask, value))
+    return None if value is None else np.asarray(value).astype(np.int8)

@@ -69,7 +69,7 @@ class TestBadInput:
 
     def test_ragged_actions(self):
         learner = LearnerEnv(copies((BOTH, 4), hierarchy=star()), FIELD, {TOP: lambda seen: [[0.0], [0.0, 1.0]]})
-        with pytest.raises(InvalidActionError, match="actions must make one array"):
+        with pytest.raises(InvalidActionError, match=r"env_0: actions of \['agent_0', 'agent_1'\] must make one array"):
             learner.step([[0, 1], [2]])
         with pytest.raises(ConfigurationError, match="policy of group 'coordinator' must return actions that make one"):
             learner.reset()

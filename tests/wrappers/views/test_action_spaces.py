@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from heron import Hierarchy, make_vec
+from heron.envs.action_records import as_actions, is_record_space, samples_of
+from heron.envs.array_tree import equal, map_arrays, rows
 from heron.errors import ConfigurationError, HierarchyError
+from heron.training import HierarchyTrainer
 from heron.wrappers import GymEnv, GymVectorEnv, HierarchyAECEnv, HierarchyParallelEnv, RandomPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
 
-from ..single_envs import Sampled
+from ..single_envs import RECORDS, Sampled
 from ..small_envs import Life, Scripted
 
 SPACES = {
@@ -27,10 +31,10 @@ SPACES = {
     "number": Box(-1, 1, (), np.float64),
     "matrix": Box(-1, 1, (2, 3), np.float32),
 }
-NO_ARRAYS = {"dict": Dict(a=Discrete(2)), "tuple": Tuple((Discrete(2), MultiBinary(2))), "text": Text(3)}
+EVERY_SPACE = SPACES | {f"{name} of parts": space for name, space in RECORDS.items()}
 
 
-@pytest.fixture(params=SPACES.values(), ids=SPACES)
+@pytest.fixture(params=EVERY_SPACE.values(), ids=EVERY_SPACE)
 def space(request):
     """Of its own, with a seed."""
     space = deepcopy(request.param)
@@ -40,12 +44,25 @@ def space(request):
 
 def fits(space, action):
     """Whether an action is in its space; a number may come as NumPy's scalar."""
-    return space.contains(np.asarray(action))
+    return space.contains(map_arrays(np.asarray, action))
 
 
 def same(received, chosen):
     """Whether what an environment received is what was chosen for it, in the space's dtype."""
-    return [np.asarray(action).tobytes() for action in received] == [np.asarray(action).tobytes() for action in chosen]
+    return len(received) == len(chosen) and all(
+        equal(*(map_arrays(np.asarray, action) for action in pair)) for pair in zip(received, chosen, strict=True)
+    )
+
+
+def stored(space, action):
+    """An action in the dtype of its space, as the environment receives it."""
+    return (
+        samples_of(space, as_actions(space, action, ()))[()] if is_record_space(space) else action.astype(space.dtype)
+    )
+
+
+def batch(space, samples):
+    return concatenate(space, samples, create_empty_array(space, len(samples)))
 
 
 def played(view_of, space, lives=None):
@@ -74,7 +91,7 @@ def test_slots_beside_policies(space, kind):
     policy = {
         "random": RandomPolicy(space, 0),
         "constant": constant,
-        "function": lambda observations: np.array([next(queue) for _ in observations], space.dtype),
+        "function": lambda observations: batch(space, [next(queue) for _ in observations]),
     }[kind]
     env, view = played(lambda venv: GymVectorEnv(venv, "one", {"two": policy}), space)
     view.action_space.seed(0)
@@ -83,11 +100,12 @@ def test_slots_beside_policies(space, kind):
     for actions in chosen:
         view.step(actions)
     assert all(fits(space, action) for actions in env.received for action in actions.values())
-    assert same([actions["agent_0"] for actions in env.received], [actions[0] for actions in chosen])
+    own = [next(iter(iterate(view.action_space, actions))) for actions in chosen]
+    assert same([actions["agent_0"] for actions in env.received], own)
     others = [actions["agent_1"] for actions in env.received]
     again = RandomPolicy(space, 0)
     expected = {
-        "random": lambda: [again(np.zeros((1, 4)))[0].astype(space.dtype) for _ in range(4)],
+        "random": lambda: [stored(space, rows(again(np.zeros((1, 4))), [0])[0]) for _ in range(4)],
         "constant": lambda: [constant] * 4,
         "function": lambda: given,
     }
@@ -110,11 +128,13 @@ def test_pettingzoo(space, view_of):
                 view.step(None)
     assert len(env.received) == 4
     for received, actions in zip(env.received, chosen, strict=True):
-        assert same([received[agent] for agent in actions], actions.values())
+        assert same([received[agent] for agent in actions], list(actions.values()))
         assert all(fits(space, action) for action in received.values())
 
 
-def test_sb3_counts_from_zero(space):
+@pytest.mark.parametrize("name", SPACES)
+def test_sb3_counts_from_zero(name):
+    space = deepcopy(SPACES[name])
     env, view = played(lambda venv: Sb3VecEnv(venv, "one", {"two": space.sample()}), space)
     view.action_space.seed(0)
     view.reset()
@@ -127,17 +147,46 @@ def test_sb3_counts_from_zero(space):
     )
 
 
-@pytest.mark.parametrize("space", NO_ARRAYS.values(), ids=NO_ARRAYS)
-def test_actions_that_are_no_arrays_are_refused_at_once(space):
-    one = partial(Sampled, action_space=space)
+@pytest.mark.parametrize("space", RECORDS.values(), ids=RECORDS)
+def test_sb3_has_no_algorithms_for_parts(space):
+    made = []
+
+    def one():
+        made.append(Sampled(action_space=space))
+        return made[-1]
+
+    venv = make_vec(partial(Scripted, action_space=space), 2)
     for make, whose in (
-        (lambda: make_vec(partial(Scripted, action_space=space), 2), r"action_space of 'agent_0', in group 'agent',"),
-        (lambda: GymVectorEnv([one] * 2), r"action_space of 'agent', in group 'agent',"),
-        (lambda: Sb3VecEnv([one] * 2), r"action_space of 'agent', in group 'agent',"),
-        (lambda: Sb3VecEnv(SyncVectorEnv([one] * 2)), "single_action_space of SyncVectorEnv"),
+        (lambda: Sb3VecEnv(venv), "action_space of group 'agent'"),
+        (lambda: Sb3VecEnv(GymVectorEnv(venv)), "action_space of group 'agent'"),
+        (lambda: Sb3VecEnv([one] * 2), "action_space of group 'agent'"),
+        (lambda: Sb3VecEnv(SyncVectorEnv([partial(Sampled, action_space=space)])), "single_action_space of SyncVec"),
+        (lambda: HierarchyTrainer(venv), "learner of group 'agent': its action_space"),
     ):
-        with pytest.raises(ConfigurationError, match=rf"{whose}.* is {type(space).__name__}.* must be one array"):
+        kind = type(space).__name__
+        with pytest.raises(ConfigurationError, match=rf"{whose}.* is {kind}.*act in one array.*wrapper .* flattens"):
             make()
+    assert [env.closed for env in made] == [1, 1]
+    venv.reset()  # which was given, and is still open
+
+
+def test_actions_that_make_no_arrays_are_refused():
+    for space, path in ((Text(3), ""), (Dict(a=Tuple((Discrete(2), Text(3)))), r"\['a'\]\[1\]")):
+        one = partial(Sampled, action_space=space)
+        for make, agent in (
+            (lambda space=space: make_vec(partial(Scripted, action_space=space), 2), "agent_0"),
+            (lambda one=one: GymVectorEnv([one] * 2), "agent"),
+            (lambda one=one: make_vec(SyncVectorEnv([one] * 2)), "agent"),
+        ):
+            with pytest.raises(
+                ConfigurationError,
+                match=rf"group 'agent': action_space of '{agent}'{path} is Text.* or a Dict or Tuple",
+            ):
+                make()
+
+
+@pytest.mark.parametrize("space", [*RECORDS.values(), Text(3)], ids=[*RECORDS, "text"])
+def test_commands_of_several_parts_are_refused(space):
     with pytest.raises(HierarchyError, match="command_space of 'agent_0' must be a Box of one dimension"):
         make_vec(Scripted, 1, lambda ids: Hierarchy.star(ids, command_space=space))
 

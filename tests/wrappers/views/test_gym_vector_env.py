@@ -23,7 +23,7 @@ from heron.errors import (
 from heron.wrappers import GymVectorEnv, make_vec
 from heron.wrappers.policies import RandomPolicy
 
-from ..single_envs import ACTIONS, OBSERVATIONS, Sampled
+from ..single_envs import ACTIONS, OBSERVATIONS, RECORDS, Sampled
 from ..small_envs import Life, Scripted
 
 MODES = list(AutoresetMode)
@@ -87,13 +87,14 @@ class TestBesideSyncVectorEnv:
         assert [env.resets for env in theirs.envs] == [env.resets for env in ours.envs]
 
     @pytest.mark.parametrize("mode", MODES)
-    @pytest.mark.parametrize("kind", ACTIONS)
-    def test_every_kind_of_action(self, mode, kind):
-        theirs, ours = both([lambda: Sampled(action_space=ACTIONS[kind])] * 2, autoreset_mode=mode)
+    @pytest.mark.parametrize("space", [*ACTIONS.values(), *RECORDS.values()], ids=[*ACTIONS, *RECORDS])
+    def test_every_kind_of_action(self, mode, space):
+        theirs, ours = both([lambda: Sampled(action_space=space)] * 2, autoreset_mode=mode)
+        assert theirs.action_space == ours.action_space
         assert_same(theirs.reset(seed=[7, 3]), ours.reset(seed=[7, 3]))
         play_both(theirs, ours, 30, seed=2)
         for one, other in zip(theirs.envs, ours.envs, strict=True):
-            assert_same(one.received, other.received)
+            assert data_equivalence(one.received, other.received, exact=True)
 
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1", "Blackjack-v1"])

@@ -15,8 +15,8 @@ from heron.wrappers import AgentPart, GymVectorEnv, HierarchicalVectorEnv, LoopE
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from ..hierarchies import spread as under_coordinators
-from ..single_envs import Sampled
-from ..small_envs import Life, Scripted
+from ..single_envs import RECORDS, Sampled
+from ..small_envs import PAIR, Handy, Life, Scripted
 
 STEPS = 24
 BOTH_DIE = {"agent_0": Life(), "agent_1": Life(leaves=2)}
@@ -33,6 +33,7 @@ class Uncounted(Sampled):
 PARTS = {"left": AgentPart(actions=[0], observations=[0, 1]), "right": AgentPart(actions=[1], observations=[1, 2])}
 
 plain = partial(Sampled, horizon=6)
+nested = partial(Uncounted, action_space=RECORDS["nested"], horizon=6)
 flat = partial(simple_spread_v3.parallel_env, max_cycles=7)
 tag = partial(simple_tag_v3.parallel_env, max_cycles=7)
 deaths = partial(Scripted, BOTH_DIE, 5)
@@ -74,6 +75,13 @@ def test_gymnasium_view(source, mode):
     check_view(
         lambda: GymVectorEnv(*arguments(), autoreset_mode=mode), make_env, slots_per_env=slots, steps=STEPS, seed=3
     )
+
+
+def test_gymnasium_view_of_actions_that_are_no_arrays():
+    policies = {"pair": PAIR, "wheel": 2}
+    check_view(lambda: GymVectorEnv(make_vec(Handy, 2), "arm", policies), slots_per_env=2, steps=STEPS)
+    mode = AutoresetMode.SAME_STEP
+    check_view(lambda: GymVectorEnv(vector_source(mode, nested), autoreset_mode=mode), nested, steps=STEPS)
 
 
 @pytest.mark.parametrize("source", CANNOT_WAIT)
@@ -163,6 +171,15 @@ def test_source_whose_copies_are_in_processes_of_their_own():
     check_batch_env(
         lambda: VectorEnvSource(AsyncVectorEnv([cart_pole] * 3, autoreset_mode=AutoresetMode.SAME_STEP)), STEPS
     )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: LoopEnv([Handy] * 3), lambda: VectorEnvSource(SyncVectorEnv([nested] * 3, autoreset_mode="SameStep"))],
+    ids=["loop", "stepped at once"],
+)
+def test_sources_of_actions_that_are_no_arrays(make):
+    check_batch_env(make, STEPS)
 
 
 def test_source_of_split_environments():
