@@ -173,6 +173,11 @@ class LoopEnv(BatchEnv):
         self._single = self._single_agent_steps()
         return True
 
+    def __setstate__(self, attributes: Mapping[str, Any]) -> None:
+        """Let the arrays of a copy, or of what was unpickled, be shared among its parts again."""
+        self.__dict__.update(attributes)
+        self.use_states(self.states)
+
     def describe(self) -> str:
         return "one after the other, in this process"
 

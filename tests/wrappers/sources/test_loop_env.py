@@ -1,6 +1,8 @@
 import re
+from copy import deepcopy
 from functools import partial
 
+import cloudpickle
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, Text
@@ -21,6 +23,7 @@ from heron.wrappers import LoopEnv
 from heron.wrappers.policies import RandomPolicy
 from heron.wrappers.sources.env_names import env_factory
 
+from ..single_envs import Sampled
 from ..small_envs import Life, Menagerie, Scripted
 
 # The inner modules, because the outer ones of PettingZoo 1.27 warn that another way to make environments is coming.
@@ -610,3 +613,21 @@ def test_agents_that_are_flagged_have_ended_though_they_are_still_listed():
         (state,) = env.step(actions_for(env, 0)).values()
         flags.append((state.truncated.tolist(), state.active.tolist()))
     assert flags == [([[False, False]], [[True, True]]), ([[True, True]], [[False, False]])]
+
+
+@pytest.mark.parametrize("make", [Scripted, Sampled])
+@pytest.mark.parametrize("copied", [deepcopy, lambda env: cloudpickle.loads(cloudpickle.dumps(env))])
+def test_a_copy_goes_on_as_the_original_does_and_touches_it_no_more(make, copied):
+    env = LoopEnv([make] * 2)
+    env.reset(seeds=[1, 2])
+    ((name, group),) = env.groups.items()
+    actions = {name: np.ones((2, len(group.agent_ids), *group.action_space.shape), group.action_space.dtype)}
+    env.step(actions)
+    other = copied(env)
+    before = deepcopy(env.states[name])
+    other.step(actions)
+    assert not np.array_equal(other.states[name].observations, before.observations)
+    assert np.array_equal(env.states[name].observations, before.observations)
+    env.step(actions)
+    assert np.array_equal(env.states[name].observations, other.states[name].observations)
+    assert np.array_equal(env.states[name].rewards, other.states[name].rewards)
