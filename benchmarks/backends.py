@@ -14,8 +14,8 @@ from heron.envs.batch_env import BatchEnv
 from heron.wrappers.policies import RandomPolicy
 from heron.wrappers.processes.backend import make_batch_env
 from heron.wrappers.processes.sharding import WorkerOptions
+from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.env_names import env_factory
-from heron.wrappers.sources.loop_env import EnvFactory
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from heron.messaging import MessageBroker
 from heron.wrappers.intrinsic import IntrinsicReward
 from heron.wrappers.processes.backend import Backend, make_batch_env
 from heron.wrappers.processes.sharding import StartMethod, WorkerOptions
+from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.env_names import env_factory
-from heron.wrappers.sources.loop_env import EnvFactory
 from heron.wrappers.sources.vector_source import batch_of_vector_env
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 

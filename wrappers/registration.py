@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 from heron.envs.batch_env import BatchEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.policies import PolicyLike
-from heron.wrappers.sources.loop_env import EnvFactory
+from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.views.gym_vector_env import GymVectorEnv
 
 PARALLEL_ENV_ID = "heron/ParallelEnv-v0"

@@ -1,4 +1,4 @@
-"""Which copies a call is about, and the seed of each."""
+"""What copies are called, which of them a call is about, and the seed of each."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -9,9 +9,29 @@ import numpy.typing as npt
 
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError
+from heron.messaging.message import check_id
 
 EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray
 """Copies by index, by env_id, by a list of either, or by a ``(num_envs,) bool`` mask."""
+
+
+def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ...]:
+    """The names of ``num_envs`` copies, ``env_0`` ... by default.
+
+    Raises:
+        ConfigurationError: If there is no copy, or not one distinct name for each.
+        InvalidMessageError: If a name is empty or no string.
+    """
+    if num_envs < 1:
+        raise ConfigurationError(f"expected at least one environment copy, got {num_envs}")
+    if env_ids is None:
+        return tuple(f"env_{index}" for index in range(num_envs))
+    if isinstance(env_ids, str) or len(env_ids) != num_envs:
+        raise ConfigurationError(f"expected {num_envs} env_ids, one for each copy, got {env_ids!r}")
+    names = tuple(check_id("env_id", env_id) for env_id in env_ids)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
+    return names
 
 
 def select_envs(which: EnvSelection, env_ids: Sequence[str]) -> list[int]:

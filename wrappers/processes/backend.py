@@ -23,8 +23,8 @@ from heron.wrappers.processes.cores import usable_cores
 from heron.wrappers.processes.process_env import ProcessEnv
 from heron.wrappers.processes.sharding import WorkerOptions, check_picklable
 from heron.wrappers.processes.worker_process import GUARD
-from heron.wrappers.sources.env_creation import summary
-from heron.wrappers.sources.loop_env import EnvFactory, LoopEnv
+from heron.wrappers.sources.env_creation import EnvFactory, summary
+from heron.wrappers.sources.loop_env import LoopEnv
 
 Backend = Literal["auto", "loop", "process"]
 

@@ -20,8 +20,9 @@ from heron.wrappers.processes.shared_arrays import SharedArrays, allocate
 from heron.wrappers.processes.worker_channel import RESET, STEP
 from heron.wrappers.processes.worker_pool import WorkerPool, end_all, raise_first
 from heron.wrappers.processes.worker_process import WorkerProcess
-from heron.wrappers.selection import checked_for_reset, checked_mask, shown
-from heron.wrappers.sources.loop_env import EnvFactory, LoopEnv, check_env_ids
+from heron.wrappers.selection import check_env_ids, checked_for_reset, checked_mask, shown
+from heron.wrappers.sources.env_creation import EnvFactory
+from heron.wrappers.sources.loop_env import LoopEnv
 
 Places = list[tuple[int, int]]
 """Pairs of a place in the list of copies that a call is about, and of the copy's place in its shard."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +12,17 @@ import numpy.typing as npt
 from heron.envs.action_records import is_record_space, samples_of
 from heron.envs.array_tree import as_whole, clear, write
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
-from heron.envs.fit import difference, misfit
+from heron.envs.fit import misfit
 from heron.errors import (
-    ConfigurationError,
     EnvClosedError,
     EnvError,
     EnvStepError,
     InvalidObservationError,
     ResetRequiredError,
 )
-from heron.messaging.message import check_id
-from heron.wrappers.selection import checked_for_reset, checked_mask, shown
+from heron.wrappers.selection import check_env_ids, checked_for_reset, checked_mask, shown
 from heron.wrappers.sources.agent_groups import group_agents
+from heron.wrappers.sources.agent_spaces import AgentSpaces
 from heron.wrappers.sources.env_creation import EnvFactory, make_envs, summary
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import GymSource
@@ -43,10 +41,7 @@ from heron.wrappers.sources.returned import (
 from heron.wrappers.sources.single_agent_steps import SingleAgentSteps
 
 if TYPE_CHECKING:
-    from gymnasium.spaces import Space
     from pettingzoo import ParallelEnv
-
-__all__ = ["EnvFactory", "LoopEnv", "check_env_ids"]
 
 
 class LoopEnv(BatchEnv):
@@ -83,7 +78,7 @@ class LoopEnv(BatchEnv):
             for env in make_envs(factories, self.env_ids):
                 self.envs.append(env)  # one by one, so that all are closed if a later one fails
             self.groups = group_agents(self.envs[0], groups)
-            self._check_alike()
+            self._spaces = AgentSpaces(self.envs, self.env_ids, self.groups)
         except BaseException:
             self.close()
             raise
@@ -104,7 +99,6 @@ class LoopEnv(BatchEnv):
             for name, group in self.groups.items()
         }
         self._ordinary = OrdinarySteps(self.groups)
-        self._known_spaces: list[dict[tuple[str, str], Space[Any]]] = [{} for _ in self.envs]
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
         self._single = self._single_agent_steps()
@@ -203,7 +197,7 @@ class LoopEnv(BatchEnv):
             return None
         (state,) = self.states.values()
         return SingleAgentSteps(
-            self.envs, self.env_ids, state, self.infos, self._known_spaces, (self._begin_episode, self._follow_step)
+            self.envs, self.env_ids, state, self.infos, self._spaces.known, (self._begin_episode, self._follow_step)
         )
 
     def _stepping(self, actions: Mapping[str, npt.NDArray[Any]]) -> Callable[[int], None]:
@@ -283,8 +277,7 @@ class LoopEnv(BatchEnv):
         """Check that agents who have come are known, and have the spaces that arrays were laid out for."""
         try:
             come = agents()
-            self._check_known(come, self.env_ids[index])
-            self._check_spaces(index, come)
+            self._spaces.check(index, come)
         except Exception as error:
             raise EnvStepError(f"{self.env_ids[index]}: {call}: {summary(error)}") from error
 
@@ -408,65 +401,6 @@ class LoopEnv(BatchEnv):
     def _check_numbers(self, index: int) -> None:
         if found := self._nan.find(index):
             raise InvalidObservationError(f"{self.env_ids[index]}: {'; '.join(found)}")
-
-    def _check_spaces(self, index: int, agents: Sequence[str]) -> None:
-        """Check that agents that have just come have the spaces that arrays were laid out for."""
-        env = self.envs[index]
-        for agent in agents:
-            group = self.groups[self._places[agent][0]]
-            for kind in ("observation_space", "action_space"):
-                expected, space = getattr(group, kind), getattr(env, kind)(agent)
-                known = self._known_spaces[index]
-                # Comparing bounds is slow, and most environments hand out the same space again.
-                if space is known.get((kind, agent)):
-                    continue
-                if differs := difference(space, expected):
-                    raise ConfigurationError(
-                        f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning: "
-                        f"{differs}"
-                    )
-                known[kind, agent] = space
-
-    def _check_known(self, agents: Sequence[str], env_id: str) -> None:
-        if unknown := [agent for agent in agents if agent not in self._places]:
-            raise ConfigurationError(
-                f"agents {unknown} of {env_id} are not in possible_agents {shown(list(self._places))}: state all ids "
-                "that may ever appear, see heron.wrappers.declare_agents"
-            )
-
-    def _check_alike(self) -> None:
-        agents = list(self.envs[0].possible_agents)
-        for env, env_id in zip(self.envs, self.env_ids, strict=True):
-            own = list(getattr(env, "possible_agents", ()))
-            if own != agents:
-                raise ConfigurationError(f"{env_id} has agents {own}, but {self.env_ids[0]} has {agents}")
-            for group in self.groups.values():
-                for agent, kind in product(group.agent_ids, ("observation_space", "action_space")):
-                    space, expected = getattr(env, kind)(agent), getattr(group, kind)
-                    if differs := difference(space, expected):
-                        raise ConfigurationError(
-                            f"{env_id}: the {kind} of {agent!r} is {space}, but that of group {group.name!r} is "
-                            f"{expected}: {differs}"
-                        )
-
-
-def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ...]:
-    """The names of ``num_envs`` copies, ``env_0`` ... by default.
-
-    Raises:
-        ConfigurationError: If there is no copy, or not one distinct name for each.
-        InvalidMessageError: If a name is empty or no string.
-    """
-    if num_envs < 1:
-        raise ConfigurationError(f"expected at least one environment copy, got {num_envs}")
-    if env_ids is None:
-        return tuple(f"env_{index}" for index in range(num_envs))
-    if isinstance(env_ids, str) or len(env_ids) != num_envs:
-        raise ConfigurationError(f"expected {num_envs} env_ids, one for each copy, got {env_ids!r}")
-    names = tuple(check_id("env_id", env_id) for env_id in env_ids)
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
-    return names
 
 
 def _raise_first(errors: Sequence[EnvError]) -> None:

@@ -12,13 +12,13 @@ from heron.envs.action_records import as_actions, as_tree, is_record_space
 from heron.envs.array_tree import ArrayTree, equal, map_arrays, write, zeros
 from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
 from heron.errors import ConfigurationError, EnvClosedError, EnvStepError, InvalidObservationError, ResetRequiredError
-from heron.wrappers.selection import checked_for_reset, checked_mask, shown
+from heron.wrappers.selection import check_env_ids, checked_for_reset, checked_mask, shown
 from heron.wrappers.sources.agent_groups import checked_group
 from heron.wrappers.sources.driver_choice import driver_of
 from heron.wrappers.sources.env_creation import summary
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
-from heron.wrappers.sources.loop_env import LoopEnv, check_env_ids
+from heron.wrappers.sources.loop_env import LoopEnv
 from heron.wrappers.sources.nan_watch import NanWatch
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults
 
