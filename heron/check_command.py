@@ -1,11 +1,12 @@
 """``heron check``: is an environment sound?"""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Annotated, Any
 
 import gymnasium
@@ -22,7 +23,7 @@ from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
 from heron.testing.env import env_section
 from heron.testing.section import Section
 from heron.testing.view.reference import check_against_environments
-from heron.wrappers import LoopEnv
+from heron.wrappers import GymVectorEnv, LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.sb3.source import check_acts_in_one_array
@@ -48,7 +49,7 @@ def check(
     max_steps: Annotated[int, typer.Option(min=1, help="Where an episode is broken off that goes on.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode; the following ones count on.")] = 0,
     alone: Annotated[
-        bool, typer.Option("--alone", help="Leave out how it does as copies and under SB3; check it by itself only.")
+        bool, typer.Option("--alone", help="Check it by itself only, not as copies and under the vector APIs.")
     ] = False,
 ) -> None:
     """Check an environment over whole episodes: what fails, how, where, and how to mend it.
@@ -79,7 +80,7 @@ def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> lis
     Args:
         make: Makes a new environment at each call.
         limits: How much to play.
-        alone: Leave out how it does as copies and under SB3.
+        alone: Leave out how it does as copies, and under Gymnasium's and SB3's vector APIs.
 
     Raises:
         EnvCreationError: If it cannot be made, or is none.
@@ -97,30 +98,36 @@ def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> lis
     try:
         with closing(copies()) as env:
             plain = partial(make_env, make, env.env_ids[0]) if len(env.groups) == 1 else None
+            view_plan = ViewPlan(plain, steps=steps, seed=limits.seed)
             views = [
-                _view_section(copies, name, env, ViewPlan(plain, steps=steps, seed=limits.seed)) for name in env.groups
+                _view_section(kind, copies, name, env, view_plan)
+                for name, kind in product(env.groups, (GymVectorEnv, Sb3VecEnv))
             ]
     except (ConfigurationError, EnvCreationError) as error:
         return [own, Section.left_out("as copies", str(error))]
     return [own, Section.of_suite(f"{_COPIES} copies", BATCH_ENV_CHECKS, copies, steps), *views]
 
 
-def _view_section(copies: Callable[[], BatchEnv], learn: str, env: BatchEnv, view_plan: ViewPlan) -> Section:
-    """SB3's view of one group, while all others do always the same."""
+def _view_section(
+    kind: type[GymVectorEnv] | type[Sb3VecEnv],
+    copies: Callable[[], BatchEnv],
+    learn: str,
+    env: BatchEnv,
+    view_plan: ViewPlan,
+) -> Section:
+    """A library's view of one group, while all others do always the same."""
+    title = f"{learn} under {'SB3' if kind is Sb3VecEnv else 'Gymnasium'}"
     try:
-        check_acts_in_one_array(env.groups[learn].action_space, "its action_space")
+        if kind is Sb3VecEnv:
+            check_acts_in_one_array(env.groups[learn].action_space, "its action_space")
     except ConfigurationError as error:
-        return Section.left_out(f"{learn} under SB3", str(error))
+        return Section.left_out(title, str(error))
     others = {name: _constant_action(group.action_space) for name, group in env.groups.items() if name != learn}
     agents = env.groups[learn].agent_ids
     view_plan = replace(view_plan, agents=agents, slots_per_env=len(agents))
     # Played by itself, an environment has nobody to act for the others.
     checks = [check for check in VIEW_CHECKS if view_plan.make_env or check is not check_against_environments]
-    return Section.of_suite(f"{learn} under SB3", checks, partial(_view, copies, learn, others), view_plan)
-
-
-def _view(copies: Callable[[], BatchEnv], learn: str, others: Mapping[str, Any]) -> Sb3VecEnv:
-    return Sb3VecEnv(make_vec(copies()), learn, dict(others))
+    return Section.of_suite(title, checks, lambda: kind(make_vec(copies()), learn, dict(others)), view_plan)
 
 
 def _constant_action(space: gymnasium.Space[Any]) -> Any:

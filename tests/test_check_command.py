@@ -112,7 +112,9 @@ def test_each_group_has_a_view_of_its_own():
     assert [section.title for section in sections] == [
         "the environment",
         "3 copies",
+        "adversary under Gymnasium",
         "adversary under SB3",
+        "agent under Gymnasium",
         "agent under SB3",
     ]
 
@@ -133,11 +135,12 @@ class Later(Sampled):
 
 
 def test_the_view_of_all_agents_is_compared_with_the_plain_environment():
-    *_, view = plan(Later, Limits(1, 8))
-    told = [str(finding) for finding in view.run().all]
-    assert any("the reward of slot 0 at step 1: the environment and the view have" in line for line in told)
-    *_, one, other = plan(env_factory("mpe2.simple_tag_v3"), Limits(1, 5))
-    for section in (one, other):  # by itself, the environment has nobody to act for the other group
+    *_, one, other = plan(Later, Limits(1, 8))
+    for view in (one, other):
+        told = [str(finding) for finding in view.run().all]
+        assert any("the reward of slot 0 at step 1: the environment and the view have" in line for line in told)
+    _, _, *views = plan(env_factory("mpe2.simple_tag_v3"), Limits(1, 5))
+    for section in views:  # by itself, the environment has nobody to act for the other group
         assert "check_against_environments" not in section.promises
 
 
@@ -147,8 +150,11 @@ def test_actions_of_parts_are_checked_but_not_under_sb3():
     assert not own.run().all
     assert not copies.skipped
     assert [(view.title, "act in one array" in view.skipped) for view in views] == [
+        ("arm under Gymnasium", False),
         ("arm under SB3", True),
+        ("pair under Gymnasium", False),
         ("pair under SB3", True),
+        ("wheel under Gymnasium", False),
         ("wheel under SB3", False),
     ]
 
