@@ -14,13 +14,14 @@ from heron.wrappers.action_masks import MASKS_METHOD
 from heron.wrappers.policies import actions_from_sb3, counted_from_zero
 from heron.wrappers.sb3.source import Sb3Step, SlotSource, check_acts_in_one_array
 from heron.wrappers.selection import EnvSelection
+from heron.wrappers.sources.env_creation import ACTIVE_AGENT
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.views.autoreset import AutoresetLearner, InfosByAgent, SlotStep
 from heron.wrappers.views.gym_vector_env import GymVectorEnv
 from heron.wrappers.views.learner_env import LearnerEnv
 from heron.wrappers.views.own_infos import own_info
 
-_OURS = frozenset({"inert", "stale"})
+_OURS = frozenset({"inert", "stale", "waited"})
 """What only the view says in infos."""
 
 
@@ -76,8 +77,12 @@ class LearnerSource(SlotSource):
         return observations
 
     def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
+        waiting = self._waiting()
         step = self._autoreset.step(actions_from_sb3(np.asarray(actions), self.learner.group.action_space))
         infos = self._infos(step)
+        for slot in waiting:
+            if step.lengths[slot]:
+                infos[slot]["waited"] = True
         if np.count_nonzero(step.reset):
             self._note_reset_infos(np.flatnonzero(step.reset).tolist())
         took_part, dones = step.lengths > 0, step.terminated | step.truncated
@@ -120,6 +125,19 @@ class LearnerSource(SlotSource):
 
     def close(self) -> None:
         self.view.close()
+
+    def _waiting(self) -> list[int]:
+        """The slots whose action will not be used in the next step, because it is another agent's turn."""
+        said = self.venv.infos
+        if not self.learner.group.is_field or not any(said):
+            return []
+        size, waiting = len(self._agents), []
+        for copy, by_agent in enumerate(said):
+            for place, agent in enumerate(self._agents):
+                active = by_agent.get(agent, {}).get(ACTIVE_AGENT)
+                if isinstance(active, str) and active in by_agent and active != agent:
+                    waiting.append(copy * size + place)
+        return waiting
 
     def _infos(self, step: SlotStep) -> list[dict[str, Any]]:
         """One new dict a slot: what the environment said of its agent, and what the view has to add."""

@@ -39,6 +39,9 @@ class Sb3VecEnv(VecEnv):
     reset of a copy raised, and where ``reset_envs`` has cut an episode short. ``infos[slot]["stale"]`` is true for such
     a step, and for all slots of a copy that stands still in it: there is nothing to learn from its action.
 
+    Where agents act in turn, as in most AEC environments, a step is one agent's move. ``infos[slot]["waited"]`` is true
+    in the steps of all others, whose actions were not used.
+
     ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
     which its reward is summed.
 

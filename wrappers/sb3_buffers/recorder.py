@@ -9,6 +9,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError
 
 
@@ -23,6 +24,11 @@ def row_lengths(infos: Sequence[dict[str, Any]]) -> npt.NDArray[np.int64]:
     return np.array(lengths, dtype=np.int64)
 
 
+def rows_waited(infos: Sequence[dict[str, Any]]) -> BoolArray:
+    """``(S,) bool``, slots whose action of a step was not used, because it was another agent's turn."""
+    return np.array([bool(info.get("waited")) for info in infos], dtype=bool)
+
+
 @dataclass
 class LastRows:
     """What the last step of a vector env told of every slot. S slots.
@@ -30,15 +36,17 @@ class LastRows:
     Attributes:
         rewards: ``(S,) float64``, as the learner got them.
         lengths: ``(S,) int64``, as by ``row_lengths``.
+        waited: ``(S,) bool``, as by ``rows_waited``.
         fresh: Whether nobody has taken these rows yet.
     """
 
     rewards: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     lengths: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    waited: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     fresh: bool = False
 
-    def take(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """The rewards and lengths of the last step, each step's only once.
+    def take(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
+        """The rewards and lengths of the last step, and who waited in it, each step's only once.
 
         Raises:
             ConfigurationError: If they have been taken, because another vector env is stepped than the one recorded.
@@ -49,7 +57,7 @@ class LastRows:
                 "load(path, env=env), with **buffer_options(env, ...) for the very env that it gets"
             )
         self.fresh = False
-        return self.rewards, self.lengths
+        return self.rewards, self.lengths, self.waited
 
 
 class SlotRecorder(VecEnvWrapper):
@@ -76,5 +84,6 @@ class SlotRecorder(VecEnvWrapper):
         # A copy, because SB3 adds to the rewards that it is given.
         self.rows.rewards = np.array(rewards, dtype=np.float64)
         self.rows.lengths = row_lengths(infos)
+        self.rows.waited = rows_waited(infos)
         self.rows.fresh = True
         return observations, rewards, dones, infos

@@ -1,36 +1,57 @@
 """RecurrentPPO that leaves out inert rows and discounts by how long a decision lasted."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from gymnasium.spaces import Dict
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
 
+from heron.envs.batch_env import BoolArray
 from heron.wrappers.sb3_buffers.options import last_rows
-from heron.wrappers.sb3_buffers.rollout import LiveRows
+from heron.wrappers.sb3_buffers.rollout import LiveRows, evenly
 
 STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
 
 
 class _LiveSequences(LiveRows):
-    """Minibatches keep the order of rows: a sequence ends where its slot's next row is not live."""
+    """Minibatches keep the order of rows: a sequence ends where its slot's next row is not live.
 
-    def _order(self, rows: int) -> npt.NDArray[np.intp]:
-        return np.roll(np.arange(rows), np.random.randint(rows))  # noqa: NPY002 -- the stream that SB3 seeds
+    The memory goes through rows in which an agent waited, as it did when they were played. They are masked as SB3 masks
+    padding, so that no loss has a part of them.
+    """
+
+    pad_and_flatten: Callable[[npt.NDArray[Any]], torch.Tensor]
+
+    def _batches(self, batch_size: int | None) -> list[npt.NDArray[np.intp]]:
+        rows = len(self.returns)
+        order = np.roll(np.arange(rows), np.random.randint(rows))  # noqa: NPY002 -- the stream that SB3 seeds
+        parts = evenly(np.flatnonzero(self._acted[order]), batch_size)
+        if len(np.unique(parts[0])) == 1:
+            return [order[parts[0]]]
+        return np.split(order, [part[0] for part in parts[1:]])
 
     def _minibatch(self, indices: npt.NDArray[np.intp]) -> Any:
         recurrent: Any = super()  # SB3's recurrent buffer, whose samples need to know where sequences start
-        return recurrent._get_samples(indices, self._sequence_starts)  # noqa: SLF001 -- of its own base class
+        samples = recurrent._get_samples(indices, self._sequence_starts)  # noqa: SLF001 -- of its own base class
+        acted = self.pad_and_flatten(self._acted[indices].astype(np.float32))
+        return samples._replace(mask=samples.mask * acted)
 
     def _keep_live_rows(self) -> None:
-        live = self._rows_to_learn_from()
-        starts = live & np.insert(~live[:-1], 0, values=True, axis=0)
-        self._sequence_starts = starts.T.ravel()[live.T.ravel()][:, None]
+        acted = self._rows_to_learn_from()
+        kept = self._kept_rows()
+        starts = kept & np.insert(~kept[:-1], 0, values=True, axis=0)
+        self._sequence_starts = starts.T.ravel()[kept.T.ravel()][:, None]
+        self._acted = acted.T.ravel()[kept.T.ravel()]
         for name in STATES:  # layers of the network come before slots
             setattr(self, name, getattr(self, name).swapaxes(1, 2))
         super()._keep_live_rows()
+
+    def _kept_rows(self) -> BoolArray:
+        return self._rows_to_learn_from() | (self.lengths > 0)
 
     def _sampled(self) -> tuple[str, ...]:
         return (*super()._sampled(), "episode_starts", *STATES)
@@ -47,7 +68,8 @@ class LiveRecurrentDictRolloutBuffer(_LiveSequences, RecurrentDictRolloutBuffer)
 class LiveRecurrentPPO(RecurrentPPO):
     """``sb3_contrib.RecurrentPPO``, which takes no buffer class, with these buffers.
 
-    Behind an inert row a slot's memory begins anew, as it does for policies of others: what a slot saw while it was
+    A slot's memory takes in what its agent sees while it waits for its turn; nothing is learned from these rows. Behind
+    an inert row a slot's memory begins anew, as it does for policies of others: what a slot saw while it was
     inert is no part of any episode.
 
     Args:

@@ -1,5 +1,6 @@
-"""Replay buffers that leave out inert rows and discount by how long a decision lasted."""
+"""Replay buffers that leave out inert rows, sum up while an agent waits, and discount by a decision's length."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError
-from heron.wrappers.sb3_buffers.recorder import row_lengths
+from heron.wrappers.sb3_buffers.recorder import row_lengths, rows_waited
+from heron.wrappers.sources.env_creation import ACTIVE_AGENT
 
 Places = npt.NDArray[np.intp]
 
@@ -21,10 +23,15 @@ class LiveTransitions(ReplayBuffer):
     """What the replay buffers of this module have in common, to be mixed into one of SB3's.
 
     Rows of length 0 are not stored, so they take no room and are never sampled. Rows of all slots stand in one line,
-    which for SB3 looks like a buffer of a single slot. The ``discounts`` of samples are ``gamma ** length`` for a
-    coordinator's decision of ``length`` environment steps, as in a semi-Markov decision process: R. S. Sutton,
-    D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for temporal abstraction in reinforcement
-    learning", Artificial Intelligence 112 (1999), section 3.
+    which for SB3 looks like a buffer of a single slot.
+
+    Where agents act in turn, an agent's decision lasts from its own move until its next one. Rows in which it waited
+    are not stored either: their rewards, ends and last observation become those of its last move, which is not sampled
+    before it is over. Such rows at the beginning of an episode belong to no move, and are left out.
+
+    The ``discounts`` of samples are ``gamma ** length`` for a decision of ``length`` environment steps, as in a
+    semi-Markov decision process: R. S. Sutton, D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for
+    temporal abstraction in reinforcement learning", Artificial Intelligence 112 (1999), section 3.
 
     Args:
         buffer_size: Most rows to keep, of all slots together.
@@ -71,7 +78,9 @@ class LiveTransitions(ReplayBuffer):
         self.discounts = np.ones((self.buffer_size, 1), dtype=np.float32)
         # The place of what the same slot did next, -1 if unknown or in another episode.
         self._next = np.full(self.buffer_size, -1, dtype=np.intp)
+        # The place of what a slot has done last, -1 if its episode is over; and whether it acts in turn with others.
         self._last = np.full(n_envs, -1, dtype=np.intp)
+        self._in_turn = np.zeros(n_envs, dtype=bool)
 
     def add(
         self,
@@ -82,29 +91,37 @@ class LiveTransitions(ReplayBuffer):
         done: npt.NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        lengths = row_lengths(infos)
-        slots = np.flatnonzero(lengths)[-self.buffer_size :]
-        if not len(slots):
-            self._last[:] = -1
-            return
-        places = (self.pos + np.arange(len(slots))) % self.buffer_size
-        self._link(obs, done, slots, places)
-        _put(self.observations, obs, slots, places)
+        lengths, waited = row_lengths(infos), rows_waited(infos)
+        self._in_turn |= waited | [ACTIVE_AGENT in info for info in infos]
+        acted = np.flatnonzero((lengths > 0) & ~waited)[-self.buffer_size :]
+        places = (self.pos + np.arange(len(acted))) % self.buffer_size
+        self._last[np.isin(self._last, places)] = -1  # overwritten
+        waiting = self._follow(obs, np.flatnonzero(waited))
+        self._link(obs, acted, places)
+        _put(self.observations, obs, acted, places)
+        _put(self.actions, action, acted, places)
+        self.rewards[places], self.discounts[places] = 0, 1
+        slots, places = np.append(waiting, acted), np.append(self._last[waiting], places)
+        self.rewards[places, 0] += self.discounts[places, 0] * reward[slots]
+        self.discounts[places, 0] *= self.gamma ** lengths[slots]
         _put(self.next_observations, next_obs, slots, places)
-        _put(self.actions, action, slots, places)
-        self.rewards[places, 0] = reward[slots]
         self.dones[places, 0] = done[slots]
-        self.discounts[places, 0] = self.gamma ** lengths[slots]
         if self.handle_timeout_termination:
             self.timeouts[places, 0] = [bool(infos[slot].get("TimeLimit.truncated")) for slot in slots]
-        self.full = self.full or self.pos + len(slots) >= self.buffer_size
-        self.pos = (self.pos + len(slots)) % self.buffer_size
+        self._last[:] = -1
+        self._last[slots] = np.where(done[slots], -1, places)
+        self.full = self.full or self.pos + len(acted) >= self.buffer_size
+        self.pos = (self.pos + len(acted)) % self.buffer_size
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
-        """Samples of live rows; an empty batch, which changes nothing, as long as there are none."""
-        if not self.size():
+        """Samples of decisions that are over; an empty batch, which changes nothing, as long as there are none."""
+        unfinished = np.sort(self._unfinished())
+        choices = self.size() - len(unfinished)
+        if not choices:
             return self._get_samples(np.zeros(0, dtype=np.intp), env)
-        return super().sample(batch_size, env)
+        places = np.random.randint(0, choices, batch_size)  # noqa: NPY002 -- the stream that SB3 seeds
+        skipped = np.searchsorted(unfinished - np.arange(len(unfinished)), places, side="right")
+        return self._get_samples(places + skipped, env)
 
     def _get_samples(self, batch_inds: Places, env: VecNormalize | None = None) -> Any:
         samples: Any = super()._get_samples(batch_inds, env)
@@ -127,24 +144,30 @@ class LiveTransitions(ReplayBuffer):
         last = first.copy()
         returns = self._normalize_reward(self.rewards[first], env)
         discounts = self.discounts[first]
+        unfinished = self._unfinished()
         for _ in range(self.n_steps - 1):
             following = self._next[last]
-            known = (following >= 0)[:, None]
+            known = ((following >= 0) & ~np.isin(following, unfinished))[:, None]
             returns = returns + known * discounts * self._normalize_reward(self.rewards[following], env)
             discounts = np.where(known, discounts * self.discounts[following], discounts)
             last = np.where(known[:, 0], following, last)
         return last, returns, discounts
 
-    def _link(self, obs: Any, done: npt.NDArray[Any], slots: Places, places: Places) -> None:
+    def _link(self, obs: Any, slots: Places, places: Places) -> None:
         """Note that the rows at ``places`` follow the last ones of their slots, where they do."""
-        self._last[np.isin(self._last, places)] = -1  # overwritten
         self._next[places] = -1
+        follows = self._follow(obs, slots)
+        self._next[self._last[follows]] = places[np.isin(slots, follows)]
+
+    def _follow(self, obs: Any, slots: Places) -> Places:
+        """Those of some slots whose last row is followed by one in which they see this."""
         before = self._last[slots]
         # What a slot sees now is what it saw at last, unless somebody has reset the vector env in between.
-        follows = (before >= 0) & _equal(self.next_observations, before, obs, slots)
-        self._next[before[follows]] = places[follows]
-        self._last[:] = -1
-        self._last[slots] = np.where(done[slots], -1, places)
+        return slots[(before >= 0) & _equal(self.next_observations, before, obs, slots)]
+
+    def _unfinished(self) -> Places:
+        """The places of decisions of which it is not known yet how they end."""
+        return self._last[self._in_turn & (self._last >= 0)]
 
 
 class LiveReplayBuffer(LiveTransitions, ReplayBuffer):
@@ -169,7 +192,7 @@ def _equal(stored: Any, places: Places, values: Any, slots: Places) -> BoolArray
     if isinstance(stored, Mapping):
         equal = np.array([_equal(array, places, values[key], slots) for key, array in stored.items()])
     else:
-        rows = np.asarray(values)[slots].reshape(len(slots), -1)
-        equal = (stored[places, 0].reshape(len(slots), -1) == rows).T
+        shape = (len(slots), math.prod(stored.shape[2:]))
+        equal = (stored[places, 0].reshape(shape) == np.asarray(values)[slots].reshape(shape)).T
     same: BoolArray = np.logical_and.reduce(equal, axis=0)
     return same

@@ -1,4 +1,4 @@
-"""Rollout buffers that leave out inert rows and discount by how long a decision lasted."""
+"""Rollout buffers that leave out inert rows, sum up while an agent waits, and discount by a decision's length."""
 
 from collections.abc import Generator
 from typing import Any
@@ -21,6 +21,11 @@ class LiveRows(RolloutBuffer):
     The one before such a row is bootstrapped with the row's value if its episode was not over: so a reset by hand cuts
     an episode at the observation that it has reached.
 
+    Where agents act in turn, an agent's decision lasts from its own move until its next one. Rows in which it waited
+    are not in minibatches either, but their rewards and ends count for its last move, however many they are. Those at
+    the beginning of a rollout belong to a move of the rollout before, for which the value of what the agent saw at the
+    end of that rollout has stood in.
+
     A coordinator's decision of ``length`` environment steps is discounted by ``gamma ** length``, as in a semi-Markov
     decision process: R. S. Sutton, D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for temporal
     abstraction in reinforcement learning", Artificial Intelligence 112 (1999), section 3. Advantages are those of
@@ -40,13 +45,14 @@ class LiveRows(RolloutBuffer):
     def reset(self) -> None:
         super().reset()
         self.lengths = np.zeros((self.buffer_size, self.n_envs), dtype=np.int64)
+        self.waited = np.zeros((self.buffer_size, self.n_envs), dtype=bool)
 
     def add(self, *args: Any, **kwargs: Any) -> None:
         observations, actions, reward, *others = args
-        rewards, lengths = self.rows.take()
+        rewards, lengths, waited = self.rows.take()
         # SB3 has added gamma * V(terminal observation) where an episode was cut off.
         bootstrap = reward - rewards
-        self.lengths[self.pos] = lengths
+        self.lengths[self.pos], self.waited[self.pos] = lengths, waited
         reward = rewards + self.gamma ** np.maximum(lengths - 1, 0) * bootstrap
         super().add(observations, actions, reward, *others, **kwargs)
 
@@ -55,14 +61,17 @@ class LiveRows(RolloutBuffer):
         going_on = 1.0 - dones
         advantages = np.zeros(self.n_envs)
         discounts = self.gamma**self.lengths
-        live = self.lengths > 0
+        live, waited = self.lengths > 0, self.waited
         for step in reversed(range(self.buffer_size)):
-            delta = self.rewards[step] + discounts[step] * going_on * next_values - self.values[step]
+            following = discounts[step] * going_on
+            values = self.rewards[step] + following * next_values
+            # No lambda where the agent waited, as nothing was decided.
+            later = following * np.where(waited[step], 1.0, self.gae_lambda) * advantages
             # A row without length begins no chain of advantages, but has a value to bootstrap with.
-            advantages = live[step] * (delta + discounts[step] * self.gae_lambda * going_on * advantages)
-            self.advantages[step] = advantages
+            advantages = live[step] * np.where(waited[step], later, values - self.values[step] + later)
+            self.advantages[step] = np.where(waited[step], 0.0, advantages)
             going_on = 1.0 - self.episode_starts[step]
-            next_values = self.values[step]
+            next_values = np.where(waited[step], values, self.values[step])
         self.returns = self.advantages + self.values
 
     def get(self, batch_size: int | None = None) -> Generator[Any, None, None]:
@@ -75,36 +84,44 @@ class LiveRows(RolloutBuffer):
         if not self.generator_ready:
             self._keep_live_rows()
             self.generator_ready = True
-        indices = self._order(len(self.returns))
-        if len(indices) == 1:
-            indices = indices.repeat(2)
-        batches = 1 if batch_size is None else -(-len(indices) // batch_size)
-        for batch in np.array_split(indices, max(min(batches, len(indices) // 2), 1)):
+        for batch in self._batches(batch_size):
             yield self._minibatch(batch)
 
-    def _order(self, rows: int) -> npt.NDArray[np.intp]:
-        """The order in which rows go into minibatches."""
-        return np.random.permutation(rows)  # noqa: NPY002 -- the stream that SB3 seeds
+    def _batches(self, batch_size: int | None) -> list[npt.NDArray[np.intp]]:
+        """The rows of each minibatch."""
+        return evenly(np.random.permutation(len(self.returns)), batch_size)  # noqa: NPY002 -- the stream that SB3 seeds
 
     def _minibatch(self, indices: npt.NDArray[np.intp]) -> Any:
         return self._get_samples(indices)
 
     def _keep_live_rows(self) -> None:
         """Make ``(live rows, ...)`` of the arrays that minibatches are taken from."""
-        live = self._rows_to_learn_from().T.ravel()
+        kept = self._kept_rows().T.ravel()
         for name in self._sampled():
             value = getattr(self, name)
-            kept: Any = map_arrays(lambda array: self.swap_and_flatten(array)[live], value)
-            setattr(self, name, kept)
+            rows: Any = map_arrays(lambda array: self.swap_and_flatten(array)[kept], value)
+            setattr(self, name, rows)
 
     def _rows_to_learn_from(self) -> BoolArray:
         """``(buffer_size, n_envs) bool``."""
-        live: BoolArray = self.lengths > 0
+        live: BoolArray = (self.lengths > 0) & ~self.waited
         return live if live.any() else np.ones_like(live)
+
+    def _kept_rows(self) -> BoolArray:
+        """``(buffer_size, n_envs) bool``, rows that may be in a minibatch."""
+        return self._rows_to_learn_from()
 
     def _sampled(self) -> tuple[str, ...]:
         """The arrays that minibatches are taken from."""
         return ("observations", "actions", "values", "log_probs", "advantages", "returns")
+
+
+def evenly(rows: npt.NDArray[np.intp], batch_size: int | None) -> list[npt.NDArray[np.intp]]:
+    """Rows in minibatches of as even a size as can be, and never of a single row; a lone one is there twice."""
+    if len(rows) == 1:
+        rows = rows.repeat(2)
+    batches = 1 if batch_size is None else -(-len(rows) // batch_size)
+    return np.array_split(rows, max(min(batches, len(rows) // 2), 1))
 
 
 class LiveRolloutBuffer(LiveRows, RolloutBuffer):

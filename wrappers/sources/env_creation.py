@@ -13,6 +13,9 @@ from heron.wrappers.sources.gym_source import GymSource, SingleAgentEnv
 EnvFactory: TypeAlias = Callable[[], ParallelEnv | AECEnv | gymnasium.Env[Any, Any]]
 """Makes one environment copy; each call must make a new one."""
 
+ACTIVE_AGENT = "active_agent"
+"""The key of an info under which a turn-based environment names the agent whose action counts next."""
+
 
 class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  # PettingZoo ships no types
     """A turn-based AEC environment, in which all agents give an action each step, and one of them counts.
@@ -29,7 +32,7 @@ class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  #
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         observations, infos = super().reset(seed=seed, options=options)
         return observations, {
-            agent: {**info, "active_agent": self.aec_env.agent_selection} for agent, info in infos.items()
+            agent: {**info, ACTIVE_AGENT: self.aec_env.agent_selection} for agent, info in infos.items()
         }
 
 

@@ -99,10 +99,11 @@ def test_what_cannot_be_copied_is_handed_on():
 def test_an_environment_cannot_say_that_its_steps_do_not_count():
     class Claiming(OneInfo):
         def tell(self):
-            return {"inert": True, "stale": self.time}
+            return {"inert": True, "stale": self.time, "waited": True}
 
     view = SlotRecorder(SlotMonitor(Sb3VecEnv(make_vec(Claiming, 2))))
     model = PPO("MlpPolicy", view, n_steps=4, batch_size=8, n_epochs=1, **buffer_options(view, PPO))
     model.learn(8)
     assert model.rollout_buffer.lengths.tolist() == [[1, 1]] * 4
+    assert not model.rollout_buffer.waited.any()
     assert [episode["l"] for episode in model.ep_info_buffer] == [2] * 4
