@@ -181,7 +181,7 @@ class AutoresetLearner:
             self._keep_ends()
             raise
         self._cut[:] = False
-        if ended := _ends(step.terminated, step.truncated, lambda: step.observations):
+        if ended := _ends(step.terminated, step.truncated, lambda: step.observations, step.last_seen):
             self._ends |= ended
         infos = self.learner.venv.infos
         observations, due = step.observations, self._due(step.finished, over)
@@ -198,8 +198,8 @@ class AutoresetLearner:
     def _keep_ends(self) -> None:
         """Keep the ends beside an error with what was seen then, for an agent may have come back when they are told."""
         learner = self.learner
-        self._ends |= _ends(learner.terminated, learner.truncated, learner.observations)
-        learner.terminated[:] = learner.truncated[:] = False
+        terminated, truncated, last_seen = learner.take_ends()
+        self._ends |= _ends(terminated, truncated, learner.observations, last_seen)
 
     def _check_can_stand_still(self, copies: Sequence[int]) -> None:
         venv = self.learner.venv
@@ -272,7 +272,7 @@ class AutoresetLearner:
         reset = np.repeat(env_mask(copies, learner.venv.num_envs), num_agents)
         active = learner.venv.results[learner.group.name].active.ravel() & ~np.repeat(self._cut, num_agents)
         terminated, truncated = learner.terminated & reset, (learner.truncated | active) & reset
-        return _ends(terminated, truncated, learner.observations)
+        return _ends(terminated, truncated, learner.observations, learner.last_seen)
 
     def _note_cut(self, copies: Sequence[int], ends: Mapping[int, End]) -> None:
         venv = self.learner.venv
@@ -301,12 +301,17 @@ def _check_can_do(batch_env: BatchEnv, mode: AutoresetMode) -> None:
         )
 
 
-def _ends(terminated: BoolArray, truncated: BoolArray, observe: Callable[[], ArrayTree]) -> dict[int, End]:
-    """Slot -> its end, for slots that are flagged; ``observe`` tells what all slots saw last."""
+def _ends(
+    terminated: BoolArray,
+    truncated: BoolArray,
+    observe: Callable[[], ArrayTree],
+    last_seen: Mapping[int, ArrayTree],
+) -> dict[int, End]:
+    """Slot -> its end, for slots that are flagged; ``observe`` tells what those not in ``last_seen`` saw last."""
     ended = terminated | truncated
     if not np.count_nonzero(ended):
         return {}
     slots = np.flatnonzero(ended).tolist()
     flags = zip(terminated[slots].tolist(), truncated[slots].tolist(), strict=True)
-    observations = rows(observe(), slots)
-    return {slot: End(seen, *flag) for slot, seen, flag in zip(slots, observations, flags, strict=True)}
+    seen = dict(zip(slots, rows(observe(), slots), strict=True)) | dict(last_seen)
+    return {slot: End(seen[slot], *flag) for slot, flag in zip(slots, flags, strict=True)}

@@ -65,16 +65,9 @@ class FlatLearnerEnv(LearnerEnv):
         running = before
         if count:
             running = self._advance_flat(own, None if everybody else stepped, took_part, stepped)
-        step = LearnerStep(
-            self.observations(),
-            self._rewards(took_part),
-            took_part.astype(np.int64).ravel(),
-            self.terminated.copy(),
-            self.truncated.copy(),
-            ~running,
-        )
-        self.terminated[:] = self.truncated[:] = False
-        return step
+        terminated, truncated, _ = self.take_ends()
+        lengths = took_part.astype(np.int64).ravel()
+        return LearnerStep(self.observations(), self._rewards(took_part), lengths, terminated, truncated, ~running)
 
     def _advance_flat(
         self, own: ArrayTree, mask: BoolArray | None, took_part: BoolArray, stepped: BoolArray

@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from heron.envs.action_records import is_record_space, map_leaves
-from heron.envs.array_tree import ArrayTree, map_arrays
+from heron.envs.array_tree import ArrayTree, map_arrays, rows
 from heron.envs.batch_env import BoolArray
 from heron.errors import ConfigurationError, InvalidActionError
 from heron.wrappers.policies import PolicyLike, policies_by_group
@@ -51,6 +51,8 @@ class LearnerStep:
         terminated: ``(S,) bool``, agents whose task ended.
         truncated: ``(S,) bool``, agents that were cut off.
         finished: ``(num_envs,) bool``, copies that need a reset.
+        last_seen: Slot -> its last observation, a new array, for those that ended amid a decision: their agents may
+            have come back in the rest of it.
     """
 
     observations: ArrayTree
@@ -59,6 +61,7 @@ class LearnerStep:
     terminated: BoolArray
     truncated: BoolArray
     finished: BoolArray
+    last_seen: Mapping[int, ArrayTree] = field(default_factory=dict)
 
 
 class LearnerEnv:
@@ -84,6 +87,7 @@ class LearnerEnv:
         num_slots: Number of slots S, copies times learning agents.
         terminated: ``(S,) bool``, agents whose task has ended without a step having told so, because it raised.
         truncated: ``(S,) bool``, agents that were cut off likewise.
+        last_seen: As in ``LearnerStep``, for these.
 
     Raises:
         ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does not
@@ -111,6 +115,7 @@ class LearnerEnv:
         self.on_episode = on_episode
         self.terminated = np.zeros(self.num_slots, dtype=bool)
         self.truncated = np.zeros(self.num_slots, dtype=bool)
+        self.last_seen: dict[int, ArrayTree] = {}
         self._part_takers = np.zeros((venv.num_envs, self.group.num_agents), dtype=bool)
         self._episodes: deque[Episode] = deque()
 
@@ -145,6 +150,7 @@ class LearnerEnv:
         finally:  # beside a copy that raised, the others have begun their episodes
             begun = np.repeat(mask & (self.venv.steps == 0), self.group.num_agents)
             self.terminated[begun] = self.truncated[begun] = False
+            self.last_seen = {slot: seen for slot, seen in self.last_seen.items() if not begun[slot]}
         self._decide(mask & self.venv.running)
         return self.observations()
 
@@ -178,11 +184,15 @@ class LearnerEnv:
         if not self.group.is_field:
             self._play(self._interrupted() & may_go_on, own)
         rewards, lengths, running = self._play(self.venv.running & may_go_on, own)
-        step = LearnerStep(
-            self.observations(), rewards, lengths, self.terminated.copy(), self.truncated.copy(), ~running
-        )
+        terminated, truncated, last_seen = self.take_ends()
+        return LearnerStep(self.observations(), rewards, lengths, terminated, truncated, ~running, last_seen)
+
+    def take_ends(self) -> tuple[BoolArray, BoolArray, dict[int, ArrayTree]]:
+        """``terminated``, ``truncated`` and ``last_seen``, which are none from then on."""
+        taken = self.terminated.copy(), self.truncated.copy(), self.last_seen
         self.terminated[:] = self.truncated[:] = False
-        return step
+        self.last_seen = {}
+        return taken
 
     def describe(self) -> str:
         """Who is who, and who decides for whom, as text."""
@@ -289,12 +299,18 @@ class LearnerEnv:
                     self._deciders[group.name].keep(stepped[:, None])
             result = self.venv.results[self.group.name]
             ended = took_part & stepped[:, None]
-            self.terminated |= (ended & result.terminated).ravel()
-            self.truncated |= (ended & result.truncated).ravel()
+            self._note_ends((ended & result.terminated).ravel(), (ended & result.truncated).ravel())
             running = self.venv.running
             self._note_episodes(stepped > running)
             self._tell_episodes()
         return result, running
+
+    def _note_ends(self, terminated: BoolArray, truncated: BoolArray) -> None:
+        self.terminated |= terminated
+        self.truncated |= truncated
+        if self.group.period > 1 and np.count_nonzero(ended := terminated | truncated):
+            slots = np.flatnonzero(ended).tolist()
+            self.last_seen |= zip(slots, rows(self.observations(), slots), strict=True)
 
     def _decide(self, mask: BoolArray, own: "ArrayTree | None" = None) -> None:
         """Let everyone decide who is due, from the top down to the learner, and on from there if it has decided."""

@@ -137,3 +137,19 @@ def test_a_coordinator_that_comes_back_amid_a_decision_takes_no_part_in_the_rest
     _, rewards, dones, infos = plays(view, 1)[0]
     assert (rewards.tolist(), dones.tolist()) == ([1 + 2 + 3 + 4, 10], [False, True])
     assert [info["decision_length"] for info in infos] == [4, 1]
+
+
+def test_a_coordinator_that_comes_back_amid_a_decision_ended_with_what_it_saw_then():
+    lives = {A: Life(), B: Life(leaves=1, returns=2)}
+    ends = []
+    for period in (1, 4):
+        tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=period, command_space=GOAL)
+        view = Sb3VecEnv(copies((lives, 9), hierarchy=tree), "red", {FIELD: 0})
+        view.reset()
+        observations, _, dones, infos = plays(view, 1)[0]
+        assert dones.tolist() == [False, True]
+        ends.append((infos[1]["terminal_observation"], observations[1]))
+    (at_once, same), (amid, later) = ends
+    np.testing.assert_array_equal(at_once, same)
+    np.testing.assert_array_equal(amid, at_once)
+    assert (later != amid).any()
