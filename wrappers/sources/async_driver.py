@@ -25,12 +25,14 @@ class AsyncDriver(VectorDriver):
     def __init__(self, env: AnyVectorEnv) -> None:
         super().__init__(env)
         self._due = np.zeros(env.num_envs, dtype=bool)  # workers that will take the next step for a reset
+        self._owing: dict[int, str] = {}  # worker -> what it was asked, but nobody has taken the answer yet
 
     def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
         return self.reset_some(np.ones(self.env.num_envs, dtype=bool), seeds, options)
 
     def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
         env: Any = self.env
+        self._follow_late(np.flatnonzero(mask).tolist())  # one may have ended, and be due then
         answers = self._reset_by_step(mask & self._due)
         rest = [
             index
@@ -52,8 +54,7 @@ class AsyncDriver(VectorDriver):
         terminated, truncated = np.zeros(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
         for index, (_, *said, infos[index]) in answers.items():
             rewards[index], terminated[index], truncated[index] = said
-        if env.autoreset_mode is AutoresetMode.NEXT_STEP and not env.shared_memory:
-            self._due |= terminated | truncated
+        self._note_ends(answers)
         return VectorResults(self._observations(answers), rewards, terminated, truncated, infos)
 
     def to_blame(self, mask: BoolArray) -> BoolArray:
@@ -83,6 +84,13 @@ class AsyncDriver(VectorDriver):
         answers = self._ask({index: question(index) for index in indices})
         return [answers[index] for index in indices]
 
+    def _note_ends(self, answers: Mapping[int, Any]) -> None:
+        """Note by answers to steps which workers will take the next step for a reset."""
+        env: Any = self.env
+        if env.autoreset_mode is AutoresetMode.NEXT_STEP and not env.shared_memory:
+            for index, (_, _, terminated, truncated, _) in answers.items():
+                self._due[index] |= bool(terminated or truncated)
+
     def _reset_by_step(self, due: BoolArray) -> dict[int, Any]:
         """Let workers reset their copies that have been told to do so in the next step.
 
@@ -102,17 +110,31 @@ class AsyncDriver(VectorDriver):
         env: Any = self.env
         env._assert_is_running()  # noqa: SLF001 - as its own methods do
         self._check_alive(questions)
-        answers, successes = {}, [True] * env.num_envs
-        asked = []
+        self._follow_late(questions)
         for index, question in questions.items():
             with self._losing(index):
                 env.parent_pipes[index].send(question)
-                asked.append(index)
-        for index in asked:  # all of them, or else the next question would get the answer to this one
+                self._owing[index] = question[0]
+        answers = self._receive([index for index in questions if index in self._owing])
+        self._check_alive(questions)
+        return answers
+
+    def _follow_late(self, asked: Iterable[int]) -> None:
+        """Take answers that were left by an interrupt, or beside a question that could not be sent."""
+        late = {index: self._owing[index] for index in asked if index in self._owing}
+        answers = self._receive(late)
+        self._note_ends({index: answer for index, answer in answers.items() if late[index] == "step"})
+
+    def _receive(self, indices: Iterable[int]) -> dict[int, Any]:
+        """The answers of these workers, all of them, or else a next question would get the answer to this one."""
+        env: Any = self.env
+        answers, successes = {}, [True] * env.num_envs
+        for index in indices:
             with self._losing(index):
                 answers[index], successes[index] = env.parent_pipes[index].recv()
+            del self._owing[index]
         env._raise_if_errors(successes)  # noqa: SLF001 - it knows what the workers have raised
-        self._check_alive(questions)
+        self._check_alive(indices)
         return answers
 
     @contextmanager

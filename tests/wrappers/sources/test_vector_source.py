@@ -235,6 +235,29 @@ def counters(*horizons, make=SyncVectorEnv, mode=AutoresetMode.NEXT_STEP, **opti
     return VectorEnvSource(make(factories, autoreset_mode=mode))
 
 
+@pytest.mark.parametrize("make", [AsyncVectorEnv, async_in_pipes])
+def test_late_answers_of_workers_are_not_taken_for_those_to_the_next_question(make, monkeypatch):
+    """An interrupt before the first answer leaves those of both workers in their pipes, one of which is an end."""
+
+    def interrupt(pipe):
+        raise KeyboardInterrupt
+
+    env = counters(2, 9, make=make)
+    step = {"agent": np.ones((2, 1), int)}
+    env.reset()
+    env.step(step)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(type(env.env.parent_pipes[0]), "recv", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            env.step(step)
+    env.reset()
+    shown = [env.states["agent"].observations.tolist()]
+    env.step(step)
+    shown.append(env.states["agent"].observations.tolist())
+    assert shown == [[[[0, 2]], [[0, 2]]], [[[1, 2]], [[1, 2]]]]
+    env.close()
+
+
 @MAKERS
 @pytest.mark.parametrize("mode", AutoresetMode)
 def test_ended_copies_left_out_of_steps_keep_what_they_showed(mode, make):
