@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 from heron.envs.array_tree import ArrayTree
 from heron.wrappers.action_masks import MASKS_METHOD
 from heron.wrappers.policies import actions_from_sb3, counted_from_zero
-from heron.wrappers.sb3.source import Sb3Step, SlotSource, check_acts_in_one_array
+from heron.wrappers.sb3.source import Sb3Step, SlotSource, all_same, check_acts_in_one_array
 from heron.wrappers.selection import EnvSelection
 from heron.wrappers.sources.env_creation import ACTIVE_AGENT
 from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
@@ -60,8 +60,8 @@ class LearnerSource(SlotSource):
         # Seeds and options are per slot, but a copy can follow only one of each: that of its first slot.
         by_copy, options = list(seeds[:: len(self._agents)]), options[:: len(self._agents)]
         copies = range(self.venv.num_envs)
-        if not any(options):
-            observations = self._autoreset.reset(None, by_copy)
+        if all_same(options):
+            observations = self._autoreset.reset(None, by_copy, options[0] or None)
         else:
             for copy in copies:
                 observations = self._autoreset.reset(copy, [by_copy[copy]], options[copy] or None)

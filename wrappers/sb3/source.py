@@ -130,3 +130,11 @@ class SlotSource(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the environments."""
+
+
+def all_same(options: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether they are known to be the same: arrays in different dicts are not compared."""
+    try:
+        return all(one == options[0] for one in options)
+    except ValueError:  # the truth of an array
+        return False

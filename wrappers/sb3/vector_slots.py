@@ -18,7 +18,7 @@ from heron.errors import (
 )
 from heron.wrappers.policies import counted_from_zero
 from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
-from heron.wrappers.sb3.source import Sb3Step, SlotSource, check_acts_in_one_array
+from heron.wrappers.sb3.source import Sb3Step, SlotSource, all_same, check_acts_in_one_array
 from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
 from heron.wrappers.sources.driver_choice import needs_driver
 from heron.wrappers.sources.vector_drivers import joint_seed, split_infos
@@ -65,7 +65,7 @@ class VectorEnvSlots(SlotSource):
 
     def reset(self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any]]) -> ArrayTree:
         self._check_open()
-        if any(one != options[0] for one in options):
+        if not all_same(options):
             raise ConfigurationError(f"{self.env} takes the same options for all of its environments, got {options!r}")
         for slot, seed in enumerate(seeds):
             self._watch.log.begin(slot, seed)

@@ -24,6 +24,12 @@ class TestResets:
         assert calls == [[(5, seen), (None, None)], [(6, seen), (None, None)]]
         assert options == {"wind": 1}
 
+    def test_options_with_arrays_may_be_given_slot_by_slot(self):
+        view = Sb3VecEnv(copies((BOTH, 4), (BOTH, 4)))
+        view.set_options([{"wind": np.array([slot, slot])} for slot in range(4)])
+        view.reset()
+        assert [env.reset_calls[0][1]["wind"].tolist() for env in view.venv.batch_env.envs] == [[0, 0], [2, 2]]
+
     def test_options_may_differ_by_copy(self):
         view = Sb3VecEnv(copies((BOTH, 4), (BOTH, 4)))
         view.set_options([{"wind": 1}, {"wind": 1}, {}, {}])

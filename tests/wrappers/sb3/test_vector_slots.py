@@ -333,6 +333,20 @@ def test_use_after_the_end():
             call()
 
 
+def test_options_for_all_reach_an_engine_that_takes_one_set_for_all():
+    view = Sb3VecEnv(CartPoleVectorEnv(2))
+    view.set_options({"low": 0.125, "high": 0.125})
+    assert view.reset().tolist() == [[0.125] * 4] * 2
+    view.close()
+
+
+def test_options_with_arrays_that_differ_are_refused():
+    view = Sb3VecEnv(Foreign())
+    view.set_options([{"wind": np.array([slot, 1])} for slot in range(3)])
+    with pytest.raises(ConfigurationError, match="takes the same options for all"):
+        view.reset()
+
+
 @pytest.mark.parametrize("make", [Foreign, lambda: [Sampled] * 3])
 def test_options_and_seeds_that_are_none_are_refused_at_once(make):
     view = Sb3VecEnv(make())
