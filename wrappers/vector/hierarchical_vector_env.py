@@ -375,7 +375,7 @@ class HierarchicalVectorEnv:
 
         For whoever resets ``batch_env`` in another way than by ``reset_envs``.
         """
-        self.changes += 1
+        self.changes += bool(np.count_nonzero(mask))
         for index in np.flatnonzero(mask).tolist():
             self.broker.clear_environment(self.env_ids[index])
         self._clock.steps[mask] = 0
@@ -387,9 +387,10 @@ class HierarchicalVectorEnv:
 
         For whoever steps ``batch_env`` in another way than by ``advance``.
         """
-        self.changes += 1
+        count = self.num_envs if stepped is None else int(np.count_nonzero(stepped))
+        self.changes += bool(count)
         self._clock.steps += 1 if stepped is None else stepped
-        self.total_steps += self.num_envs if stepped is None else int(np.count_nonzero(stepped))
+        self.total_steps += count
 
     def describe(self) -> str:
         """Who is who: copies, tree, groups, spaces, periods and channels, as text."""

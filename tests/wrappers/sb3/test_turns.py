@@ -19,6 +19,7 @@ def plays(view, steps):
     return [view.step(np.zeros(view.num_envs, int)) for _ in range(steps)]
 
 
+STILL = {"agent": np.zeros((2, 2), int)}
 OTHERS = "somebody else has reset or stepped the vector env of"
 
 
@@ -47,6 +48,19 @@ class Other(Sb3VecEnv):
         self.reset()
 
 
+@pytest.mark.parametrize("mask", [[False, False], [True, False]])
+@pytest.mark.parametrize(
+    "disturb", [lambda venv, mask: venv.reset_envs(mask), lambda venv, mask: venv.advance(STILL, mask)]
+)
+def test_only_whoever_resets_or_steps_any_copy_has_overtaken(disturb, mask):
+    venv = make_vec(Scripted, 2)
+    view = Sb3VecEnv(venv)
+    view.reset()
+    disturb(venv, np.array(mask))
+    with pytest.raises(ResetRequiredError, match=OTHERS) if any(mask) else nullcontext():
+        plays(view, 1)
+
+
 def test_a_reset_of_some_copies_mends_only_these():
     venv = make_vec(Scripted, 2)
     view = GymVectorEnv(venv)
@@ -67,7 +81,7 @@ def test_a_cut_does_not_tell_of_ends_that_were_others():
     view.reset_envs([0, 1])
     with pytest.raises(ResetRequiredError, match=OTHERS):
         plays(view, 1)
-    view.set_options({"start": 1})  # which are passed on copy by copy
+    view.set_options({"start": 1})
     view.reset()
     assert not any(dones.any() for _, _, dones, _ in plays(view, 3))
 
