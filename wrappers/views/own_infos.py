@@ -10,7 +10,7 @@ def own_info(info: Mapping[str, Any]) -> dict[str, Any]:
     """The info as it is now, for the environment may go on writing into the one that it has handed out.
 
     Dicts, lists, tuples and arrays in it are copied, at any depth. Anything else is not: it may be something that
-    cannot be, such as a simulator.
+    cannot be, such as a simulator; nor is what holds itself, and everything beside it in the info.
 
     >>> said = {"position": [1, 2]}
     >>> kept = own_info(said)
@@ -18,6 +18,13 @@ def own_info(info: Mapping[str, Any]) -> dict[str, Any]:
     >>> kept
     {'position': [1, 2]}
     """
+    try:
+        return _own_dict(info)
+    except RecursionError:
+        return dict(info)
+
+
+def _own_dict(info: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _own(value) for key, value in info.items()}
 
 
@@ -26,7 +33,7 @@ def _own(value: Any) -> Any:
     if kind is np.ndarray:
         return value.copy()
     if kind is dict:
-        return own_info(value)
+        return _own_dict(value)
     if kind is list or kind is tuple:
         return kind(map(_own, value))
     return value

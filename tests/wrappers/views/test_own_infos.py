@@ -96,6 +96,19 @@ def test_what_cannot_be_copied_is_handed_on():
     assert all(view.step(np.zeros(1, int))[3][0]["simulator"] is simulator for _ in range(3))
 
 
+def test_what_holds_itself_is_handed_on():
+    class Circle(OneInfo):
+        def tell(self):
+            info = {**super().tell()}
+            return info | {"circle": info.setdefault("self", info)}
+
+    view = Sb3VecEnv(make_vec(Circle, 1))
+    view.reset()
+    for time in (2, 3, 5):
+        (info,) = view.step(np.zeros(1, int))[3]
+        assert info["time"] == info["circle"]["self"]["time"] == time
+
+
 def test_an_environment_cannot_say_that_its_steps_do_not_count():
     class Claiming(OneInfo):
         def tell(self):
