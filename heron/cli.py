@@ -1,6 +1,7 @@
 """The ``heron`` command."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from heron.errors import HeronError
@@ -11,7 +12,8 @@ MISSING_EXTRA = "heron: the command line needs the extra 'train': pip install 'h
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
     # As with python -m, so that "my_env:make" finds my_env.py; last, so that no file here hides what is installed.
-    sys.path.append(str(Path.cwd()))
+    with suppress(FileNotFoundError):  # the folder may have been deleted
+        sys.path.append(str(Path.cwd()))
     try:
         # Not above, so that a missing extra can be explained.
         import heron.check_command  # noqa: F401, PLC0415 -- adds its command

@@ -417,6 +417,15 @@ def test_a_folder_that_cannot_be_made_is_named(refused, tmp_path):
     assert "cannot write a run into" in refused("train", ENV, *SHORT, "-o", tmp_path / "file" / "run")
 
 
+def test_it_runs_in_a_folder_that_is_gone(refused, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert "No module named 'no_such_env'" in refused("train", "no_such_env:make")
+
+
 @pytest.mark.parametrize("package", ["typer", "stable_baselines3", "matplotlib"])
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch, package):
     for name in list(sys.modules):
