@@ -256,6 +256,9 @@ def test_groups_can_be_arranged_by_hand():
     for groups, message in (
         (["agent_0"], "groups must be a table with one list of agents a group"),
         ({"one": "agent_1"}, "group 'one': expected a list of agents, got 'agent_1'"),
+        ({"one": 3}, "group 'one': expected a list of agents, got 3"),
+        ({"one": {"agent_1"}}, "group 'one': expected a list of agents, got {'agent_1'}"),
+        ({"one": ["agent_1", 2]}, r"group 'one': expected a list of agents, got \['agent_1', 2\]"),
         ({"one": ["agent_1"]}, "groups must have each agent once"),
     ):
         with pytest.raises(ConfigurationError, match=message):

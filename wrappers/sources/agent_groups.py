@@ -114,7 +114,7 @@ def _checked_groups(
     given: Mapping[str, Sequence[str]], spaces: Mapping[str, tuple[Space[Any], Space[Any]]]
 ) -> dict[str, tuple[str, ...]]:
     for name, ids in given.items():
-        if isinstance(ids, str):
+        if isinstance(ids, str) or not isinstance(ids, Sequence) or not all(isinstance(agent, str) for agent in ids):
             raise ConfigurationError(f"group {name!r}: expected a list of agents, got {ids!r}")
     listed = [agent for ids in given.values() for agent in ids]
     if sorted(listed) != sorted(spaces):
