@@ -21,8 +21,12 @@ class SlotMonitor(VecMonitor):
     return. An agent whose turn never came has an episode of length 0.
     """
 
-    def reset(self) -> VecEnvObs:
+    def __init__(self, venv: VecEnv, *args: Any, **kwargs: Any) -> None:
+        super().__init__(venv, *args, **kwargs)
         self._begun = np.zeros(self.num_envs, dtype=bool)
+
+    def reset(self) -> VecEnvObs:
+        self._begun[:] = False
         return super().reset()
 
     def step_wait(self) -> VecEnvStepReturn:

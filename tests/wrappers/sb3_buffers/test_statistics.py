@@ -50,6 +50,13 @@ def episodes(env, agent):
 
 
 class TestMonitor:
+    def test_a_view_may_be_reset_before_the_monitor_is(self):
+        view = Sb3VecEnv(make_vec([lambda: Chain({A: 0}, horizon=3)]))
+        monitor = SlotMonitor(view)
+        view.reset_envs([0])
+        infos = [monitor.step(np.zeros(1, dtype=int))[3][0] for _ in range(8)]
+        assert [info["episode"]["l"] for info in infos if "episode" in info] == [3, 3]
+
     def test_episodes_are_those_of_the_agents(self, tmp_path):
         envs, view = chain_view()
         monitor = SlotMonitor(view, str(tmp_path / "log"))

@@ -133,7 +133,8 @@ class PlainGymInterleaving(GymInterleaving):
         self.reset_both(range(len(factories)), 0, None)  # their first seed would come from the operating system
 
 
+# The same calls in every run; to look for more, raise max_examples and leave derandomize out.
 TestGymInterleaving = GymInterleaving.TestCase
-TestGymInterleaving.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestGymInterleaving.settings = settings(max_examples=30, stateful_step_count=25, deadline=None, derandomize=True)
 TestPlainGymInterleaving = PlainGymInterleaving.TestCase
-TestPlainGymInterleaving.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestPlainGymInterleaving.settings = settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True)
