@@ -133,6 +133,9 @@ class LearnerSource(SlotSource):
             return []
         size, waiting = len(self._agents), []
         for copy, by_agent in enumerate(said):
+            # Where agents act in turn all infos name the one, so the first is enough to tell other environments.
+            if not by_agent or ACTIVE_AGENT not in next(iter(by_agent.values())):
+                continue
             for place, agent in enumerate(self._agents):
                 active = by_agent.get(agent, {}).get(ACTIVE_AGENT)
                 if isinstance(active, str) and active in by_agent and active != agent:

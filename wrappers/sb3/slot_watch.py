@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import VectorEnv
 
 from heron.envs.array_tree import ArrayTree, row
@@ -67,8 +66,6 @@ class SlotWatch:
             chosen = actions_from_sb3(np.asarray(actions), space)
         except ValueError as error:
             raise InvalidActionError(f"actions must make one array, got {actions!r:.200}") from error
-        if not isinstance(space, (Box, Discrete, MultiBinary, MultiDiscrete)):
-            return chosen
         shape = (len(self.env_ids), *(space.shape or ()))
         if chosen.shape != shape:
             raise InvalidActionError(f"expected actions of shape {shape}, one a slot, got {chosen.shape}")
