@@ -45,8 +45,8 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-rllib: $(RLLIB_INSTALLED)
-	$(RLLIB_BIN)/python -m pytest tests/rllib
-	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/envs tests/wrappers
+	$(RLLIB_BIN)/python -m pytest tests/wrappers/rllib
+	$(RLLIB_BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/agents tests/batch tests/vector tests/play tests/wrappers
 
 test-envpool: $(INSTALLED)
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt envpool==1.2.5

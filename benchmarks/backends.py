@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tasks import trivial
-from heron.envs.batch_env import BatchEnv
-from heron.wrappers.policies import RandomPolicy
-from heron.wrappers.processes.backend import make_batch_env
-from heron.wrappers.processes.sharding import WorkerOptions
+from heron.batch.batch_env import BatchEnv
+from heron.play.policies import RandomPolicy
 from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.env_names import env_factory
+from heron.wrappers.workers.backend import make_batch_env
+from heron.wrappers.workers.sharding import WorkerOptions
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from benchmarks.arguments import positive, whole
 from benchmarks.learning_task import EVALUATION_SEED, Outcome, Score, Task
 from benchmarks.learning_tasks import all_tasks
 from benchmarks.machine import describe_machine
-from heron.console import console, progress_bar
+from heron.cli.console import console, progress_bar
 
 RESULTS = Path(__file__).parent / "results" / "learning.json"
 HEADERS = ("family", "environment", "learner", "steps", "seed", "s", "random", "learned", "episodes", "separated")

@@ -10,11 +10,10 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from heron.play.policies import ModelPolicy, PolicyLike
 from heron.training import Evaluation, HierarchyTrainer, LearnerConfig, evaluate, random_policies
 from heron.wrappers import HierarchicalVectorEnv
-from heron.wrappers.policies import ModelPolicy, PolicyLike
-from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.sb3_buffers import SlotMonitor, SlotNormalize, SlotRecorder, buffer_options
+from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotNormalize, SlotRecorder, buffer_options
 
 EVALUATION_SEED = 10_000
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from heron.wrappers.processes.cores import usable_cores
+from heron.wrappers.workers.cores import usable_cores
 
 PACKAGES = ("heron-rl", "numpy", "gymnasium", "pettingzoo", "mpe2", "stable_baselines3", "torch")
 

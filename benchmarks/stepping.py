@@ -10,12 +10,12 @@ import heron
 from benchmarks.bare import bare_loop, packing_loop
 from benchmarks.messages_off import HandOverBroker
 from benchmarks.tasks import Actions, Task
-from heron.envs.batch_env import BatchEnv
+from heron.batch.batch_env import BatchEnv
 from heron.messaging import MessageBroker
+from heron.play.policies import RandomPolicy
 from heron.wrappers import LoopEnv, ProcessEnv
-from heron.wrappers.policies import RandomPolicy
-from heron.wrappers.processes.backend import Backend
 from heron.wrappers.sb3 import Sb3VecEnv
+from heron.wrappers.workers.backend import Backend
 
 Run = Callable[[], None]
 AUTO = 'heron backend="auto" + hierarchy + SB3 view'

@@ -1,6 +1,5 @@
-"""The contract of batched environments, and how samples of spaces become arrays."""
+"""Ready-made worlds, and the contract that they implement."""
 
-from heron.envs.array_tree import ArrayTree
-from heron.envs.batch_env import AgentGroup, BatchEnv, GroupState
+from heron.batch import AgentGroup, ArrayTree, BatchEnv, GroupState
 
 __all__ = ["AgentGroup", "ArrayTree", "BatchEnv", "GroupState"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from heron.console import console, evaluate_and_show, evaluation_table, train_and_save
+from heron.cli.console import console, evaluate_and_show, evaluation_table, train_and_save
 from heron.training import TrainConfig, plot_curves, random_policies
 from heron.training.config import read_toml
 from heron.training.plots import Level

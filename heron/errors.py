@@ -27,6 +27,8 @@ HeronError
     └── InvalidObservationError (ValueError) an observation outside its space
 """
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -158,3 +160,51 @@ class ContractError(HeronError, AssertionError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def check_id(what: str, value: object) -> str:
+    """Return ``value`` if it is a non-empty string.
+
+    Args:
+        what: The name of the id in the error message, such as ``"env_id"``.
+        value: What was given.
+
+    Raises:
+        InvalidMessageError: If ``value`` is not a string, or is empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise InvalidMessageError(f"{what} must be a non-empty string, got {value!r}")
+    return value
+
+
+def meant(name: Any, known: Iterable[str]) -> str:
+    """A question for the end of a message about a name that is none, or nothing if it is like no other.
+
+    >>> meant("feild", ["field", "coordinator"]), meant("x", ["field"])
+    ("; did you mean 'field'?", '')
+    """
+    if not isinstance(name, str):
+        return ""
+    # Another number is hardly a slip: who asks for env_9 does not mean env_1.
+    by_lower = {one.lower(): one for one in known if _digits(one) == _digits(name)}
+    close = get_close_matches(name.lower(), by_lower, 1)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def shown(env_ids: Sequence[str]) -> str:
+    """The first few names and the last one, for messages.
+
+    >>> shown(["env_0", "env_1"])
+    'env_0, env_1'
+    """
+    few = 6
+    return ", ".join(env_ids[:few]) + (f", ... {env_ids[-1]}" if len(env_ids) > few else "")
+
+
+def summary(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {error}"
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))

@@ -8,16 +8,16 @@ import gymnasium
 import numpy as np
 
 from heron.agents import Hierarchy
-from heron.envs.batch_env import BatchEnv
+from heron.batch.batch_env import BatchEnv
 from heron.errors import ConfigurationError, HierarchyError
 from heron.messaging import MessageBroker
-from heron.wrappers.intrinsic import IntrinsicReward
-from heron.wrappers.processes.backend import Backend, make_batch_env
-from heron.wrappers.processes.sharding import StartMethod, WorkerOptions
+from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.vector.intrinsic import IntrinsicReward
 from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.env_names import env_factory
 from heron.wrappers.sources.vector_source import batch_of_vector_env
-from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.workers.backend import Backend, make_batch_env
+from heron.wrappers.workers.sharding import StartMethod, WorkerOptions
 
 
 def make_vec(

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from heron.errors import AgentError, InvalidMessageError
+from heron.errors import AgentError, InvalidMessageError, check_id
 from heron.messaging import BROADCAST_ID, ChannelManager, Message, MessageBroker, MessageType
-from heron.messaging.message import check_id
 
 
 def check_agent_id(agent_id: object) -> str:

@@ -6,8 +6,7 @@ from functools import lru_cache
 from typing import Final, TypedDict
 from urllib.parse import unquote
 
-from heron.errors import InvalidMessageError
-from heron.messaging.message import check_id
+from heron.errors import InvalidMessageError, check_id
 
 _ACTION: Final = "action"
 _INFO: Final = "info"

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from heron.errors import BrokerClosedError, ConfigurationError, InvalidMessageError, QueueFullError
+from heron.errors import BrokerClosedError, ConfigurationError, InvalidMessageError, QueueFullError, check_id
 from heron.messaging.array_lane import ArrayLane
 from heron.messaging.base import MessageBroker, Subscription
 from heron.messaging.channels import ChannelManager
@@ -16,7 +16,7 @@ from heron.messaging.inspection import BrokerStatistics, ChannelsView
 from heron.messaging.lane import Lane, Route, Schema
 from heron.messaging.lock_guard import guard_of
 from heron.messaging.mailbox import NO_QUEUE, Mailbox
-from heron.messaging.message import BROADCAST_ID, Message, MessageType, check_id
+from heron.messaging.message import BROADCAST_ID, Message, MessageType
 
 logger = logging.getLogger(__name__)
 

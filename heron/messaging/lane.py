@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heron.errors import InvalidMessageError
-from heron.messaging.message import Message, MessageType, check_id
+from heron.errors import InvalidMessageError, check_id
+from heron.messaging.message import Message, MessageType
 
 if TYPE_CHECKING:
     from heron.messaging.base import MessageBroker

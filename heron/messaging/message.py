@@ -7,25 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from heron.errors import InvalidMessageError
+from heron.errors import InvalidMessageError, check_id
 
 BROADCAST_ID: Final = "broadcast"
 """The recipient id that addresses every agent that consumes the channel."""
-
-
-def check_id(what: str, value: object) -> str:
-    """Return ``value`` if it is a non-empty string.
-
-    Args:
-        what: The name of the id in the error message, such as ``"env_id"``.
-        value: What was given.
-
-    Raises:
-        InvalidMessageError: If ``value`` is not a string, or is empty.
-    """
-    if not isinstance(value, str) or not value:
-        raise InvalidMessageError(f"{what} must be a non-empty string, got {value!r}")
-    return value
 
 
 class MessageType(Enum):

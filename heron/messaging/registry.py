@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from heron.messaging.message import check_id
+from heron.errors import check_id
 
 
 class NameRegistry:

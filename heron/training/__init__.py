@@ -7,9 +7,9 @@ from heron.training.config import LearnerConfig, TrainConfig
 from heron.training.evaluation import Evaluation, evaluate, random_policies
 from heron.training.hierarchy_config import HierarchyConfig
 from heron.training.plots import plot_curves
+from heron.training.progress import Metrics, Turn
 from heron.training.run import Run, load_run, save_run
 from heron.training.trainer import HierarchyTrainer
-from heron.training.turn import Metrics, Turn
 
 __all__ = [
     "Evaluation",

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from heron.errors import ConfigurationError
 from heron.messaging import MessageBroker
-from heron.training.checks import check_kind, checked_count, is_number
+from heron.training.config_checks import check_kind, checked_count, is_number
 from heron.training.hierarchy_config import HierarchyConfig
 from heron.wrappers import HierarchicalVectorEnv, make_vec
-from heron.wrappers.processes.backend import Backend, check_backend
-from heron.wrappers.processes.sharding import StartMethod, WorkerOptions
+from heron.wrappers.workers.backend import Backend, check_backend
+from heron.wrappers.workers.sharding import StartMethod, WorkerOptions
 
 Record = TypeVar("Record", "HierarchyConfig", "LearnerConfig", "TrainConfig")
 

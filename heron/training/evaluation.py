@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from heron.training.checks import checked_count
+from heron.play.group_decider import GroupDecider
+from heron.play.learner_env import Episode, LearnerEnv
+from heron.play.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
+from heron.training.config_checks import checked_count
+from heron.vector.vec_group import ByGroup
 from heron.wrappers import HierarchicalVectorEnv
-from heron.wrappers.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
-from heron.wrappers.vector.vec_group import ByGroup
-from heron.wrappers.views.group_decider import GroupDecider
-from heron.wrappers.views.learner_env import Episode, LearnerEnv
 
 CONFIDENCE = 0.95
 

@@ -11,8 +11,8 @@ from gymnasium.spaces import Box, Discrete, Space
 from heron.agents import Hierarchy
 from heron.agents.hierarchy import COORDINATOR_LEVEL
 from heron.errors import ConfigurationError
-from heron.training.checks import check_kind, is_count, is_number
-from heron.wrappers.intrinsic import GoalReward
+from heron.training.config_checks import check_kind, is_count, is_number
+from heron.vector.intrinsic import GoalReward
 
 MAX_BOUND = float(np.finfo(np.float32).max)
 MAX_CHOICES = int(np.iinfo(np.int64).max)

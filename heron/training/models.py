@@ -13,12 +13,12 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from heron.errors import ConfigurationError
-from heron.training.checks import checked_count, is_number
+from heron.play.policies import check_predicts
 from heron.training.config import LearnerConfig
+from heron.training.config_checks import checked_count, is_number
 from heron.wrappers import VecGroup
-from heron.wrappers.policies import check_predicts
+from heron.wrappers.sb3 import LiveRecurrentPPO, buffer_options
 from heron.wrappers.sb3.source import check_acts_in_one_array
-from heron.wrappers.sb3_buffers import LiveRecurrentPPO, buffer_options
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""

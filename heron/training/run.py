@@ -14,11 +14,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 import heron
 from heron.errors import ConfigurationError, RunError
+from heron.play.policies import ModelPolicy
 from heron.training.config import TrainConfig
-from heron.training.policies import learned_policies
+from heron.training.learned_policies import learned_policies
 from heron.training.trainer import HierarchyTrainer, file_names
-from heron.wrappers import HierarchicalVectorEnv, sb3_buffers
-from heron.wrappers.policies import ModelPolicy
+from heron.wrappers import HierarchicalVectorEnv, sb3
 
 RUN_FILE = "run.json"
 POLICY_FOLDER = "policies"
@@ -130,7 +130,7 @@ def _check_format(found: object, path: Path) -> None:
 
 def _load_model(path: Path, class_name: str) -> BaseAlgorithm:
     library, _, name = class_name.partition(".")
-    libraries = {"stable_baselines3": stable_baselines3, "sb3_contrib": sb3_contrib, "heron": sb3_buffers}
+    libraries = {"stable_baselines3": stable_baselines3, "sb3_contrib": sb3_contrib, "heron": sb3}
     algorithm: type[BaseAlgorithm] = getattr(libraries[library], name)
     try:
         return algorithm.load(path, device="cpu")

@@ -11,16 +11,15 @@ from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
 from stable_baselines3.common.vec_env import VecEnv
 
 from heron.errors import ConfigurationError, EnvStepError
-from heron.training.checks import checked_count
+from heron.play.policies import ModelPolicy
 from heron.training.config import LearnerConfig
+from heron.training.config_checks import checked_count
+from heron.training.learned_policies import TurnPolicy, learned_policies
 from heron.training.models import check_learner, gamma_of, make_model
-from heron.training.policies import TurnPolicy, learned_policies
-from heron.training.turn import Progress, Turn, TurnCallback
+from heron.training.progress import Progress, Turn, TurnCallback
+from heron.vector.vec_group import resolve_group
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
-from heron.wrappers.policies import ModelPolicy
-from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.sb3_buffers import SlotMonitor, SlotNormalize, SlotRecorder
-from heron.wrappers.vector.vec_group import resolve_group
+from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotNormalize, SlotRecorder
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm

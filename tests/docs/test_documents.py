@@ -12,8 +12,7 @@ import heron
 from heron.testing import BATCH_ENV_CHECKS
 from heron.training import HierarchyTrainer, TrainConfig
 from heron.wrappers import GymVectorEnv
-from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.sb3_buffers import SlotMonitor, SlotRecorder
+from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotRecorder
 from heron.wrappers.sources.env_names import env_factory
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,8 @@ gets for them. `InMemoryBroker` is compared with it, and it passes the same cont
 from contextlib import suppress
 from threading import Lock
 
-from heron.errors import BrokerClosedError, InvalidMessageError
+from heron.errors import BrokerClosedError, InvalidMessageError, check_id
 from heron.messaging import ChannelManager, Message, MessageBroker
-from heron.messaging.message import check_id
 
 
 class NaiveBroker(MessageBroker):

@@ -22,7 +22,7 @@ from .real_envs import real_env
 # Workers cannot import the tests.
 cloudpickle.register_pickle_by_value(flawed_envs)
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
-multiprocessing.set_forkserver_preload(["heron.wrappers.processes.process_env", "mpe2.simple_spread_v3"])
+multiprocessing.set_forkserver_preload(["heron.wrappers.workers.process_env", "mpe2.simple_spread_v3"])
 
 STEPS = 20
 WALKS = [Walk] * 3

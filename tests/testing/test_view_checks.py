@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from heron import make_vec
 from heron.errors import ConfigurationError, ContractError
 from heron.testing import VIEW_CHECKS, ViewPlan, check_view
-from heron.testing.view import attributes, checks, reference
+from heron.testing.view import attributes, reference, view_checks
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from .flawed_envs import Single, Walk
@@ -231,25 +231,25 @@ class AnswersInAnotherOrder(Sync):
 
 
 BROKEN = [
-    (checks.check_observations_in_space, FarAway, "slot 1 at step 1 is outside its space: [0] is 9.0"),
-    (checks.check_shapes, DoubleRewards, "rewards must be ((3,), dtype('float32'))"),
-    (checks.check_shapes, ListOfDones, "flags must be bools"),
-    (checks.check_ends, NoTerminalObservation, "ended, but [] have a terminal observation"),
-    (checks.check_ends, EarlyTerminalObservation, "slots [] ended, but [1] have a terminal observation"),
-    (checks.check_infos_are_new, OneInfoForAll, "two slots share an info dict"),
-    (checks.check_infos_are_new, SameInfosAgain, "an info dict came twice"),
-    (checks.check_results_stay, ReusesItsArrays, "what step 0 returned was changed later"),
-    (checks.check_results_stay, ReusesItsRewards, "what step 1 returned was changed later"),
-    (checks.check_results_stay, ChangesActions, "step changed the actions"),
-    (checks.check_same_seed, IgnoresSeeds, "seed 0 on a new view, step 0"),
-    (checks.check_slots_have_seeds_of_their_own, OneSeedForAll, "every copy plays the same episode"),
-    (checks.check_partial_reset, ResetsEveryone, "slot 1 at a reset of copy 0"),
-    (checks.check_partial_reset, ResetsTheNextToo, "slot 1 at a reset of copy 0"),
+    (view_checks.check_observations_in_space, FarAway, "slot 1 at step 1 is outside its space: [0] is 9.0"),
+    (view_checks.check_shapes, DoubleRewards, "rewards must be ((3,), dtype('float32'))"),
+    (view_checks.check_shapes, ListOfDones, "flags must be bools"),
+    (view_checks.check_ends, NoTerminalObservation, "ended, but [] have a terminal observation"),
+    (view_checks.check_ends, EarlyTerminalObservation, "slots [] ended, but [1] have a terminal observation"),
+    (view_checks.check_infos_are_new, OneInfoForAll, "two slots share an info dict"),
+    (view_checks.check_infos_are_new, SameInfosAgain, "an info dict came twice"),
+    (view_checks.check_results_stay, ReusesItsArrays, "what step 0 returned was changed later"),
+    (view_checks.check_results_stay, ReusesItsRewards, "what step 1 returned was changed later"),
+    (view_checks.check_results_stay, ChangesActions, "step changed the actions"),
+    (view_checks.check_same_seed, IgnoresSeeds, "seed 0 on a new view, step 0"),
+    (view_checks.check_slots_have_seeds_of_their_own, OneSeedForAll, "every copy plays the same episode"),
+    (view_checks.check_partial_reset, ResetsEveryone, "slot 1 at a reset of copy 0"),
+    (view_checks.check_partial_reset, ResetsTheNextToo, "slot 1 at a reset of copy 0"),
     (attributes.check_attributes_reach_their_slots, SetsTheFirstForAll, "[10, 11, 12], got [10, 10, 10]"),
     (attributes.check_attributes_reach_their_slots, ForgetsAtTheReset, "after a reset: [10, 11, 12], got [None"),
     (attributes.check_calls_reach_their_slots, DropsKeywords, "got [(0, ('x',), {})"),
     (attributes.check_calls_reach_their_slots, AnswersInAnotherOrder, "got [(2, ('x',), {'key': 2})"),
-    (checks.check_closing_twice, ClosesOnce, "closed already"),
+    (view_checks.check_closing_twice, ClosesOnce, "closed already"),
     (reference.check_against_environments, TerminalIsTheNextReset, "the terminal observation of slot"),
     (reference.check_against_environments, NeverTruncates, "cut off is False, in the environment True"),
     (reference.check_against_environments, DoublesRewards, "the reward of slot 0 at step 1"),
@@ -284,4 +284,4 @@ def test_other_things_are_refused():
     with pytest.raises(ContractError, match="expected a Gymnasium VectorEnv or an SB3 VecEnv"):
         check_view(Single)
     with pytest.raises(ConfigurationError, match="expected a Gymnasium VectorEnv or an SB3 VecEnv"):
-        checks.check_shapes(Single)
+        view_checks.check_shapes(Single)

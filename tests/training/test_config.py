@@ -9,7 +9,7 @@ from heron.errors import ConfigurationError, HeronError
 from heron.messaging import InMemoryBroker
 from heron.training import HierarchyConfig, LearnerConfig, TrainConfig
 from heron.training.config import read_toml
-from heron.wrappers.intrinsic import GoalReward
+from heron.vector.intrinsic import GoalReward
 
 ENV = "mpe2.simple_spread_v3"
 

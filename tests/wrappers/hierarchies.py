@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from heron.agents import Hierarchy
-from heron.envs.action_records import as_actions
-from heron.envs.array_tree import row
+from heron.batch.action_records import as_actions
+from heron.batch.array_tree import row
 from heron.wrappers import make_vec
 
 from .small_envs import Handy

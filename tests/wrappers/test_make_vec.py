@@ -6,8 +6,8 @@ from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, EnvCreationError, HierarchyError
 from heron.wrappers import LoopEnv, make_vec
 
+from ..vector.vec_envs import GOAL, A, B
 from .small_envs import Scripted
-from .vector.vec_envs import GOAL, A, B
 
 
 class TestMakeVec:

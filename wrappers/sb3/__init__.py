@@ -1,5 +1,32 @@
-"""The vector env as Stable-Baselines3 expects it. Needs SB3, the extra ``train``."""
+"""The vector env as Stable-Baselines3 (SB3) expects it, and buffers and statistics that learn rightly from it.
 
+Needs SB3 and sb3_contrib, the extra ``train``.
+"""
+
+from heron.wrappers.sb3.buffer_options import buffer_options
+from heron.wrappers.sb3.live_recurrent_ppo import LiveRecurrentPPO
+from heron.wrappers.sb3.replay_buffers import LiveDictReplayBuffer, LiveReplayBuffer
+from heron.wrappers.sb3.rollout_buffers import (
+    LiveDictRolloutBuffer,
+    LiveMaskableDictRolloutBuffer,
+    LiveMaskableRolloutBuffer,
+    LiveRolloutBuffer,
+)
+from heron.wrappers.sb3.slot_recorder import SlotRecorder
+from heron.wrappers.sb3.slot_statistics import SlotMonitor, SlotNormalize
 from heron.wrappers.sb3.vec_env import Sb3VecEnv
 
-__all__ = ["Sb3VecEnv"]
+__all__ = [
+    "LiveDictReplayBuffer",
+    "LiveDictRolloutBuffer",
+    "LiveMaskableDictRolloutBuffer",
+    "LiveMaskableRolloutBuffer",
+    "LiveRecurrentPPO",
+    "LiveReplayBuffer",
+    "LiveRolloutBuffer",
+    "Sb3VecEnv",
+    "SlotMonitor",
+    "SlotNormalize",
+    "SlotRecorder",
+    "buffer_options",
+]

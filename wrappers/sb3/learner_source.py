@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from heron.envs.array_tree import ArrayTree
-from heron.wrappers.action_masks import MASKS_METHOD
-from heron.wrappers.policies import actions_from_sb3, counted_from_zero
+from heron.batch.array_tree import ArrayTree
+from heron.batch.copy_selection import EnvSelection
+from heron.play.action_masks import MASKS_METHOD
+from heron.play.autoreset import AutoresetLearner, InfosByAgent, SlotStep
+from heron.play.learner_env import LearnerEnv
+from heron.play.own_infos import own_info
+from heron.play.policies import actions_from_sb3, counted_from_zero
+from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.gym.gym_vector_env import GymVectorEnv
 from heron.wrappers.sb3.source import Sb3Step, SlotSource, all_same, check_acts_in_one_array
-from heron.wrappers.selection import EnvSelection
 from heron.wrappers.sources.env_creation import ACTIVE_AGENT
-from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.views.autoreset import AutoresetLearner, InfosByAgent, SlotStep
-from heron.wrappers.views.gym_vector_env import GymVectorEnv
-from heron.wrappers.views.learner_env import LearnerEnv
-from heron.wrappers.views.own_infos import own_info
 
 _OURS = frozenset({"inert", "stale", "waited"})
 """What only the view says in infos."""

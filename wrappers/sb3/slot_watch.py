@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
-from heron.envs.array_tree import ArrayTree, row
-from heron.errors import EnvStepError, HeronError, InvalidActionError, InvalidObservationError
-from heron.wrappers.policies import actions_from_sb3
-from heron.wrappers.selection import shown
-from heron.wrappers.sources.env_creation import summary
+from heron.batch.action_check import checked_actions
+from heron.batch.array_tree import ArrayTree, row
+from heron.errors import EnvStepError, HeronError, InvalidActionError, InvalidObservationError, shown, summary
+from heron.play.policies import actions_from_sb3
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
 from heron.wrappers.sources.nan_watch import has_nan, nan_in
-from heron.wrappers.vector.action_check import checked_actions
 
 FINAL = "terminal_observation"
 """Where SB3 looks for it in an info."""

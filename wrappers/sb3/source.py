@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
-from heron.envs.array_tree import ArrayTree
-from heron.envs.batch_env import BoolArray
+from heron.batch.array_tree import ArrayTree
+from heron.batch.batch_env import BoolArray
+from heron.batch.copy_selection import EnvSelection
 from heron.errors import ConfigurationError
-from heron.wrappers.selection import EnvSelection
-from heron.wrappers.views.learner_env import LearnerEnv
+from heron.play.learner_env import LearnerEnv
 
 
 def check_acts_in_one_array(space: Space[Any], owner: str) -> None:

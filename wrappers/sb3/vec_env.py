@@ -13,18 +13,18 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from heron.batch.copy_selection import EnvSelection, spread_seeds
 from heron.errors import ConfigurationError
-from heron.wrappers.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
+from heron.play.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
+from heron.play.learner_env import Episode, LearnerEnv
+from heron.play.policies import PolicyLike
+from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.gym.gym_vector_env import GymVectorEnv
+from heron.wrappers.gym.single_agent_envs import PlainFactory
 from heron.wrappers.make_vec import make_vec
-from heron.wrappers.policies import PolicyLike
 from heron.wrappers.sb3.learner_source import LearnerSource
 from heron.wrappers.sb3.vector_slots import VectorEnvSlots
-from heron.wrappers.selection import EnvSelection, spread_seeds
 from heron.wrappers.sources.driver_choice import needs_driver
-from heron.wrappers.vector.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.views.gym_vector_env import GymVectorEnv
-from heron.wrappers.views.learner_env import Episode, LearnerEnv
-from heron.wrappers.views.single_agent_envs import PlainFactory
 
 
 class Sb3VecEnv(VecEnv):

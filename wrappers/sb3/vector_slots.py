@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from heron.envs.array_tree import ArrayTree, check_supported, row, write, zeros
-from heron.envs.batch_env import BoolArray
+from heron.batch.array_tree import ArrayTree, check_supported, row, write, zeros
+from heron.batch.batch_env import BoolArray
+from heron.batch.copy_selection import EnvSelection, select_envs, spread_seeds
 from heron.errors import (
     ConfigurationError,
     EnvClosedError,
     ResetRequiredError,
 )
-from heron.wrappers.policies import counted_from_zero
+from heron.play.policies import counted_from_zero
+from heron.wrappers.gym.gym_vector_env import GymVectorEnv, checked_mode
 from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
 from heron.wrappers.sb3.source import Sb3Step, SlotSource, all_same, check_acts_in_one_array
-from heron.wrappers.selection import EnvSelection, select_envs, spread_seeds
 from heron.wrappers.sources.driver_choice import needs_driver
 from heron.wrappers.sources.vector_drivers import joint_seed, split_infos
-from heron.wrappers.views.gym_vector_env import GymVectorEnv, checked_mode
 
 _HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from heron.envs.batch_env import AgentGroup
-from heron.envs.fit import difference
-from heron.errors import ConfigurationError
-from heron.wrappers.selection import shown
+from heron.batch.batch_env import AgentGroup
+from heron.batch.space_fit import difference
+from heron.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Space

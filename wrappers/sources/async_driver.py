@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
-from heron.envs.array_tree import write
-from heron.envs.batch_env import BoolArray
+from heron.batch.array_tree import write
+from heron.batch.batch_env import BoolArray
 from heron.errors import EnvClosedError
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorDriver, VectorResults, no_infos
 

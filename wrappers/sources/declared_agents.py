@@ -9,9 +9,8 @@ from gymnasium.spaces import Box, Discrete, Space
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
-from heron.errors import ConfigurationError
-from heron.messaging.message import check_id
-from heron.wrappers.sources.env_creation import EnvFactory, as_parallel, summary
+from heron.errors import ConfigurationError, check_id, summary
+from heron.wrappers.sources.env_creation import EnvFactory, as_parallel
 from heron.wrappers.sources.env_names import env_factory
 from heron.wrappers.sources.gym_source import StepResults
 

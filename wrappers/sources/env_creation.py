@@ -7,7 +7,7 @@ import gymnasium
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel_wrapper
 
-from heron.errors import EnvCreationError
+from heron.errors import EnvCreationError, summary
 from heron.wrappers.sources.gym_source import GymSource, SingleAgentEnv
 
 EnvFactory: TypeAlias = Callable[[], ParallelEnv | AECEnv | gymnasium.Env[Any, Any]]
@@ -88,11 +88,6 @@ def as_parallel(env: Any) -> Any:
     if isinstance(env, AECEnv):
         return aec_to_parallel(env) if env.metadata.get("is_parallelizable", False) else TurnBasedEnv(env)
     return env
-
-
-def summary(error: Exception) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {error}"
 
 
 def _inner(env: ParallelEnv) -> Any:

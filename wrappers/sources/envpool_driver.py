@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from heron.envs.array_tree import ArrayTree, map_arrays
-from heron.envs.batch_env import BoolArray
+from heron.batch.array_tree import ArrayTree, map_arrays
+from heron.batch.batch_env import BoolArray
 from heron.errors import ConfigurationError
 from heron.wrappers.sources.vector_drivers import (
     AnyVectorEnv,

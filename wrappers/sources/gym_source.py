@@ -7,7 +7,7 @@ import gymnasium
 from gymnasium import Space
 from pettingzoo import ParallelEnv
 
-from heron.wrappers.sources.returned import parts_of
+from heron.wrappers.sources.returned_values import parts_of
 
 AGENT = "agent"
 """The agent that acts where an environment knows of only one."""

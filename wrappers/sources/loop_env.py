@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heron.envs.action_records import is_record_space, samples_of
-from heron.envs.array_tree import as_whole, clear, write
-from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
-from heron.envs.fit import misfit
+from heron.batch.action_records import is_record_space, samples_of
+from heron.batch.agent_groups import group_agents
+from heron.batch.array_tree import as_whole, clear, write
+from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
+from heron.batch.copy_selection import check_env_ids, checked_for_reset, checked_mask
+from heron.batch.space_fit import misfit
 from heron.errors import (
     EnvClosedError,
     EnvError,
     EnvStepError,
     InvalidObservationError,
     ResetRequiredError,
+    shown,
+    summary,
 )
-from heron.wrappers.selection import check_env_ids, checked_for_reset, checked_mask, shown
-from heron.wrappers.sources.agent_groups import group_agents
 from heron.wrappers.sources.agent_spaces import AgentSpaces
-from heron.wrappers.sources.env_creation import EnvFactory, make_envs, summary
+from heron.wrappers.sources.env_creation import EnvFactory, make_envs
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import GymSource
 from heron.wrappers.sources.nan_watch import NanWatch
 from heron.wrappers.sources.ordinary_steps import OrdinarySteps
-from heron.wrappers.sources.returned import (
+from heron.wrappers.sources.returned_values import (
     OF_RESET,
     OF_STEP,
     ByAgent,

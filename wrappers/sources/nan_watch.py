@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from heron.envs.array_tree import ArrayTree
-from heron.envs.batch_env import AgentGroup, GroupState
+from heron.batch.array_tree import ArrayTree
+from heron.batch.batch_env import AgentGroup, GroupState
 
 
 class NanWatch:

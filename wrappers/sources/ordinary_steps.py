@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from heron.envs.batch_env import AgentGroup, GroupState
+from heron.batch.batch_env import AgentGroup, GroupState
 
 
 class OrdinarySteps:

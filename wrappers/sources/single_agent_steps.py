@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from pettingzoo import ParallelEnv
 
-from heron.envs.array_tree import clear, write
-from heron.envs.batch_env import GroupState
-from heron.errors import EnvStepError
-from heron.wrappers.sources.env_creation import summary
+from heron.batch.array_tree import clear, write
+from heron.batch.batch_env import GroupState
+from heron.errors import EnvStepError, summary
 from heron.wrappers.sources.gym_source import AGENT, SingleAgentEnv, step_parts
 
 if TYPE_CHECKING:

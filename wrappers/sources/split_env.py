@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, MultiBinary, MultiDiscrete, Space
 
-from heron.errors import ConfigurationError
-from heron.messaging.message import check_id
+from heron.errors import ConfigurationError, check_id
 from heron.wrappers.sources.gym_source import GymSource, StepResults
 
 Entries: TypeAlias = Sequence[int] | slice

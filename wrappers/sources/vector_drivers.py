@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from heron.envs.batch_env import BoolArray
+from heron.batch.batch_env import BoolArray
 from heron.errors import ConfigurationError
 
 AnyVectorEnv: TypeAlias = VectorEnv[Any, Any, Any]

@@ -8,14 +8,21 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from heron.envs.action_records import as_actions, as_tree, is_record_space
-from heron.envs.array_tree import ArrayTree, equal, map_arrays, write, zeros
-from heron.envs.batch_env import BatchEnv, BoolArray, GroupState
-from heron.errors import ConfigurationError, EnvClosedError, EnvStepError, InvalidObservationError, ResetRequiredError
-from heron.wrappers.selection import check_env_ids, checked_for_reset, checked_mask, shown
-from heron.wrappers.sources.agent_groups import checked_group
+from heron.batch.action_records import as_actions, as_tree, is_record_space
+from heron.batch.agent_groups import checked_group
+from heron.batch.array_tree import ArrayTree, equal, map_arrays, write, zeros
+from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
+from heron.batch.copy_selection import check_env_ids, checked_for_reset, checked_mask
+from heron.errors import (
+    ConfigurationError,
+    EnvClosedError,
+    EnvStepError,
+    InvalidObservationError,
+    ResetRequiredError,
+    shown,
+    summary,
+)
 from heron.wrappers.sources.driver_choice import driver_of
-from heron.wrappers.sources.env_creation import summary
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
 from heron.wrappers.sources.loop_env import LoopEnv

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from heron.envs.array_tree import map_arrays, zeros
-from heron.envs.batch_env import BatchEnv
-from heron.envs.fit import misfit
+from heron.batch.array_tree import map_arrays, zeros
+from heron.batch.batch_env import BatchEnv
+from heron.batch.space_fit import misfit
 from heron.testing.batch_env.player import (
     STEPS,
     BatchEnvCheck,

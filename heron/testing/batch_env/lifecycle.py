@@ -4,7 +4,7 @@ from contextlib import closing
 
 import numpy as np
 
-from heron.envs.batch_env import GroupState
+from heron.batch.batch_env import GroupState
 from heron.errors import ResetRequiredError
 from heron.testing.batch_env.player import (
     STEPS,

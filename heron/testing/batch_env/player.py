@@ -7,10 +7,10 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from heron.envs.action_records import as_actions, zero_actions
-from heron.envs.array_tree import row as row_of
-from heron.envs.batch_env import BatchEnv, BoolArray
-from heron.testing.env.turn import ActionSource
+from heron.batch.action_records import as_actions, zero_actions
+from heron.batch.array_tree import row as row_of
+from heron.batch.batch_env import BatchEnv, BoolArray
+from heron.testing.env.env_step import ActionSource
 from heron.testing.sameness import difference, frozen
 
 MakeBatchEnv: TypeAlias = Callable[[], BatchEnv]

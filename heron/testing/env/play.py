@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from heron.testing.env.env_step import ActionSource, BadReturnError, Subject, Turn
 from heron.testing.env.rules import RULES
-from heron.testing.env.turn import ActionSource, BadReturnError, Subject, Turn
 from heron.testing.env.watch import ArrayWatch, LifeWatch, SpaceWatch
 from heron.testing.findings import Finding, Findings, Where
 from heron.testing.sameness import frozen

@@ -5,8 +5,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from heron.envs.fit import misfit, wrong_dtypes
-from heron.testing.env.turn import Subject, Turn
+from heron.batch.space_fit import misfit, wrong_dtypes
+from heron.testing.env.env_step import Subject, Turn
 from heron.testing.findings import Finding, Where
 
 Rule: TypeAlias = Callable[[Subject, Turn], Iterator[Finding]]

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from heron.testing.env.env_step import Subject
 from heron.testing.env.play import Limits, Trace, play, record, trace
 from heron.testing.env.subjects import subject_of
-from heron.testing.env.turn import Subject
 from heron.testing.findings import Finding, Findings, Where
 from heron.testing.sameness import difference
 

@@ -8,7 +8,7 @@ from gymnasium.spaces import Space
 from pettingzoo import AECEnv, ParallelEnv
 
 from heron.errors import EnvCreationError
-from heron.testing.env.turn import BadReturnError, Subject, Turn, checked_dicts, unpacked
+from heron.testing.env.env_step import BadReturnError, Subject, Turn, checked_dicts, unpacked
 
 _RESET: Final = ("observations", "infos")
 _STEP: Final = ("observations", "rewards", "terminations", "truncations", "infos")

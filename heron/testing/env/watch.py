@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gymnasium.spaces import Space
 
-from heron.testing.env.turn import Subject, Turn
+from heron.testing.env.env_step import Subject, Turn
 from heron.testing.findings import Finding, Where
 from heron.testing.sameness import difference, frozen
 

@@ -16,15 +16,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from heron.testing.findings import run_suite
-from heron.testing.view import attributes, checks, reference
-from heron.testing.view.checks import ViewCheck
+from heron.testing.view import attributes, reference, view_checks
 from heron.testing.view.driver import MakeView
 from heron.testing.view.plan import ViewPlan
+from heron.testing.view.view_checks import ViewCheck
 
 __all__ = ["VIEW_CHECKS", "ViewCheck", "ViewPlan", "check_view"]
 
 VIEW_CHECKS: tuple[ViewCheck, ...] = (
-    *checks.CHECKS,
+    *view_checks.CHECKS,
     attributes.check_attributes_reach_their_slots,
     attributes.check_calls_reach_their_slots,
     reference.check_against_environments,

@@ -12,9 +12,9 @@ from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from heron.envs.batch_env import BoolArray
+from heron.batch.batch_env import BoolArray
 from heron.errors import ConfigurationError
-from heron.testing.env.turn import ActionSource
+from heron.testing.env.env_step import ActionSource
 from heron.testing.sameness import difference, frozen
 
 MakeView: TypeAlias = Callable[[], Any]

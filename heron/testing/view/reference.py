@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from heron.envs.array_tree import zeros
+from heron.batch.array_tree import zeros
+from heron.testing.env.env_step import Subject
 from heron.testing.env.subjects import subject_of
-from heron.testing.env.turn import Subject
 from heron.testing.sameness import difference
 from heron.testing.view.driver import MakeView, ViewPlayer, ViewStep, opened, slot_of
 from heron.testing.view.plan import ViewPlan

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from heron.errors import ConfigurationError, EnvStepError, InvalidActionError, PolicyError
+from heron.play.learner_env import LearnerEnv
 from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.views.learner_env import LearnerEnv
 
 from ..small_envs import Scripted
 from .sb3_views import BOTH, FIELD, GOAL, TOP, B, copies, plays, star

@@ -9,8 +9,7 @@ from hypothesis.stateful import initialize, rule
 from stable_baselines3.common.vec_env import VecMonitor
 
 from heron.errors import EnvStepError, ResetRequiredError
-from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.sb3_buffers import SlotMonitor
+from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor
 
 from ..interleaving import Interleaving, flags, options, seeds
 from ..naive_copy import FailedError

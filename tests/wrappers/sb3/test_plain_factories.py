@@ -12,8 +12,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from heron.errors import EnvCreationError
 from heron.wrappers.sb3 import Sb3VecEnv
 
+from ..gym.test_gym_vector_env import assert_same
 from ..single_envs import ACTIONS, OBSERVATIONS, Sampled
-from ..views.test_gym_vector_env import assert_same
 
 KINDS = {kind: OBSERVATIONS[kind] for kind in ("vector", "image", "choices", "bits", "tuple")}
 KINDS["dict"] = gymnasium.spaces.Dict(x=OBSERVATIONS["vector"], y=gymnasium.spaces.MultiBinary(2))

@@ -7,8 +7,8 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from heron.errors import ConfigurationError
+from heron.play.policies import ModelPolicy
 from heron.wrappers import make_vec
-from heron.wrappers.policies import ModelPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from ..small_envs import Life, Scripted

@@ -5,10 +5,10 @@ import pytest
 from gymnasium.spaces import MultiDiscrete
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
+from heron.play.learner_env import LearnerEnv
+from heron.play.policies import RandomPolicy
 from heron.wrappers import make_vec
-from heron.wrappers.policies import RandomPolicy
 from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.views.learner_env import LearnerEnv
 
 from ..small_envs import Life, Menagerie, Scripted
 from .sb3_views import BOTH, FIELD, TOP, A, B, copies, plays, star

@@ -17,8 +17,8 @@ from heron.wrappers import GymVectorEnv, make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from ..foreign_vector_env import SPOILT, Foreign
+from ..gym.test_gym_vector_env import assert_same
 from ..single_envs import OBSERVATIONS, Sampled
-from ..views.test_gym_vector_env import assert_same
 from .test_plain_factories import actions_for
 
 NEXT, SAME, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED

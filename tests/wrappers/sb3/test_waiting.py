@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Discrete
 from heron.wrappers import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
 
-from ..pettingzoo_suite import api_test
+from ..pettingzoo.pettingzoo_suite import api_test
 from ..scripted_game import SCRIPTS, ScriptedGame, scripted_view
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
-from heron.envs.array_tree import equal, flatten, map_arrays
+from heron.batch.array_tree import equal, flatten, map_arrays
 from heron.errors import EnvStepError, InvalidObservationError, ResetRequiredError
 from heron.wrappers import LoopEnv, ProcessEnv
 

@@ -8,7 +8,7 @@ from pettingzoo.classic.connect_four import connect_four
 from pettingzoo.utils.conversions import turn_based_aec_to_parallel
 
 import heron
-from heron.envs.array_tree import row
+from heron.batch.array_tree import row
 from heron.errors import ConfigurationError, EnvCreationError
 from heron.wrappers import LoopEnv, ProcessEnv, RandomPolicy
 from heron.wrappers.sources.env_names import env_factory

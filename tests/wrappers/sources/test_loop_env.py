@@ -19,8 +19,8 @@ from heron.errors import (
     InvalidObservationError,
     ResetRequiredError,
 )
+from heron.play.policies import RandomPolicy
 from heron.wrappers import LoopEnv
-from heron.wrappers.policies import RandomPolicy
 from heron.wrappers.sources.env_names import env_factory
 
 from ..single_envs import Sampled

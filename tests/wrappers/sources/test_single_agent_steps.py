@@ -8,7 +8,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from heron.agents import Hierarchy
-from heron.envs.array_tree import equal
+from heron.batch.array_tree import equal
 from heron.errors import EnvError
 from heron.wrappers import HierarchicalVectorEnv, LoopEnv
 from heron.wrappers.sources.gym_source import SingleAgentEnv

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
 import heron
-from heron.envs.array_tree import map_arrays
+from heron.batch.array_tree import map_arrays
 from heron.errors import (
     ConfigurationError,
     EnvClosedError,

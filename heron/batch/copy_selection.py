@@ -1,0 +1,134 @@
+"""What copies are called, which of them a call is about, and the seed of each."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.batch.batch_env import BoolArray
+from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError, check_id, meant, shown
+
+EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray
+"""Copies by index, by env_id, by a list of either, or by a ``(num_envs,) bool`` mask."""
+
+
+def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ...]:
+    """The names of ``num_envs`` copies, ``env_0`` ... by default.
+
+    Raises:
+        ConfigurationError: If there is no copy, or not one distinct name for each.
+        InvalidMessageError: If a name is empty or no string.
+    """
+    if num_envs < 1:
+        raise ConfigurationError(f"expected at least one environment copy, got {num_envs}")
+    if env_ids is None:
+        return tuple(f"env_{index}" for index in range(num_envs))
+    if isinstance(env_ids, str) or len(env_ids) != num_envs:
+        raise ConfigurationError(f"expected {num_envs} env_ids, one for each copy, got {env_ids!r}")
+    names = tuple(check_id("env_id", env_id) for env_id in env_ids)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
+    return names
+
+
+def select_envs(which: EnvSelection, env_ids: Sequence[str]) -> list[int]:
+    """Indices of the selected copies.
+
+    Raises:
+        UnknownEnvError: If there is no such copy.
+        ConfigurationError: If a copy stands twice.
+        InvalidMaskError: If a mask has another shape, or is a list.
+
+    >>> select_envs(["b", 0], ["a", "b", "c"])
+    [1, 0]
+    """
+    if isinstance(which, np.ndarray) and which.dtype == np.bool_:
+        return np.flatnonzero(checked_mask(which, len(env_ids), "a mask of copies")).tolist()
+    is_listed = isinstance(which, Iterable) and not isinstance(which, str)
+    listed: list[Any] = list(which) if is_listed else [which]  # type: ignore[arg-type]  # it can be iterated
+    if is_listed and any(isinstance(item, (bool, np.bool_)) for item in listed):
+        checked_mask(which, len(env_ids), "a mask of copies")
+    indices = [_index(item, env_ids) for item in listed]
+    if len(set(indices)) != len(indices):
+        raise ConfigurationError(f"each copy may be named once, got {which!r}")
+    return indices
+
+
+def checked_mask(mask: Any, size: int, name: str = "mask") -> BoolArray:
+    """The mask, if it is one.
+
+    Args:
+        mask: Anything.
+        size: How many entries it must have.
+        name: What to call it.
+
+    Raises:
+        InvalidMaskError: If it is no array, or has another shape or dtype.
+    """
+    if not isinstance(mask, np.ndarray) or mask.shape != (size,) or mask.dtype != np.bool_:
+        got = (
+            f"{mask.shape} and {mask.dtype}" if isinstance(mask, np.ndarray) else f"{type(mask).__name__} {mask!r:.200}"
+        )
+        raise InvalidMaskError(f"{name} must be an array of shape {(size,)} and dtype bool, got {got}")
+    return mask
+
+
+def checked_for_reset(mask: BoolArray | None, seeds: Sequence[int | None] | None, env_ids: Sequence[str]) -> BoolArray:
+    """The mask of a reset, all copies by default.
+
+    Raises:
+        InvalidMaskError: If it is none.
+        ConfigurationError: If there is not one seed for each copy.
+    """
+    if seeds is not None and len(seeds) != len(env_ids):
+        raise ConfigurationError(f"expected {len(env_ids)} seeds, one for each copy, got {seeds!r:.200}")
+    return np.ones(len(env_ids), dtype=bool) if mask is None else checked_mask(mask, len(env_ids))
+
+
+def env_mask(indices: Sequence[int], num_envs: int) -> BoolArray:
+    """``(num_envs,) bool``, true at the indices."""
+    mask = np.zeros(num_envs, dtype=bool)
+    mask[list(indices)] = True
+    return mask
+
+
+def spread_seeds(
+    seed: int | Sequence[int | None] | npt.NDArray[np.integer[Any]] | None, count: int
+) -> list[int | None]:
+    """One seed for each of ``count`` copies: ``seed + k`` for the k-th, or the k-th of a list.
+
+    Raises:
+        ConfigurationError: If a list has not ``count`` seeds, or a seed is no non-negative integer.
+
+    >>> spread_seeds(7, 3)
+    [7, 8, 9]
+    """
+    if seed is None:
+        return [None] * count
+    if isinstance(seed, np.ndarray):
+        seed = seed.tolist()
+    if not isinstance(seed, Sequence):
+        first = _checked_seed(seed)
+        return [first + place for place in range(count)]
+    if len(seed) != count:
+        raise ConfigurationError(f"expected {count} seeds, one for each copy, got {seed!r}")
+    return [None if one is None else _checked_seed(one) for one in seed]
+
+
+def _checked_seed(seed: Any) -> int:
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise ConfigurationError(f"a seed must be a non-negative integer, got {seed!r}")
+    return int(seed)
+
+
+def _index(item: Any, env_ids: Sequence[str]) -> int:
+    if isinstance(item, str) and item in env_ids:
+        return env_ids.index(item)
+    is_number = isinstance(item, (int, np.integer)) and not isinstance(item, bool)
+    if is_number and 0 <= item < len(env_ids):
+        return int(item)
+    raise UnknownEnvError(
+        f"no environment copy {item!r}: expected an index from 0 to {len(env_ids) - 1}, or one of {shown(env_ids)}"
+        f"{meant(item, env_ids)}"
+    )

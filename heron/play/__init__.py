@@ -1,0 +1,1 @@
+"""Who decides: policies, one turn engine, slots and autoreset."""

@@ -1,0 +1,341 @@
+"""The vector env as Gymnasium's vector API expects it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from heron.batch.array_tree import ArrayTree, write, zeros
+from heron.batch.batch_env import BoolArray
+from heron.batch.copy_selection import checked_mask, spread_seeds
+from heron.errors import ConfigurationError, InvalidMaskError
+from heron.play.autoreset import AutoresetLearner, SlotStep
+from heron.play.flat_learner_env import learner_env
+from heron.play.learner_env import Episode
+from heron.play.policies import PolicyLike
+from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
+from heron.wrappers.gym.single_agent_envs import ObservationMode, PlainFactory, SingleAgentEnvs
+
+
+class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
+    """A Gymnasium ``VectorEnv`` in which one group of agents learns, with one slot for each copy and agent.
+
+    Slot ``env_index * num_agents + agent_index`` is that agent of that copy; ``num_envs`` counts slots. Over plain
+    Gymnasium factories there is one agent a copy, and the view does as ``gymnasium.vector.SyncVectorEnv`` does,
+    except that it never changes the caller's options, checks actions against their space, and names the copy in its
+    errors.
+
+    An agent that ends before its copy does is flagged once, with its true last observation. Until its copy is reset
+    its slot then repeats that observation with reward 0, and ``infos["inert"]`` is true. A copy is over when all of
+    its agents have ended. It begins its new episode, for all of its slots at once,
+
+    - in ``NEXT_STEP`` in the step after that, with reward 0, whatever the actions are;
+    - in ``SAME_STEP`` in that very step: ``infos["final_obs"]`` and ``infos["final_info"]`` have the last observation
+      and info of each slot that ended in it. One that had ended earlier had its own then, and now just goes on;
+    - in ``DISABLED`` when it is told to. ``options={"reset_mask": ...}`` that name only slots which have ended, while
+      others of the copy go on, leave it as it is. So the usual mask, of those that have just ended, always works.
+
+    ``reset_mask`` resets any copies at any time in all three modes, unless the environment can only reset all of them.
+    It may not name one of two active slots of a copy and leave out the other.
+
+    For coordinators ``infos["decision_length"]`` is the number of environment steps of each decision.
+
+    Args:
+        venv: The vector env, or functions that each make a Gymnasium ``Env``.
+        learn: The group that learns, or a level of one group. May be left out if there is only one group.
+        policies: Group or level name -> what decides for it: a model, a function of a batch of observations, or a
+            constant action. Every other group needs one.
+        copy: Whether observations are new arrays; otherwise they are the same ones in every step.
+        observation_mode: For plain factories: ``"same"``, ``"different"`` where bounds may differ, or the space of
+            the batch and that of one environment.
+        autoreset_mode: An ``AutoresetMode`` or its value.
+        discount: By how much a reward counts less for each environment step since a coordinator's decision.
+        on_episode: Called with each finished ``Episode``.
+
+    Attributes:
+        learner: The slots.
+        venv: The vector env.
+        autoreset_mode: The mode, which ``metadata`` has as well.
+
+    Raises:
+        ConfigurationError: If a mode is unknown, ``learn`` does not name one group, or a policy is missing,
+            superfluous or does not fit. Also if the environment cannot do what the mode needs: in ``NEXT_STEP`` let
+            a copy wait for a step after its end, without skipping an episode; in the others reset it while others run.
+        EnvCreationError: If a factory raised, or made something that does not fit the others.
+    """
+
+    def __init__(
+        self,
+        venv: HierarchicalVectorEnv | Iterable[PlainFactory],
+        learn: str | None = None,
+        policies: Mapping[str, PolicyLike] | None = None,
+        *,
+        copy: bool = True,
+        observation_mode: ObservationMode = "same",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        discount: float = 1.0,
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.autoreset_mode = checked_mode(autoreset_mode)
+        self.plain = None if isinstance(venv, HierarchicalVectorEnv) else _plain(venv, observation_mode)
+        if self.plain is None and observation_mode != "same":
+            raise ConfigurationError(f"observation_mode {observation_mode!r} is for plain Gymnasium factories only")
+        self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is there
+        try:
+            self.learner = learner_env(self.venv, learn, policies, discount=discount, on_episode=on_episode)
+            self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)
+        except BaseException:
+            if self.plain is not None:  # nobody else could close what was made here
+                self.venv.close()
+            raise
+        self.num_envs = self.learner.num_slots
+        self.copy = copy
+        self.observation_mode = observation_mode
+        self._set_spaces()
+        self.metadata = {**self._env_attr("metadata", {}), "autoreset_mode": self.autoreset_mode}
+        self.render_mode = self._env_attr("render_mode", None)
+        self._observations = zeros(self.single_observation_space, (self.num_envs,)) if not copy else None
+
+    @property
+    def envs(self) -> list[gymnasium.Env[Any, Any]]:
+        """The environments, where the view was made of plain Gymnasium factories.
+
+        Raises:
+            AttributeError: If it was not.
+        """
+        return self._plain_envs("envs").envs
+
+    @property
+    def env_fns(self) -> Sequence[PlainFactory]:
+        """The factories that the view was made of.
+
+        Raises:
+            AttributeError: If it was made of a vector env.
+        """
+        return self._plain_envs("env_fns").env_fns
+
+    @property  # type: ignore[misc]  # to be read only, as in SyncVectorEnv
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one a slot
+        """Each slot's copy's random stream."""
+        return self.get_attr("np_random")
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # one a slot
+        """Each slot's copy's seed."""
+        return self.get_attr("np_random_seed")
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start a new episode in every copy, or in those of ``options["reset_mask"]``.
+
+        Args:
+            seed: Copy i gets ``seed + i``, whatever the number of its agents; or one seed a slot, the same for all
+                slots of a copy. None lets each copy's random stream go on.
+            options: What is beside ``"reset_mask"`` goes to each copy; ``(num_envs,) bool`` is the mask's shape.
+
+        Returns:
+            What every slot observes, and the infos of those that were reset.
+
+        Raises:
+            InvalidMaskError: If the mask is none, or would reset some active slots of a copy and leave others.
+            ConfigurationError: If a list of seeds does not fit.
+            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
+        """
+        copies, rest = self._copies_to_reset(options)
+        seeds = self._seeds_by_copy(seed)
+        if not copies:
+            return self._shown(self.learner.observations()), {}
+        observations = self._autoreset.reset(copies, [seeds[copy] for copy in copies], rest)
+        return self._shown(observations), self._env_infos({}, copies)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+        """Let every slot take its action.
+
+        Args:
+            actions: ``(num_envs, ...)``, those of slots that take no part are not used.
+
+        Returns:
+            Observations, ``float64`` rewards, terminations and truncations ``(num_envs, ...)``, and infos.
+
+        Raises:
+            ResetRequiredError: If a copy was never reset or, in mode ``DISABLED``, is over.
+            InvalidActionError: If an action does not lie in its space. Nothing was stepped in these two cases.
+            EnvStepError: If a copy raised. Its agents are cut off, which the next step tells.
+        """
+        step = self._autoreset.step(actions)
+        infos = self._env_infos(self._final_infos(step), range(self.venv.num_envs))
+        self._add_slot_infos(infos, step)
+        return self._shown(step.observations), step.rewards, step.terminated, step.truncated, infos
+
+    def render(self) -> tuple[Any, ...]:
+        """One picture a slot, that of its copy."""
+        return self._by_slot(self.venv.batch_env.call("render", range(self.venv.num_envs)))
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """What a method of the environments returns, or what an attribute is; each slot gets its copy's."""
+        copies = range(self.venv.num_envs)
+        if args or kwargs:
+            return self._by_slot(self.venv.batch_env.call(name, copies, *args, **kwargs))
+        values = self.venv.batch_env.get_attr(name, copies)
+        if callable(values[0]):
+            values = self.venv.batch_env.call(name, copies)
+        return self._by_slot(values)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of the environments; each slot gets its copy's."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of the environments.
+
+        Args:
+            name: The attribute.
+            values: A list or tuple of one value a slot, of which a copy takes its first slot's; or the same for all.
+
+        Raises:
+            ConfigurationError: If there is not one value for each slot.
+        """
+        listed = list(values) if isinstance(values, (list, tuple)) else [values] * self.num_envs
+        if len(listed) != self.num_envs:
+            raise ConfigurationError(f"set_attr({name!r}): expected {self.num_envs} values, got {len(listed)}")
+        copies = range(self.venv.num_envs)
+        self.venv.batch_env.set_attr(name, listed[:: self.learner.group.num_agents], copies)
+
+    def describe(self) -> str:
+        """Who is who, and who decides for whom, as text."""
+        return self.learner.describe()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the vector env. Keywords of other vector envs are taken and not needed."""
+        del kwargs
+        self.venv.close()
+
+    def __del__(self) -> None:
+        """Leave the vector env open, which other views may use: the base class of Gymnasium 1.2 closes it."""
+
+    def _set_spaces(self) -> None:
+        group = self.learner.group
+        self.single_action_space = group.action_space
+        self.action_space = batch_space(group.action_space, self.num_envs)
+        self.single_observation_space = group.observation_space
+        if self.plain is None:
+            self.observation_space = batch_space(group.observation_space, self.num_envs)
+        else:
+            self.single_observation_space = self.plain.single_observation_space
+            self.observation_space = self.plain.observation_space
+
+    def _plain_envs(self, asked: str) -> SingleAgentEnvs:
+        if self.plain is None:
+            raise AttributeError(f"{asked}: this view was made of a vector env, see its venv.batch_env")
+        return self.plain
+
+    def _env_attr(self, name: str, default: Any) -> Any:
+        try:
+            return self.venv.batch_env.get_attr(name, [0])[0]
+        except AttributeError:
+            return default
+
+    def _by_slot(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(value for value in values for _ in self.learner.group.agent_ids)
+
+    def _shown(self, observations: ArrayTree) -> Any:
+        if self._observations is None:
+            return observations
+        write(self._observations, slice(None), observations)
+        return self._observations
+
+    def _seeds_by_copy(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if seed is None or isinstance(seed, (int, np.integer)):
+            return spread_seeds(seed if seed is None else int(seed), self.venv.num_envs)
+        seeds = spread_seeds(seed, self.num_envs)
+        by_copy = seeds[:: self.learner.group.num_agents]
+        if seeds != list(self._by_slot(by_copy)):
+            raise ConfigurationError(f"the slots of a copy must have the same seed, got {seeds}")
+        return by_copy
+
+    def _copies_to_reset(self, options: Mapping[str, Any] | None) -> tuple[list[int], dict[str, Any] | None]:
+        """The copies that options ask for, and what of the options goes to them."""
+        if options is not None and not isinstance(options, Mapping):
+            raise ConfigurationError(f"options must be a mapping, got {options!r:.200}")
+        if options is None or "reset_mask" not in options:
+            return list(range(self.venv.num_envs)), None if options is None else dict(options)
+        mask = _checked_reset_mask(options["reset_mask"], self.num_envs)
+        rest = {key: value for key, value in options.items() if key != "reset_mask"}
+        named = mask.reshape(self.venv.num_envs, -1)
+        active = self.venv.results[self.learner.group.name].active
+        kept = (active & ~named).any(axis=1)
+        if torn := np.flatnonzero(kept & (active & named).any(axis=1)).tolist():
+            raise InvalidMaskError(
+                f"reset_mask names some of the active slots of {[self.venv.env_ids[copy] for copy in torn]} and leaves "
+                "out others: a copy can only be reset as a whole"
+            )
+        return np.flatnonzero(named.any(axis=1) & ~kept).tolist(), rest
+
+    def _final_infos(self, step: SlotStep) -> dict[str, Any]:
+        infos: dict[str, Any] = {}
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            for slot, end in sorted(step.ends.items()):
+                said = step.infos[self.learner.env_index(slot)].get(self.learner.agent_id(slot), {})
+                self._add_info(infos, {"final_obs": end.observation, "final_info": dict(said)}, slot)
+        return infos
+
+    def _env_infos(self, infos: dict[str, Any], copies: Iterable[int]) -> dict[str, Any]:
+        """``infos`` with what the environments of these copies have said last."""
+        agents = self.learner.group.agent_ids
+        by_copy = self.venv.infos
+        if not any(by_copy):
+            return infos
+        for copy in copies:
+            if said := by_copy[copy]:
+                for place, agent in enumerate(agents):
+                    self._add_info(infos, dict(said.get(agent, ())), copy * len(agents) + place)
+        return infos
+
+    def _add_slot_infos(self, infos: dict[str, Any], step: SlotStep) -> None:
+        """Add what the view has to say of slots."""
+        if np.count_nonzero(step.lengths) < self.num_envs:
+            inert = (step.lengths == 0) & ~(step.terminated | step.truncated)
+            if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+                inert &= ~np.repeat(step.reset, self.learner.group.num_agents)
+            if inert.any():
+                infos["inert"], infos["_inert"] = inert, inert.copy()
+        if not self.learner.group.is_field:
+            infos["decision_length"] = step.lengths
+            infos["_decision_length"] = np.ones(self.num_envs, dtype=bool)
+
+
+def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    """``mode`` as an ``AutoresetMode``.
+
+    Raises:
+        ConfigurationError: If there is no such mode.
+    """
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        known = ", ".join(f"{one} ({one.value!r})" for one in AutoresetMode)
+        raise ConfigurationError(f"autoreset_mode must be one of {known}, got {mode!r}") from error
+
+
+def _plain(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
+    if not isinstance(env_fns, Iterable) or isinstance(env_fns, (str, VectorEnv)):
+        raise ConfigurationError(
+            f"expected a HierarchicalVectorEnv, as heron.make_vec makes one, also of a VectorEnv, or a list of "
+            f"functions that each make a Gymnasium Env, got {env_fns!r}"
+        )
+    return SingleAgentEnvs(env_fns, observation_mode)
+
+
+def _checked_reset_mask(mask: Any, num_envs: int) -> BoolArray:
+    checked = checked_mask(mask, num_envs, "options['reset_mask']")
+    if not checked.any():
+        raise InvalidMaskError("options['reset_mask'] must name at least one slot, but is false everywhere")
+    return checked

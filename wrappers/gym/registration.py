@@ -1,0 +1,57 @@
+"""Vector envs that ``gymnasium.make_vec`` makes by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import AutoresetMode
+
+from heron.batch.batch_env import BatchEnv
+from heron.play.policies import PolicyLike
+from heron.wrappers.gym.gym_vector_env import GymVectorEnv
+from heron.wrappers.make_vec import make_vec
+from heron.wrappers.sources.env_creation import EnvFactory
+
+PARALLEL_ENV_ID = "heron/ParallelEnv-v0"
+"""``gymnasium.make_vec("heron/ParallelEnv-v0", num_envs=8, env="mpe2.simple_spread_v3", ...)``."""
+
+
+def make_gym_vec(
+    env: str | EnvFactory | Sequence[EnvFactory] | BatchEnv,
+    num_envs: int | None = None,
+    learn: str | None = None,
+    policies: Mapping[str, PolicyLike] | None = None,
+    *,
+    autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+    copy: bool = True,
+    discount: float = 1.0,
+    **options: Any,
+) -> GymVectorEnv:
+    """Copies of an environment as a Gymnasium ``VectorEnv`` in which one group learns.
+
+    Args:
+        env: As for ``heron.make_vec``.
+        num_envs: How many copies, each of which has as many slots as there are learning agents.
+        learn: As for ``GymVectorEnv``.
+        policies: As for ``GymVectorEnv``.
+        autoreset_mode: As for ``GymVectorEnv``.
+        copy: As for ``GymVectorEnv``.
+        discount: As for ``GymVectorEnv``.
+        **options: All else that ``heron.make_vec`` takes.
+
+    Raises:
+        ConfigurationError: If an option does not fit.
+        EnvCreationError: If a copy could not be made; it says which.
+    """
+    venv = make_vec(env, num_envs, **options)
+    try:
+        return GymVectorEnv(venv, learn, policies, autoreset_mode=autoreset_mode, copy=copy, discount=discount)
+    except BaseException:
+        venv.close()
+        raise
+
+
+def register_envs() -> None:
+    """Make the names known to Gymnasium, once."""
+    if PARALLEL_ENV_ID not in gymnasium.registry:
+        gymnasium.register(PARALLEL_ENV_ID, vector_entry_point=f"{__name__}:make_gym_vec")

@@ -1,0 +1,1 @@
+"""One copy of a hierarchy as PettingZoo expects it: AEC and parallel."""

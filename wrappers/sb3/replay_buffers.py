@@ -1,0 +1,198 @@
+"""Replay buffers that leave out inert rows, sum up while an agent waits, and discount by a decision's length."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium.spaces import Space
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from heron.batch.batch_env import BoolArray
+from heron.errors import ConfigurationError
+from heron.wrappers.sb3.slot_recorder import row_lengths, rows_waited
+from heron.wrappers.sources.env_creation import ACTIVE_AGENT
+
+Places = npt.NDArray[np.intp]
+
+
+class LiveTransitions(ReplayBuffer):
+    """What the replay buffers of this module have in common, to be mixed into one of SB3's.
+
+    Rows of length 0 are not stored, so they take no room and are never sampled. Rows of all slots stand in one line,
+    which for SB3 looks like a buffer of a single slot.
+
+    Where agents act in turn, an agent's decision lasts from its own move until its next one. Rows in which it waited
+    are not stored either: their rewards, ends and last observation become those of its last move, which is not sampled
+    before it is over. Such rows at the beginning of an episode belong to no move, and are left out.
+
+    The ``discounts`` of samples are ``gamma ** length`` for a decision of ``length`` environment steps, as in a
+    semi-Markov decision process: R. S. Sutton, D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for
+    temporal abstraction in reinforcement learning", Artificial Intelligence 112 (1999), section 3.
+
+    Args:
+        buffer_size: Most rows to keep, of all slots together.
+        observation_space: Of one slot.
+        action_space: Of one slot.
+        device: Where samples go.
+        n_envs: Number of slots.
+        optimize_memory_usage: Not supported: the row behind another is seldom of the same slot.
+        handle_timeout_termination: Whether to bootstrap where an episode was cut off.
+        gamma: Discount of one environment step.
+        n_steps: Decisions whose rewards are summed up before the value of what follows.
+
+    Raises:
+        ConfigurationError: If ``optimize_memory_usage`` is asked for, or ``n_steps`` is not positive.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        *,
+        gamma: float,
+        n_steps: int = 1,
+    ) -> None:
+        if optimize_memory_usage:
+            raise ConfigurationError("optimize_memory_usage cannot work in a buffer that leaves out inert rows")
+        if n_steps < 1:
+            raise ConfigurationError(f"n_steps must be a positive integer, got {n_steps!r}")
+        super().__init__(
+            buffer_size,
+            observation_space,
+            action_space,
+            device,
+            n_envs=1,
+            handle_timeout_termination=handle_timeout_termination,
+        )
+        self.gamma = gamma
+        self.n_steps = n_steps
+        self.discounts = np.ones((self.buffer_size, 1), dtype=np.float32)
+        # The place of what the same slot did next, -1 if unknown or in another episode.
+        self._next = np.full(self.buffer_size, -1, dtype=np.intp)
+        # The place of what a slot has done last, -1 if its episode is over; and whether it acts in turn with others.
+        self._last = np.full(n_envs, -1, dtype=np.intp)
+        self._in_turn = np.zeros(n_envs, dtype=bool)
+
+    def add(
+        self,
+        obs: Any,
+        next_obs: Any,
+        action: npt.NDArray[Any],
+        reward: npt.NDArray[Any],
+        done: npt.NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        lengths, waited = row_lengths(infos), rows_waited(infos)
+        self._in_turn |= waited | [ACTIVE_AGENT in info for info in infos]
+        acted = np.flatnonzero((lengths > 0) & ~waited)[-self.buffer_size :]
+        places = (self.pos + np.arange(len(acted))) % self.buffer_size
+        self._last[np.isin(self._last, places)] = -1  # overwritten
+        waiting = self._follow(obs, np.flatnonzero(waited))
+        self._link(obs, acted, places)
+        _put(self.observations, obs, acted, places)
+        _put(self.actions, action, acted, places)
+        self.rewards[places], self.discounts[places] = 0, 1
+        slots, places = np.append(waiting, acted), np.append(self._last[waiting], places)
+        self.rewards[places, 0] += self.discounts[places, 0] * reward[slots]
+        self.discounts[places, 0] *= self.gamma ** lengths[slots]
+        _put(self.next_observations, next_obs, slots, places)
+        self.dones[places, 0] = done[slots]
+        if self.handle_timeout_termination:
+            self.timeouts[places, 0] = [bool(infos[slot].get("TimeLimit.truncated")) for slot in slots]
+        self._last[:] = -1
+        self._last[slots] = np.where(done[slots], -1, places)
+        self.full = self.full or self.pos + len(acted) >= self.buffer_size
+        self.pos = (self.pos + len(acted)) % self.buffer_size
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+        """Samples of decisions that are over; an empty batch, which changes nothing, as long as there are none."""
+        unfinished = np.sort(self._unfinished())
+        choices = self.size() - len(unfinished)
+        if not choices:
+            return self._get_samples(np.zeros(0, dtype=np.intp), env)
+        places = np.random.randint(0, choices, batch_size)  # noqa: NPY002 -- the stream that SB3 seeds
+        skipped = np.searchsorted(unfinished - np.arange(len(unfinished)), places, side="right")
+        return self._get_samples(places + skipped, env)
+
+    def _get_samples(self, batch_inds: Places, env: VecNormalize | None = None) -> Any:
+        samples: Any = super()._get_samples(batch_inds, env)
+        if self.n_steps == 1:
+            return samples._replace(discounts=self.to_torch(self.discounts[batch_inds]))
+        last, returns, discounts = self._n_step_returns(batch_inds, env)
+        # SB3 looks up and normalises the last row of each sample; only its end is of interest.
+        end: Any = super()._get_samples(last, env)
+        return samples._replace(
+            rewards=self.to_torch(returns.astype(np.float32)),
+            discounts=self.to_torch(discounts.astype(np.float32)),
+            next_observations=end.next_observations,
+            dones=end.dones,
+        )
+
+    def _n_step_returns(
+        self, first: Places, env: VecNormalize | None
+    ) -> tuple[Places, npt.NDArray[Any], npt.NDArray[Any]]:
+        """The last row of up to ``n_steps`` decisions from each first one, their return, and its discount, (B, 1)."""
+        last = first.copy()
+        returns = self._normalize_reward(self.rewards[first], env)
+        discounts = self.discounts[first]
+        unfinished = self._unfinished()
+        for _ in range(self.n_steps - 1):
+            following = self._next[last]
+            known = ((following >= 0) & ~np.isin(following, unfinished))[:, None]
+            returns = returns + known * discounts * self._normalize_reward(self.rewards[following], env)
+            discounts = np.where(known, discounts * self.discounts[following], discounts)
+            last = np.where(known[:, 0], following, last)
+        return last, returns, discounts
+
+    def _link(self, obs: Any, slots: Places, places: Places) -> None:
+        """Note that the rows at ``places`` follow the last ones of their slots, where they do."""
+        self._next[places] = -1
+        follows = self._follow(obs, slots)
+        self._next[self._last[follows]] = places[np.isin(slots, follows)]
+
+    def _follow(self, obs: Any, slots: Places) -> Places:
+        """Those of some slots whose last row is followed by one in which they see this."""
+        before = self._last[slots]
+        # What a slot sees now is what it saw at last, unless somebody has reset the vector env in between.
+        return slots[(before >= 0) & _equal(self.next_observations, before, obs, slots)]
+
+    def _unfinished(self) -> Places:
+        """The places of decisions of which it is not known yet how they end."""
+        return self._last[self._in_turn & (self._last >= 0)]
+
+
+class LiveReplayBuffer(LiveTransitions, ReplayBuffer):
+    """For SAC, TD3, DDPG and DQN, and for TQC, QRDQN and CrossQ."""
+
+
+class LiveDictReplayBuffer(LiveTransitions, DictReplayBuffer):
+    """For the same on ``Dict`` observations."""
+
+
+def _put(target: Any, values: Any, slots: Places, places: Places) -> None:
+    """Copy the rows of some slots to some places; ``target`` may be a dict of arrays."""
+    if isinstance(target, Mapping):
+        for key, array in target.items():
+            _put(array, values[key], slots, places)
+    else:
+        target[places, 0] = np.asarray(values)[slots].reshape(len(slots), *target.shape[2:])
+
+
+def _equal(stored: Any, places: Places, values: Any, slots: Places) -> BoolArray:
+    """Which of the rows at ``places`` are what the slots have now."""
+    if isinstance(stored, Mapping):
+        equal = np.array([_equal(array, places, values[key], slots) for key, array in stored.items()])
+    else:
+        shape = (len(slots), math.prod(stored.shape[2:]))
+        equal = (stored[places, 0].reshape(shape) == np.asarray(values)[slots].reshape(shape)).T
+    same: BoolArray = np.logical_and.reduce(equal, axis=0)
+    return same

@@ -1,1 +1,0 @@
-"""The vector env as other libraries expect it, and what all views share."""

@@ -1,0 +1,1 @@
+"""Batched environments whose copies are stepped by worker processes."""

@@ -1,0 +1,126 @@
+"""How copies are shared out over processes, and what may travel to them."""
+
+import multiprocessing
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+import cloudpickle
+import numpy as np
+
+from heron.errors import ConfigurationError
+from heron.wrappers.workers.cores import usable_cores
+
+StartMethod = Literal["forkserver", "spawn", "fork"]
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What somebody said about worker processes; None for what was left to ``ProcessEnv``, whose options they are.
+
+    Attributes:
+        num_workers: Worker processes beside this one.
+        start_method: How they are started.
+        timeout: Longest wait for one in s.
+        restart_workers: Whether a lost one is restarted at once.
+    """
+
+    num_workers: int | None = None
+    start_method: StartMethod | None = None
+    timeout: float | None = None
+    restart_workers: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The options that are not None, as keywords of ``ProcessEnv``."""
+        values = {option.name: getattr(self, option.name) for option in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def check(self, num_envs: int) -> None:
+        """Check each option that was given.
+
+        Raises:
+            ConfigurationError: If one does not fit.
+        """
+        if self.num_workers is not None:
+            _check_num_workers(num_envs, self.num_workers)
+        if self.start_method is not None:
+            _check_start_method(self.start_method)
+        if self.timeout is not None:
+            _check_timeout(self.timeout)
+        if self.restart_workers not in (None, True, False):
+            raise ConfigurationError(f"restart_workers must be true or false, got {self.restart_workers!r}")
+
+
+def split_rows(num_rows: int, parts: int) -> list[slice]:
+    """Neighbouring rows, shared out evenly; the last parts get one more where it does not come out even.
+
+    >>> split_rows(5, 2)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    bounds = [num_rows * part // parts for part in range(parts + 1)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
+
+
+def check_picklable(thing: object, what: str) -> None:
+    """Check that something can be sent to a worker process.
+
+    Raises:
+        ConfigurationError: If it cannot be pickled, even with cloudpickle.
+    """
+    try:
+        cloudpickle.dumps(thing)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{what} cannot be sent to a worker process: pickling it raised {type(error).__name__}: {error}. Let it "
+            "open files, sockets, locks and simulators when it is called instead of referring to ones that are open "
+            "already, or use LoopEnv"
+        ) from error
+
+
+def checked_num_workers(num_envs: int, num_workers: int | None, start_method: str, timeout: float) -> int:
+    """The number of workers.
+
+    Raises:
+        ConfigurationError: If an option does not fit.
+    """
+    if num_workers is None:
+        num_workers = min(usable_cores(), num_envs) - 1
+    _check_num_workers(num_envs, num_workers)
+    _check_start_method(start_method)
+    _check_timeout(timeout)
+    if num_workers and multiprocessing.current_process().daemon:
+        raise ConfigurationError("a daemonic process, such as a worker itself, cannot start workers: use LoopEnv")
+    return num_workers
+
+
+def packed(value: object, what: str) -> bytes:
+    """Pickle something for a worker.
+
+    Raises:
+        ConfigurationError: If it cannot be pickled; ``what`` says what it was.
+    """
+    try:
+        return bytes(cloudpickle.dumps(value))
+    except Exception as error:
+        summary = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"{what} cannot be sent to a worker process: {summary}") from error
+
+
+def _check_num_workers(num_envs: int, num_workers: object) -> None:
+    is_count = isinstance(num_workers, (int, np.integer)) and not isinstance(num_workers, bool)
+    if not is_count or not 0 <= num_workers < num_envs:  # type: ignore[operator]  # it is an integer here
+        raise ConfigurationError(
+            f"num_workers must be from 0 to {num_envs - 1}, for this process steps a share of the {num_envs} copies "
+            f"itself; got {num_workers!r}"
+        )
+
+
+def _check_start_method(start_method: str) -> None:
+    if start_method not in get_args(StartMethod) or start_method not in multiprocessing.get_all_start_methods():
+        raise ConfigurationError(f"start_method must be one of {get_args(StartMethod)}, got {start_method!r}")
+
+
+def _check_timeout(timeout: object) -> None:
+    is_number = isinstance(timeout, (int, float, np.number)) and not isinstance(timeout, bool)
+    if not is_number or not timeout > 0 or not np.isfinite(timeout):  # type: ignore[operator, call-overload]  # a number
+        raise ConfigurationError(f"timeout must be a positive number of seconds, got {timeout!r}")
