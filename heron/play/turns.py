@@ -11,6 +11,7 @@ from heron.batch.action_records import zero_actions
 from heron.batch.array_tree import ArrayTree, row
 from heron.errors import EnvStepError, InvalidActionError, InvalidObservationError, ResetRequiredError, meant
 from heron.play.env_copy import EnvCopy
+from heron.play.turn_engine import TurnEngine
 
 
 class Turns:
@@ -35,6 +36,7 @@ class Turns:
 
     def __init__(self, copy: EnvCopy) -> None:
         self.copy = copy
+        self._engine = TurnEngine(copy.venv, {})  # all agents are the caller's
         self.present: list[str] = []
         self.acting: list[str] = []
         self.rewards: dict[str, float] = {}
@@ -163,16 +165,16 @@ class Turns:
         self._let_in()
         self._pass_turn()
 
-    def _decide(self, actions: Mapping[str, npt.NDArray[Any]] | None) -> None:
+    def _decide(self, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         try:
-            self.copy.venv.decide(actions, self.copy.mask)
+            self._engine.decide(self.copy.mask, actions)
         finally:  # beside a message that was refused, all others have come
             self._has_heard = True
             self._pass_turn()
 
     def _advance(self, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         try:
-            self.copy.venv.advance(actions, self.copy.mask)
+            self._engine.advance(self.copy.mask, actions)
         finally:  # an environment that raised has ended
             if self.copy.steps > self._steps:
                 self._follow_step()
@@ -203,4 +205,4 @@ class Turns:
         levels = [self.copy.level(agent) for agent in awaited]
         self.acting = [agent for agent, level in zip(awaited, levels, strict=True) if level == levels[0]]
         if self.acting and levels[0] == FIELD_LEVEL and not self._has_heard and self.copy.venv.hierarchy.edges:
-            self._decide(None)  # A link may deliver commands long after they were sent.
+            self._decide({})  # a link may deliver commands long after they were sent

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from heron.play.group_decider import GroupDecider
-from heron.play.learner_env import Episode, LearnerEnv
+from heron.play.learner_env import LearnerEnv
 from heron.play.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
+from heron.play.turn_engine import Episode
 from heron.training.config_checks import checked_count
 from heron.vector.vec_group import ByGroup
 from heron.wrappers import HierarchicalVectorEnv

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from heron.play.learner_env import Episode
+from heron.play.turn_engine import Episode
 from heron.wrappers import HierarchicalVectorEnv
 
 METRICS_FILE = "metrics.csv"

@@ -9,9 +9,9 @@ from heron.batch.action_check import batch_of_one
 from heron.batch.array_tree import ArrayTree, row
 from heron.errors import ConfigurationError, PolicyError, ResetRequiredError
 from heron.play.env_copy import EnvCopy
-from heron.play.flat_learner_env import learner_env
-from heron.play.learner_env import Episode
+from heron.play.learner_env import LearnerEnv
 from heron.play.policies import PolicyLike
+from heron.play.turn_engine import Episode
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 
 
@@ -47,11 +47,11 @@ class GymEnv(gymnasium.Env[Any, Any]):
         learn: str | None = None,
         policies: Mapping[str, PolicyLike] | None = None,
         *,
-        discount: float = 1.0,
+        discount: float | None = None,
         on_episode: Callable[[Episode], None] | None = None,
     ) -> None:
         self.venv = venv
-        self.learner = learner_env(venv, learn, policies, discount=discount, on_episode=on_episode)
+        self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
         if self.learner.num_slots != 1:
             raise ConfigurationError(
                 f"a Gymnasium Env has one agent, but here learn {self.learner.group.agent_ids} in {venv.num_envs} "

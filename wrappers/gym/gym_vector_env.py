@@ -13,10 +13,11 @@ from heron.batch.array_tree import ArrayTree, write, zeros
 from heron.batch.batch_env import BoolArray
 from heron.batch.copy_selection import checked_mask, spread_seeds
 from heron.errors import ConfigurationError, InvalidMaskError
-from heron.play.autoreset import AutoresetLearner, SlotStep
-from heron.play.flat_learner_env import learner_env
-from heron.play.learner_env import Episode
+from heron.play.autoreset import AutoresetLearner
+from heron.play.learner_env import LearnerEnv
 from heron.play.policies import PolicyLike
+from heron.play.slot_step import SlotStep
+from heron.play.turn_engine import Episode
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.gym.single_agent_envs import ObservationMode, PlainFactory, SingleAgentEnvs
 
@@ -77,17 +78,17 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         copy: bool = True,
         observation_mode: ObservationMode = "same",
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        discount: float = 1.0,
+        discount: float | None = None,
         on_episode: Callable[[Episode], None] | None = None,
     ) -> None:
         super().__init__()
         self.autoreset_mode = checked_mode(autoreset_mode)
-        self.plain = None if isinstance(venv, HierarchicalVectorEnv) else _plain(venv, observation_mode)
+        self.plain = None if isinstance(venv, HierarchicalVectorEnv) else plain_envs(venv, observation_mode)
         if self.plain is None and observation_mode != "same":
             raise ConfigurationError(f"observation_mode {observation_mode!r} is for plain Gymnasium factories only")
         self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is there
         try:
-            self.learner = learner_env(self.venv, learn, policies, discount=discount, on_episode=on_episode)
+            self.learner = LearnerEnv(self.venv, learn, policies, discount=discount, on_episode=on_episode)
             self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)
         except BaseException:
             if self.plain is not None:  # nobody else could close what was made here
@@ -302,7 +303,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     def _add_slot_infos(self, infos: dict[str, Any], step: SlotStep) -> None:
         """Add what the view has to say of slots."""
         if np.count_nonzero(step.lengths) < self.num_envs:
-            inert = (step.lengths == 0) & ~(step.terminated | step.truncated)
+            inert = step.idle & ~(step.terminated | step.truncated)
             if self.autoreset_mode is AutoresetMode.NEXT_STEP:
                 inert &= ~np.repeat(step.reset, self.learner.group.num_agents)
             if inert.any():
@@ -325,7 +326,13 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
         raise ConfigurationError(f"autoreset_mode must be one of {known}, got {mode!r}") from error
 
 
-def _plain(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
+def plain_envs(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
+    """Return the environments that some factories make.
+
+    Raises:
+        ConfigurationError: If these are no factories, or the observation mode is unknown.
+        EnvCreationError: If a factory raised, or made something that does not fit the others.
+    """
     if not isinstance(env_fns, Iterable) or isinstance(env_fns, (str, VectorEnv)):
         raise ConfigurationError(
             f"expected a HierarchicalVectorEnv, as heron.make_vec makes one, also of a VectorEnv, or a list of "

@@ -24,7 +24,7 @@ def make_gym_vec(
     *,
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     copy: bool = True,
-    discount: float = 1.0,
+    discount: float | None = None,
     **options: Any,
 ) -> GymVectorEnv:
     """Copies of an environment as a Gymnasium ``VectorEnv`` in which one group learns.

@@ -12,7 +12,7 @@ from heron.wrappers.sb3.rollout_buffers import (
     LiveMaskableRolloutBuffer,
     LiveRolloutBuffer,
 )
-from heron.wrappers.sb3.slot_recorder import SlotRecorder
+from heron.wrappers.sb3.slot_rows import SlotRecorder
 from heron.wrappers.sb3.slot_statistics import SlotMonitor, SlotNormalize
 from heron.wrappers.sb3.vec_env import Sb3VecEnv
 

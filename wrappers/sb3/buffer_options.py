@@ -17,8 +17,7 @@ from heron.wrappers.sb3.rollout_buffers import (
     LiveMaskableRolloutBuffer,
     LiveRolloutBuffer,
 )
-from heron.wrappers.sb3.slot_recorder import LastRows, SlotRecorder
-from heron.wrappers.sb3.vec_env import Sb3VecEnv
+from heron.wrappers.sb3.slot_rows import SlotRecorder, SlotRows, rows_of
 
 ROLLOUT_BUFFERS = {
     False: (LiveRolloutBuffer, LiveMaskableRolloutBuffer),
@@ -51,11 +50,10 @@ def buffer_options(
     """
     is_dict = isinstance(env.observation_space, Dict)
     if issubclass(algorithm, OffPolicyAlgorithm):
-        _check_view(env, gamma)
         return {
             "gamma": gamma,
             "replay_buffer_class": LiveDictReplayBuffer if is_dict else LiveReplayBuffer,
-            "replay_buffer_kwargs": {"gamma": gamma, "n_steps": n_steps},
+            "replay_buffer_kwargs": {"gamma": gamma, "n_steps": n_steps, "rows": _use_gamma(env, gamma)},
         }
     if not issubclass(algorithm, OnPolicyAlgorithm) or issubclass(algorithm, RecurrentPPO):
         instead = "; LiveRecurrentPPO has one" if issubclass(algorithm, RecurrentPPO) else ""
@@ -70,13 +68,13 @@ def buffer_options(
     }
 
 
-def last_rows(env: VecEnv, gamma: float) -> LastRows:
+def last_rows(env: VecEnv, gamma: float) -> SlotRows:
     """What a vector env tells of its last step.
 
     Raises:
         ConfigurationError: If it has no ``SlotRecorder`` around it, or its rewards are discounted by another ``gamma``.
     """
-    _check_view(env, gamma)
+    rows = _use_gamma(env, gamma)
     while isinstance(env, VecTransposeImage):  # SB3 itself puts it around image observations
         env = env.venv
     if not isinstance(env, SlotRecorder):
@@ -84,16 +82,13 @@ def last_rows(env: VecEnv, gamma: float) -> LastRows:
             f"the outermost wrapper must be a SlotRecorder, so that a rollout buffer knows which rows are inert; got a "
             f"{type(env).__name__}"
         )
-    return env.rows
+    return rows
 
 
-def _check_view(env: VecEnv, gamma: float) -> None:
-    view = env.unwrapped
-    if not isinstance(view, Sb3VecEnv):
-        raise ConfigurationError(f"expected an Sb3VecEnv, in whatever wrappers, got a {type(view).__name__}")
-    learner = getattr(view, "learner", None)  # None over a Gymnasium VectorEnv, where nobody commands
-    if learner and not learner.group.is_field and learner.group.period > 1 and learner.discount != gamma:
-        raise ConfigurationError(
-            f"coordinators {learner.group.name!r} learn with gamma={gamma} for each environment step, but their "
-            f"rewards are discounted by {learner.discount} within a decision: make the view with discount={gamma}"
-        )
+def _use_gamma(env: VecEnv, gamma: float) -> SlotRows:
+    """Return the rows of the view under some wrappers, and discount coordinators' rewards by ``gamma``."""
+    rows = rows_of(env)
+    learner = getattr(env.unwrapped, "learner", None)  # None over a Gymnasium VectorEnv, which has no commands
+    if learner is not None:
+        learner.use_discount(gamma)
+    return rows

@@ -12,24 +12,24 @@ from gymnasium.vector import AutoresetMode
 from heron.batch.array_tree import ArrayTree
 from heron.batch.copy_selection import EnvSelection
 from heron.play.action_masks import MASKS_METHOD
-from heron.play.autoreset import AutoresetLearner, InfosByAgent, SlotStep
+from heron.play.autoreset import AutoresetLearner
 from heron.play.learner_env import LearnerEnv
 from heron.play.own_infos import own_info
 from heron.play.policies import actions_from_sb3, counted_from_zero
+from heron.play.slot_step import InfosByAgent, SlotStep
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.gym.gym_vector_env import GymVectorEnv
-from heron.wrappers.sb3.source import Sb3Step, SlotSource, all_same, check_acts_in_one_array
-from heron.wrappers.sources.env_creation import ACTIVE_AGENT
+from heron.wrappers.sb3.source import SlotSource, all_same, check_acts_in_one_array
 
 _OURS = frozenset({"inert", "stale", "waited"})
 """What only the view says in infos."""
 
 
 class LearnerSource(SlotSource):
-    """The slots of a ``GymVectorEnv``, whose own autoreset is not used.
+    """The slots of a learning group.
 
     Args:
-        view: The Gymnasium view.
+        learner: The slots as the vector env has them.
+        envs: The Gymnasium environments, if the vector env was made from plain factories.
 
     Raises:
         ConfigurationError: If SB3 has no algorithms for the group's actions.
@@ -38,20 +38,23 @@ class LearnerSource(SlotSource):
     learner: LearnerEnv
     venv: HierarchicalVectorEnv
 
-    def __init__(self, view: GymVectorEnv) -> None:
-        group = view.learner.group
+    def __init__(self, learner: LearnerEnv, envs: list[gymnasium.Env[Any, Any]] | None = None) -> None:
+        group = learner.group
         check_acts_in_one_array(group.action_space, f"action_space of group {group.name!r}")
-        self.view = view
-        self.learner = view.learner
-        self.venv = view.venv
-        self.envs = None if view.plain is None else view.plain.envs
-        self._autoreset = AutoresetLearner(view.learner, AutoresetMode.SAME_STEP)
+        self.learner = learner
+        self.venv = learner.venv
+        self.envs = envs
+        self._autoreset = AutoresetLearner(learner, AutoresetMode.SAME_STEP)
         self._agents = group.agent_ids
-        self.num_slots = view.num_envs
-        self.observation_space = view.single_observation_space
+        self.num_slots = learner.num_slots
+        self.observation_space = group.observation_space if envs is None else envs[0].observation_space
         self.action_space = counted_from_zero(group.action_space)
         self.can_reset_some = self.venv.batch_env.steps_some
         self.reset_infos = [{} for _ in range(self.num_slots)]
+        try:
+            self.metadata = self.venv.batch_env.get_attr("metadata", [0])[0]
+        except AttributeError:
+            self.metadata = {}
 
     def seeds(self, first: int) -> list[int | None]:
         return [first + self.learner.env_index(slot) for slot in range(self.num_slots)]
@@ -76,17 +79,12 @@ class LearnerSource(SlotSource):
         self._note_reset_infos(copies)
         return observations
 
-    def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
-        waiting = self._waiting()
+    def step(self, actions: npt.NDArray[Any]) -> tuple[SlotStep, list[dict[str, Any]]]:
         step = self._autoreset.step(actions_from_sb3(np.asarray(actions), self.learner.group.action_space))
         infos = self._infos(step)
-        for slot in waiting:
-            if step.lengths[slot]:
-                infos[slot]["waited"] = True
         if np.count_nonzero(step.reset):
             self._note_reset_infos(np.flatnonzero(step.reset).tolist())
-        took_part, dones = step.lengths > 0, step.terminated | step.truncated
-        return Sb3Step(step.observations, step.rewards.astype(np.float32), dones, infos, took_part)
+        return step, infos
 
     def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
         copies, places = self._copies(slots)
@@ -124,37 +122,19 @@ class LearnerSource(SlotSource):
         return self.learner.describe()
 
     def close(self) -> None:
-        self.view.close()
-
-    def _waiting(self) -> list[int]:
-        """The slots whose action will not be used in the next step, because it is another agent's turn."""
-        said = self.venv.infos
-        if not self.learner.group.is_field or not any(said):
-            return []
-        size, waiting = len(self._agents), []
-        for copy, by_agent in enumerate(said):
-            # Where agents act in turn all infos name the one, so the first is enough to tell other environments.
-            if not by_agent or ACTIVE_AGENT not in next(iter(by_agent.values())):
-                continue
-            for place, agent in enumerate(self._agents):
-                active = by_agent.get(agent, {}).get(ACTIVE_AGENT)
-                if isinstance(active, str) and active in by_agent and active != agent:
-                    waiting.append(copy * size + place)
-        return waiting
+        self.venv.close()
 
     def _infos(self, step: SlotStep) -> list[dict[str, Any]]:
-        """One new dict a slot: what the environment said of its agent, and what the view has to add."""
+        """Return one new dict a slot: the environment's info of its agent, and the view's additions."""
         infos = self._by_slot(step.infos)
         if not self.learner.group.is_field:
             for info, length in zip(infos, step.lengths.tolist(), strict=True):
                 info["decision_length"] = length
         if np.count_nonzero(step.lengths) < self.num_slots:
-            stood_still = np.repeat(step.stood_still, len(self._agents))
-            for slot in np.flatnonzero(step.lengths == 0).tolist():
-                if stood_still[slot] or slot in step.ends:
-                    infos[slot] |= {"stale": True, "decision_length": 0}
-                else:
-                    infos[slot]["inert"] = True
+            _mark_idle(infos, step)
+        if step.waited.any():
+            for slot in np.flatnonzero(step.waited).tolist():
+                infos[slot]["waited"] = True
         if self.envs is not None:  # as SB3's own vector envs do
             for info in infos:
                 info["TimeLimit.truncated"] = False
@@ -191,3 +171,12 @@ class LearnerSource(SlotSource):
 
 def _as_sb3_does(info: Mapping[str, Any]) -> dict[str, Any]:
     return deepcopy(dict(info))
+
+
+def _mark_idle(infos: list[dict[str, Any]], step: SlotStep) -> None:
+    stale = step.stale
+    for slot in np.flatnonzero(step.idle).tolist():
+        if stale[slot]:
+            infos[slot] |= {"stale": True, "decision_length": 0}
+        else:
+            infos[slot]["inert"] = True

@@ -89,8 +89,9 @@ class LiveRecurrentPPO(RecurrentPPO):
     def _last_episode_starts(self, dones: npt.NDArray[np.bool_] | None) -> None:
         self._starts = dones
         buffer = getattr(self, "rollout_buffer", None)
-        if dones is not None and isinstance(buffer, LiveRows) and buffer.rows.lengths.shape == dones.shape:
-            self._starts = dones | (buffer.rows.lengths == 0)
+        step = buffer.rows.step if isinstance(buffer, LiveRows) else None
+        if dones is not None and step is not None and step.lengths.shape == dones.shape:
+            self._starts = dones | step.idle
 
     def _setup_model(self) -> None:
         super()._setup_model()

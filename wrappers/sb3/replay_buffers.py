@@ -13,8 +13,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from heron.batch.batch_env import BoolArray
 from heron.errors import ConfigurationError
-from heron.wrappers.sb3.slot_recorder import row_lengths, rows_waited
-from heron.wrappers.sources.env_creation import ACTIVE_AGENT
+from heron.wrappers.sb3.slot_rows import SlotRows, rows_with
 
 Places = npt.NDArray[np.intp]
 
@@ -42,6 +41,7 @@ class LiveTransitions(ReplayBuffer):
         optimize_memory_usage: Not supported: the row behind another is seldom of the same slot.
         handle_timeout_termination: Whether to bootstrap where an episode was cut off.
         gamma: Discount of one environment step.
+        rows: The record of the vector env's last step; found at the first step by default.
         n_steps: Decisions whose rewards are summed up before the value of what follows.
 
     Raises:
@@ -59,6 +59,7 @@ class LiveTransitions(ReplayBuffer):
         handle_timeout_termination: bool = True,
         *,
         gamma: float,
+        rows: SlotRows | None = None,
         n_steps: int = 1,
     ) -> None:
         if optimize_memory_usage:
@@ -74,6 +75,7 @@ class LiveTransitions(ReplayBuffer):
             handle_timeout_termination=handle_timeout_termination,
         )
         self.gamma = gamma
+        self.rows = SlotRows() if rows is None else rows
         self.n_steps = n_steps
         self.discounts = np.ones((self.buffer_size, 1), dtype=np.float32)
         # The place of what the same slot did next, -1 if unknown or in another episode.
@@ -91,8 +93,12 @@ class LiveTransitions(ReplayBuffer):
         done: npt.NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        lengths, waited = row_lengths(infos), rows_waited(infos)
-        self._in_turn |= waited | [ACTIVE_AGENT in info for info in infos]
+        del infos  # they are for the library's user
+        if self.rows.step is None:  # the buffer was loaded from a file
+            self.rows = rows_with(done)
+        step = self.rows.take()
+        lengths, waited = step.lengths, step.waited
+        self._in_turn |= step.in_turn
         acted = np.flatnonzero((lengths > 0) & ~waited)[-self.buffer_size :]
         places = (self.pos + np.arange(len(acted))) % self.buffer_size
         self._last[np.isin(self._last, places)] = -1  # overwritten
@@ -107,7 +113,7 @@ class LiveTransitions(ReplayBuffer):
         _put(self.next_observations, next_obs, slots, places)
         self.dones[places, 0] = done[slots]
         if self.handle_timeout_termination:
-            self.timeouts[places, 0] = [bool(infos[slot].get("TimeLimit.truncated")) for slot in slots]
+            self.timeouts[places, 0] = (step.truncated & ~step.terminated)[slots]
         self._last[:] = -1
         self._last[slots] = np.where(done[slots], -1, places)
         self.full = self.full or self.pos + len(acted) >= self.buffer_size

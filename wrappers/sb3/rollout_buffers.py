@@ -11,7 +11,7 @@ from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
 from heron.batch.array_tree import map_arrays
 from heron.batch.batch_env import BoolArray
-from heron.wrappers.sb3.slot_recorder import LastRows
+from heron.wrappers.sb3.slot_rows import SlotRows
 
 
 class LiveRows(RolloutBuffer):
@@ -34,11 +34,11 @@ class LiveRows(RolloutBuffer):
 
     Args:
         args: As for SB3's buffer.
-        rows: What the vector env told last, from its ``SlotRecorder``.
+        rows: The record of the vector env's last step, from its ``SlotRecorder``.
         kwargs: As for SB3's buffer; ``gamma`` is the discount of one environment step.
     """
 
-    def __init__(self, *args: Any, rows: LastRows, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, rows: SlotRows, **kwargs: Any) -> None:
         self.rows = rows
         super().__init__(*args, **kwargs)
 
@@ -49,11 +49,11 @@ class LiveRows(RolloutBuffer):
 
     def add(self, *args: Any, **kwargs: Any) -> None:
         observations, actions, reward, *others = args
-        rewards, lengths, waited = self.rows.take()
+        step, rewards = self.rows.take(), self.rows.rewards
         # SB3 has added gamma * V(terminal observation) where an episode was cut off.
         bootstrap = reward - rewards
-        self.lengths[self.pos], self.waited[self.pos] = lengths, waited
-        reward = rewards + self.gamma ** np.maximum(lengths - 1, 0) * bootstrap
+        self.lengths[self.pos], self.waited[self.pos] = step.lengths, step.waited
+        reward = rewards + self.gamma ** np.maximum(step.lengths - 1, 0) * bootstrap
         super().add(observations, actions, reward, *others, **kwargs)
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: npt.NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""SB3's statistics wrappers, without the rows of inert slots."""
+"""SB3's statistics wrappers without the rows of inert slots."""
 
 import time
 from typing import Any
@@ -9,20 +9,31 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from heron.batch.batch_env import BoolArray
-from heron.wrappers.sb3.slot_recorder import SlotRecorder, row_lengths, rows_waited
+from heron.errors import ResetRequiredError
+from heron.play.slot_step import SlotStep
+from heron.wrappers.sb3.slot_rows import SlotRows, rows_of
 
 
 class SlotMonitor(VecMonitor):
-    """A ``VecMonitor`` that reports episodes of the right return and length.
+    """A ``VecMonitor`` that reports the right return and length of each episode.
 
-    Inert rows do not count; SB3's own monitor adds them to the slot's next episode. An end that is told by a stale row,
-    as after ``reset_envs``, lies before it: the row's reward belongs to the next episode. Lengths are in decisions, so
-    rows in which an agent waited for its turn do not count for them; what it was rewarded with then counts for the
-    return. An agent whose turn never came has an episode of length 0.
+    Inert rows do not count; SB3's own monitor adds them to the slot's next episode. A stale row, as after
+    ``reset_envs``, reports an end that lies before it: its reward belongs to the next episode. Lengths are in
+    decisions: rows in which an agent waited for its turn count for the return, not for the length. An agent whose turn
+    never came has an episode of length 0.
+
+    Args:
+        venv: An ``Sb3VecEnv``, in any wrappers.
+        args: As for ``VecMonitor``.
+        kwargs: As for ``VecMonitor``.
+
+    Raises:
+        ConfigurationError: If there is no ``Sb3VecEnv`` under the wrappers.
     """
 
     def __init__(self, venv: VecEnv, *args: Any, **kwargs: Any) -> None:
         super().__init__(venv, *args, **kwargs)
+        self._rows = rows_of(venv)
         self._begun = np.zeros(self.num_envs, dtype=bool)
 
     def reset(self) -> VecEnvObs:
@@ -31,20 +42,24 @@ class SlotMonitor(VecMonitor):
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
-        infos = list(infos)
-        stale = np.array([bool(info.get("stale")) for info in infos])
-        live = row_lengths(infos) > 0
-        self._report(dones & stale, infos)
+        step = _last_step(self._rows)
+        live = step.lengths > 0
+        ended = np.count_nonzero(dones) > 0
+        if ended:
+            infos = list(infos)
+            stale = step.stale
+            self._report(dones & stale, infos)
         self.episode_returns += rewards
-        self.episode_lengths += live & ~rows_waited(infos)
+        self.episode_lengths += live & ~step.waited
         self._begun |= live
-        self._report(dones & ~stale, infos)
+        if ended:
+            self._report(dones & ~stale, infos)
         return observations, rewards, dones, infos
 
     def _report(self, ended: BoolArray, infos: list[dict[str, Any]]) -> None:
-        """Put the episodes that have ended in these slots into new infos, and begin new ones.
+        """Write the episodes that ended in these slots into new infos, and begin new ones.
 
-        An episode that was cut before its first step is none.
+        An episode that was cut before its first step does not count.
         """
         for slot in np.flatnonzero(ended & self._begun).tolist():
             episode = {
@@ -61,23 +76,43 @@ class SlotMonitor(VecMonitor):
 
 
 class SlotNormalize(VecNormalize):
-    """A ``VecNormalize`` whose scale of rewards is that of what the learner learns from.
+    """A ``VecNormalize`` that scales rewards by what the learner learns from.
 
-    Inert rows do not count, and a return is discounted by ``gamma ** length`` for a decision of ``length`` environment
-    steps. Rows in which an agent waited for its turn are environment steps like others: it is rewarded in them, too.
-    Statistics of observations are SB3's own: they count what an inert slot repeats.
+    Inert rows do not count. A return is discounted by ``gamma ** length`` for a decision of ``length`` environment
+    steps. Rows in which an agent waited for its turn count like others: it is rewarded in them, too. Statistics of
+    observations are SB3's own and count the observations that an inert slot repeats.
+
+    Args:
+        venv: An ``Sb3VecEnv``, in any wrappers.
+        args: As for ``VecNormalize``.
+        kwargs: As for ``VecNormalize``.
+
+    Raises:
+        ConfigurationError: If there is no ``Sb3VecEnv`` under the wrappers.
     """
 
     def __init__(self, venv: VecEnv, *args: Any, **kwargs: Any) -> None:
-        super().__init__(SlotRecorder(venv), *args, **kwargs)
+        super().__init__(venv, *args, **kwargs)
+        self._rows = rows_of(venv)
 
     def set_venv(self, venv: VecEnv) -> None:
-        super().set_venv(SlotRecorder(venv))
+        super().set_venv(venv)
+        self._rows = rows_of(venv)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        state.pop("_rows", None)
+        return state
 
     def _update_reward(self, reward: npt.NDArray[Any]) -> None:
-        assert isinstance(self.venv, SlotRecorder)  # noqa: S101 -- put there by __init__ or set_venv
-        lengths = self.venv.rows.lengths
+        lengths = _last_step(self._rows).lengths
         live = lengths > 0
         self.returns = np.where(live, self.returns * self.gamma**lengths + reward, self.returns)
         if live.any():
             self.ret_rms.update(self.returns[live])
+
+
+def _last_step(rows: SlotRows) -> SlotStep:
+    if rows.step is None:
+        raise ResetRequiredError("the view has taken no step yet")
+    return rows.step

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -11,10 +10,10 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from heron.batch.array_tree import ArrayTree
-from heron.batch.batch_env import BoolArray
 from heron.batch.copy_selection import EnvSelection
 from heron.errors import ConfigurationError
 from heron.play.learner_env import LearnerEnv
+from heron.play.slot_step import SlotStep
 
 
 def check_acts_in_one_array(space: Space[Any], owner: str) -> None:
@@ -31,25 +30,6 @@ def check_acts_in_one_array(space: Space[Any], owner: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Sb3Step:
-    """What a step meant for every slot, in SB3's words. S slots, new arrays and dicts.
-
-    Attributes:
-        observations: ``(S, ...)``, what each slot sees now, after resets.
-        rewards: ``(S,)``.
-        dones: ``(S,) bool``, slots that have ended.
-        infos: One a slot, with ``"terminal_observation"`` and ``"TimeLimit.truncated"`` where it has ended.
-        took_part: ``(S,) bool``, slots whose action counted.
-    """
-
-    observations: ArrayTree
-    rewards: npt.NDArray[Any]
-    dones: BoolArray
-    infos: list[dict[str, Any]]
-    took_part: BoolArray
-
-
 class SlotSource(ABC):
     """Slots that are stepped together and reset by themselves.
 
@@ -62,6 +42,7 @@ class SlotSource(ABC):
         learner: The slots as a vector env has them, if they come from one of ours.
         envs: The Gymnasium environments, if the slots were made from factories of them.
         venv: The vector env.
+        metadata: The environments' metadata.
     """
 
     num_slots: int
@@ -72,6 +53,7 @@ class SlotSource(ABC):
     learner: LearnerEnv | None = None
     envs: list[gymnasium.Env[Any, Any]] | None = None
     venv: Any
+    metadata: Mapping[str, Any]
 
     @abstractmethod
     def seeds(self, first: int) -> list[int | None]:
@@ -88,8 +70,12 @@ class SlotSource(ABC):
         """Start a new episode in some copies. Slots that this interrupts are done at the next step."""
 
     @abstractmethod
-    def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
-        """Step every slot, and reset those that are over."""
+    def step(self, actions: npt.NDArray[Any]) -> tuple[SlotStep, list[dict[str, Any]]]:
+        """Step every slot, and reset those that are over.
+
+        Returns:
+            The record of the step, and one new info dict for each slot.
+        """
 
     @abstractmethod
     def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
@@ -16,13 +16,15 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from heron.batch.copy_selection import EnvSelection, spread_seeds
 from heron.errors import ConfigurationError
 from heron.play.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
-from heron.play.learner_env import Episode, LearnerEnv
+from heron.play.learner_env import LearnerEnv
 from heron.play.policies import PolicyLike
+from heron.play.turn_engine import Episode
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.gym.gym_vector_env import GymVectorEnv
-from heron.wrappers.gym.single_agent_envs import PlainFactory
+from heron.wrappers.gym.gym_vector_env import GymVectorEnv, plain_envs
+from heron.wrappers.gym.single_agent_envs import PlainFactory, SingleAgentEnvs
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3.learner_source import LearnerSource
+from heron.wrappers.sb3.slot_rows import SlotRows
 from heron.wrappers.sb3.vector_slots import VectorEnvSlots
 from heron.wrappers.sources.driver_choice import needs_driver
 
@@ -81,7 +83,7 @@ class Sb3VecEnv(VecEnv):
         learn: str | None = None,
         policies: Mapping[str, PolicyLike] | None = None,
         *,
-        discount: float = 1.0,
+        discount: float | None = None,
         on_episode: Callable[[Episode], None] | None = None,
         reset_mask: bool | None = None,
     ) -> None:
@@ -90,25 +92,24 @@ class Sb3VecEnv(VecEnv):
             _refuse_with_vector_env(learn, policies, discount, on_episode)
             if reset_mask is None and needs_driver(venv):
                 venv = make_vec(venv)
-        if not isinstance(venv, VectorEnv):
-            same = AutoresetMode.SAME_STEP  # as this view does itself, so that it fits whenever the view does
-            venv = GymVectorEnv(venv, learn, policies, autoreset_mode=same, discount=discount, on_episode=on_episode)
+        plain = plain_envs(venv, "same") if from_factories else None
         try:
-            self._source = LearnerSource(venv) if isinstance(venv, GymVectorEnv) else VectorEnvSlots(venv, reset_mask)
+            self._source = _source(
+                venv if plain is None else plain.venv, learn, policies, discount, on_episode, plain, reset_mask
+            )
         except ConfigurationError:
-            if from_factories:
-                venv.close()
+            if plain is not None:
+                plain.venv.close()
             raise
+        self.rows = SlotRows()
         self._actions: npt.NDArray[Any] = np.zeros(0)
         self._has_own_masks: bool | None = None
         self._observations: Any = None
         num_slots = self._source.num_slots
         self._steps, self._steps_taken = np.zeros(num_slots, dtype=np.int64), np.zeros(num_slots, dtype=np.int64)
         super().__init__(num_slots, self._source.observation_space, self._source.action_space)
-        if self._source.envs is not None:
-            self.metadata = self._source.envs[0].metadata
-        else:  # a video recorder looks for "render_fps" here
-            self.metadata = {**venv.metadata, **self.metadata}
+        # A video recorder looks for "render_fps" here.
+        self.metadata = {**self._source.metadata, **({} if self._source.envs else self.metadata)}
 
     @property
     def venv(self) -> Any:
@@ -183,16 +184,18 @@ class Sb3VecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        step = self._source.step(self._actions)
+        step, infos = self._source.step(self._actions)
         self._observations = step.observations
         self.reset_infos = self._source.reset_infos
+        dones = step.terminated | step.truncated
+        self.rows.put(step, dones)
         self._steps += 1
-        self._steps_taken += step.took_part
-        if np.count_nonzero(step.dones):
-            for slot in np.flatnonzero(step.dones & (self._steps != self._steps_taken)).tolist():
-                step.infos[slot] = _InfoForMonitor(step.infos[slot], int(self._steps_taken[slot]))
-            self._steps[step.dones] = self._steps_taken[step.dones] = 0
-        return step.observations, step.rewards, step.dones, step.infos  # type: ignore[return-value]
+        self._steps_taken += step.lengths > 0
+        if np.count_nonzero(dones):
+            for slot in np.flatnonzero(dones & (self._steps != self._steps_taken)).tolist():
+                infos[slot] = _InfoForMonitor(infos[slot], int(self._steps_taken[slot]))
+            self._steps[dones] = self._steps_taken[dones] = 0
+        return step.observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the next reset: copy i gets ``seed + i``, whatever the number of its agents."""
@@ -303,8 +306,26 @@ class _InfoForMonitor(dict[str, Any]):
 
 
 def _refuse_with_vector_env(*given: object) -> None:
-    if given != (None, None, 1.0, None):
+    if given != (None, None, None, None):
         raise ConfigurationError(
             "learn, policies, discount and on_episode are for a HierarchicalVectorEnv; give them to the GymVectorEnv, "
             "if this is one"
         )
+
+
+def _source(
+    venv: Any,
+    learn: str | None,
+    policies: Mapping[str, PolicyLike] | None,
+    discount: float | None,
+    on_episode: Callable[[Episode], None] | None,
+    plain: SingleAgentEnvs | None,
+    reset_mask: bool | None,
+) -> LearnerSource | VectorEnvSlots:
+    """Return the slots of a vector env of any kind."""
+    if isinstance(venv, GymVectorEnv):
+        return LearnerSource(venv.learner, None if venv.plain is None else venv.plain.envs)
+    if isinstance(venv, VectorEnv):
+        return VectorEnvSlots(venv, reset_mask)
+    learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
+    return LearnerSource(learner, None if plain is None else plain.envs)

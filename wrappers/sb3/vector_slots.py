@@ -18,9 +18,10 @@ from heron.errors import (
     ResetRequiredError,
 )
 from heron.play.policies import counted_from_zero
+from heron.play.slot_step import SlotStep
 from heron.wrappers.gym.gym_vector_env import GymVectorEnv, checked_mode
 from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
-from heron.wrappers.sb3.source import Sb3Step, SlotSource, all_same, check_acts_in_one_array
+from heron.wrappers.sb3.source import SlotSource, all_same, check_acts_in_one_array
 from heron.wrappers.sources.driver_choice import needs_driver
 from heron.wrappers.sources.vector_drivers import joint_seed, split_infos
 
@@ -45,6 +46,7 @@ class VectorEnvSlots(SlotSource):
         self.env = self.venv = env
         self.mode = _mode_of(env)
         self.num_slots = env.num_envs
+        self.metadata = env.metadata
         self.observation_space = env.single_observation_space
         check_supported(self.observation_space, f"single_observation_space of {env}")
         check_acts_in_one_array(env.single_action_space, f"single_action_space of {env}")
@@ -92,7 +94,7 @@ class VectorEnvSlots(SlotSource):
         self._asked |= {slot: (one, options) for slot, one in zip(slots, spread_seeds(seed, len(slots)), strict=True)}
         return self._observations
 
-    def step(self, actions: npt.NDArray[Any]) -> Sb3Step:
+    def step(self, actions: npt.NDArray[Any]) -> tuple[SlotStep, list[dict[str, Any]]]:
         self._check_open()
         if self._observations is None:
             raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
@@ -101,7 +103,9 @@ class VectorEnvSlots(SlotSource):
         with self._errors_told():
             return self._follow(*self.env.step(chosen))
 
-    def _follow(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, said: Any) -> Sb3Step:
+    def _follow(
+        self, observations: Any, rewards: Any, terminated: Any, truncated: Any, said: Any
+    ) -> tuple[SlotStep, list[dict[str, Any]]]:
         """Take over the results of a step."""
         infos = split_infos(said, self.num_slots)
         took_part = ~self._due
@@ -112,7 +116,7 @@ class VectorEnvSlots(SlotSource):
         self._follow_extra_steps(infos)
         for slot in np.flatnonzero(dones).tolist():
             infos[slot]["TimeLimit.truncated"] = bool(truncated[slot] and not terminated[slot])
-        rewards = np.asarray(rewards, dtype=np.float32)
+        rewards = np.asarray(rewards, dtype=np.float64)
         if not rewards.shape == dones.shape == (self.num_slots,):
             raise ValueError(
                 f"expected {self.num_slots} rewards and ends, got shapes {rewards.shape} and {dones.shape}"
@@ -122,7 +126,21 @@ class VectorEnvSlots(SlotSource):
         self._watch.check_numbers(seen, rewards, infos)
         for slot in np.flatnonzero(dones).tolist():
             self._watch.log.begin(slot, seeds.get(slot))
-        return Sb3Step(seen, rewards, dones, infos, took_part)
+        nothing = np.zeros(self.num_slots, dtype=bool)
+        return SlotStep(
+            observations=seen,
+            rewards=rewards,
+            lengths=took_part.astype(np.int64),
+            ends={},
+            terminated=np.array(terminated, dtype=bool),
+            truncated=truncated,
+            finished=dones,
+            waited=nothing,
+            in_turn=nothing,
+            infos=(),
+            reset=dones,
+            stood_still=nothing,
+        ), infos
 
     def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
         self._check_open()

@@ -8,13 +8,11 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel_wrapper
 
 from heron.errors import EnvCreationError, summary
+from heron.play.waiting import ACTIVE_AGENT
 from heron.wrappers.sources.gym_source import GymSource, SingleAgentEnv
 
 EnvFactory: TypeAlias = Callable[[], ParallelEnv | AECEnv | gymnasium.Env[Any, Any]]
 """Makes one environment copy; each call must make a new one."""
-
-ACTIVE_AGENT = "active_agent"
-"""The key of an info under which a turn-based environment names the agent whose action counts next."""
 
 
 class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  # PettingZoo ships no types

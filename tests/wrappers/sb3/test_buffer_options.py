@@ -78,8 +78,8 @@ class TestMistakes:
             (chain_env, RecurrentPPO, {}, "RecurrentPPO takes no buffer; LiveRecurrentPPO has one"),
             (chain_env, ARS, {}, "ARS takes no buffer$"),
             (chain_env, PPO, {"n_steps": 3}, "n_steps is for off-policy algorithms, PPO is none; got 3"),
-            (lambda: coordinator(1.0), SAC, {}, "'coordinator'.*gamma=0.99.*by 1.0 within.*discount=0.99"),
-            (lambda: SlotRecorder(coordinator(0.9)), PPO, {"gamma": 0.8}, "gamma=0.8.*by 0.9 within.*discount=0.8"),
+            (lambda: coordinator(1.0), SAC, {}, "'coordinator'.*gamma=0.99.*by 1.0 within"),
+            (lambda: SlotRecorder(coordinator(0.9)), PPO, {"gamma": 0.8}, "'coordinator'.*gamma=0.8.*by 0.9 within"),
         ],
     )
     def test_are_refused(self, env, algorithm, options, message):
@@ -90,7 +90,7 @@ class TestMistakes:
         env = chain_env()
         model = small(PPO, env, **buffer_options(env, PPO))
         model.set_env(chain_env())
-        with pytest.raises(ConfigurationError, match="another vector env than the one its rollout buffer knows"):
+        with pytest.raises(ConfigurationError, match="another vector env"):
             model.learn(32)
 
 

@@ -15,6 +15,7 @@ from heron.wrappers import make_vec
 from heron.wrappers.sb3 import LiveDictReplayBuffer, LiveReplayBuffer, Sb3VecEnv, buffer_options
 
 from .chain import AGENTS, GAMMA, REWARDS, STARTS, STATES, A, B, Chain
+from .slot_records import rows_with_step
 
 MIXED = [{}, {"horizon": 4}, {"horizon": 6, "cuts": {B: 2}}]
 BY_HAND = {5: [0], 9: [1, 2], 13: [1], 14: [1]}
@@ -97,8 +98,8 @@ class TestTransitions:
     def test_an_empty_buffer_gives_an_empty_batch(self):
         space = Box(0, 1, (2,), np.float32)
         buffer = LiveReplayBuffer(10, space, Discrete(2), "cpu", n_envs=2, gamma=GAMMA)
-        inert = [{"inert": True}] * 2
-        buffer.add(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((2, 1)), np.zeros(2), np.zeros(2, bool), inert)
+        buffer.rows = rows_with_step([False, False], lengths=0)
+        buffer.add(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((2, 1)), np.zeros(2), np.zeros(2, bool), [{}] * 2)
         assert buffer.sample(4).rewards.shape == (0, 1)
 
     def test_rewards_are_normalised_when_they_are_sampled(self):
@@ -149,6 +150,7 @@ class TestNSteps:
         buffer = LiveReplayBuffer(10, space, Discrete(2), "cpu", gamma=GAMMA, n_steps=2)
         same = np.zeros((1, 1), np.float32)
         for done in (False, True, False):
+            buffer.rows = rows_with_step([done])
             buffer.add(same, same, np.zeros((1, 1)), np.ones(1), np.array([done]), [{}])
         assert buffer._next[:3].tolist() == [1, -1, -1]
 
@@ -319,7 +321,8 @@ def test_learners_of_choices_train_on_dicts(algorithm, n_steps):
 def test_learning_before_any_agent_is_live_changes_nothing():
     class Unborn(LiveReplayBuffer):
         def add(self, obs, next_obs, action, reward, done, infos):
-            super().add(obs, next_obs, action, reward, done, [{"inert": True}] * len(infos))
+            self.rows.step.lengths[:] = 0
+            super().add(obs, next_obs, action, reward, done, infos)
 
     _, view = chain_view()
     options = buffer_options(view, DQN, gamma=GAMMA) | {"replay_buffer_class": Unborn}

@@ -25,6 +25,7 @@ from heron.wrappers.sb3 import (
 from heron.wrappers.sources.env_names import env_factory
 
 from ..scripted_game import ME, SCRIPTS, STATES, YOU, Script, decisions, scripted_view
+from .slot_records import rows_with_step
 
 GAMMA = 0.9
 N_STEPS = 13
@@ -245,8 +246,8 @@ class TestReplay:
         buffer = LiveReplayBuffer(1, Box(0, 9, (1,)), Discrete(2), "cpu", n_envs=2, gamma=GAMMA)
         seen = np.zeros((2, 1))  # by both, so that only the buffer knows whose row it is
         for active, total in ((1, 2.0), (0, 1.0), (None, 1.0 + GAMMA * 1.0), (1, 2.0)):
-            infos = [{"waited": slot != active} for slot in range(2)]
-            buffer.add(seen, seen, np.zeros((2, 1)), np.array([1.0, 2.0]), np.zeros(2, bool), infos)
+            buffer.rows = rows_with_step([False, False], waited=[slot != active for slot in range(2)])
+            buffer.add(seen, seen, np.zeros((2, 1)), np.array([1.0, 2.0]), np.zeros(2, bool), [{}] * 2)
             assert buffer.rewards[0, 0] == pytest.approx(total)
 
     def test_a_reset_of_the_vector_env_ends_a_decision(self):

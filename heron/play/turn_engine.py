@@ -1,0 +1,146 @@
+"""One environment step with policies for everyone, or for everyone but those who are given actions."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heron.batch.array_tree import ArrayTree
+from heron.batch.batch_env import BoolArray
+from heron.play.group_decider import GroupDecider
+from heron.play.policies import AnyPolicy
+from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One finished episode of one copy.
+
+    Attributes:
+        env_id: The copy.
+        length: Number of environment steps.
+        returns: Group name -> ``(num_agents,) float64``, each agent's sum of the environment's rewards.
+    """
+
+    env_id: str
+    length: int
+    returns: Mapping[str, npt.NDArray[np.float64]]
+
+    def team_return(self, groups: Iterable[str]) -> float:
+        """Return the sum of the returns of all agents of some groups."""
+        return float(sum(self.returns[name].sum() for name in groups))
+
+
+class TurnEngine:
+    """The turn order of a vector env: coordinators that are due, from the top down, then the field agents.
+
+    Groups with a policy decide by themselves. All others wait for the actions given to ``decide`` and ``advance``. The
+    engine never resets a copy.
+
+    Args:
+        venv: The vector env.
+        policies: Group name -> its policy.
+        on_episode: Called with each finished episode.
+    """
+
+    def __init__(
+        self,
+        venv: HierarchicalVectorEnv,
+        policies: Mapping[str, AnyPolicy],
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> None:
+        self.venv = venv
+        self.on_episode = on_episode
+        self._deciders = {name: GroupDecider(venv, venv.groups[name], policy) for name, policy in policies.items()}
+        self._field_deciders = [
+            self._deciders[group.name] for group in venv.field_groups if group.name in self._deciders
+        ]
+        self._episodes: deque[Episode] = deque()
+
+    def decide(self, mask: BoolArray, given: Mapping[str, ArrayTree] | None = None) -> None:
+        """Let the coordinators that are due decide, from the top down.
+
+        A copy stops at the first coordinator that is due and has neither a policy nor an action. Commands that have
+        arrived late are received in every case.
+
+        Args:
+            mask: ``(num_envs,) bool``, the copies.
+            given: Group name -> ``(num_envs, num_agents, ...)``, the actions of groups without a policy.
+        """
+        venv = self.venv
+        if not venv.coordinator_groups or not np.count_nonzero(mask):
+            return
+        concerned, mask = mask, mask.copy()
+        some_due = np.count_nonzero(mask & venv.undecided) > 0
+        for group in venv.coordinator_groups if some_due else ():
+            due = venv.due(group.name) & mask[:, None]
+            if not np.count_nonzero(due):
+                continue
+            if group.name in self._deciders:
+                self._let_decide(self._deciders[group.name], due, mask)
+            elif given and group.name in given:
+                venv.decide({group.name: given[group.name]}, mask)
+            else:
+                mask &= ~due.any(axis=1)
+        venv.decide(mask=concerned)  # a link may deliver commands long after they were sent
+
+    def advance(self, copies: BoolArray, given: Mapping[str, ArrayTree] | None = None) -> BoolArray:
+        """Step some copies once, and report the episodes that end.
+
+        Args:
+            copies: ``(num_envs,) bool``, the copies, all of which are running.
+            given: Field group name -> ``(num_envs, num_agents, ...)``, the actions of groups without a policy.
+
+        Returns:
+            ``(num_envs,) bool``, the copies that are running after the step.
+
+        Raises:
+            EnvStepError: If a copy raised. All others were stepped.
+        """
+        venv = self.venv
+        actions = self._field_actions(copies, given or {})
+        steps = venv.steps.copy()
+        try:
+            venv.advance(actions, copies)
+        finally:  # beside a copy that raised, others may have ended
+            stepped = venv.steps > steps
+            for decider in self._field_deciders:
+                decider.keep(stepped[:, None])
+            running = venv.running
+            self._note_episodes(stepped > running)
+            self.report_episodes()
+        return running
+
+    def report_episodes(self) -> None:
+        """Call ``on_episode`` with each episode once, also if an earlier call has raised."""
+        while self._episodes:
+            episode = self._episodes.popleft()
+            if self.on_episode is not None:
+                self.on_episode(episode)
+
+    def _let_decide(self, decider: GroupDecider, due: BoolArray, mask: BoolArray) -> None:
+        """Ask a policy for the agents that are due, and send its actions to those below."""
+        name = decider.group.name
+        actions = decider.ask(due)
+        try:
+            self.venv.decide({name: actions}, mask)
+        finally:  # beside a message that was refused, all others have come
+            decider.keep(~self.venv.due(name))
+
+    def _field_actions(self, mask: BoolArray, given: Mapping[str, ArrayTree]) -> Mapping[str, ArrayTree]:
+        if not self._field_deciders:
+            return given
+        asked = {
+            decider.group.name: decider.ask(self.venv.results[decider.group.name].active & mask[:, None])
+            for decider in self._field_deciders
+        }
+        return {**given, **asked}
+
+    def _note_episodes(self, ended: BoolArray) -> None:
+        if not np.count_nonzero(ended):
+            return
+        for index in np.flatnonzero(ended):
+            returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}
+            self._episodes.append(Episode(self.venv.env_ids[index], int(self.venv.steps[index]), returns))

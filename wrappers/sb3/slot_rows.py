@@ -1,0 +1,110 @@
+"""The last step of a view, for the wrappers and buffers of its learner."""
+
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from heron.batch.batch_env import BoolArray
+from heron.errors import ConfigurationError
+from heron.play.slot_step import SlotStep
+
+_OTHER_ENV = (
+    "the model steps another vector env than the one its buffer knows: make it, or load it with load(path, env=env), "
+    "with **buffer_options(env, ...) for the very env that it gets"
+)
+
+
+class SlotRows:
+    """The record of a view's last step. A pickle of it is empty.
+
+    Attributes:
+        step: The record.
+        rewards: ``(S,) float64``, the rewards as the outermost ``SlotRecorder`` saw them, or else the view's.
+        dones: ``(S,) bool``, the array that the view returned to SB3.
+    """
+
+    def __init__(self) -> None:
+        self.step: SlotStep | None = None
+        self.rewards: npt.NDArray[np.float64] = np.zeros(0)
+        self.dones: BoolArray = np.zeros(0, dtype=bool)
+        self._fresh = False
+        _ALL.add(self)
+
+    def put(self, step: SlotStep, dones: BoolArray) -> None:
+        """Keep the record of a new step."""
+        self.step, self.rewards, self.dones = step, step.rewards, dones
+        self._fresh = True
+
+    def take(self) -> SlotStep:
+        """Return the record of the last step, once.
+
+        Raises:
+            ConfigurationError: If it was taken before, because the model steps another vector env.
+        """
+        if not self._fresh or self.step is None:
+            raise ConfigurationError(_OTHER_ENV)
+        self._fresh = False
+        return self.step
+
+    def __reduce__(self) -> tuple[type["SlotRows"], tuple[()]]:
+        return SlotRows, ()
+
+
+_ALL: WeakSet[SlotRows] = WeakSet()
+
+
+def rows_of(env: VecEnv) -> SlotRows:
+    """Return the rows of the view under some wrappers.
+
+    Raises:
+        ConfigurationError: If there is no ``Sb3VecEnv`` under them.
+    """
+    rows = getattr(env.unwrapped, "rows", None)
+    if not isinstance(rows, SlotRows):
+        raise ConfigurationError(f"expected an Sb3VecEnv, in any wrappers, got a {type(env.unwrapped).__name__}")
+    return rows
+
+
+def rows_with(dones: Any) -> SlotRows:
+    """Return the rows of the view that returned this very array of dones, for a buffer that was loaded from a file.
+
+    Raises:
+        ConfigurationError: If no view did.
+    """
+    for rows in list(_ALL):
+        if rows.dones is dones:
+            return rows
+    raise ConfigurationError(_OTHER_ENV)
+
+
+class SlotRecorder(VecEnvWrapper):
+    """Keeps the rewards that the learner sees, for the rollout buffers of this package.
+
+    It must be the outermost wrapper: SB3 adds the value of what follows a time limit to the rewards that it gets, and
+    the buffers take it off again.
+
+    Args:
+        venv: An ``Sb3VecEnv``, in any wrappers.
+
+    Attributes:
+        rows: The record of the last step.
+
+    Raises:
+        ConfigurationError: If there is no ``Sb3VecEnv`` under the wrappers.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.rows = rows_of(venv)
+
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self.rows.rewards = np.array(rewards, dtype=np.float64)
+        return observations, rewards, dones, infos
