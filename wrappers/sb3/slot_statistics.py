@@ -61,18 +61,19 @@ class SlotMonitor(VecMonitor):
 
         An episode that was cut before its first step does not count.
         """
-        for slot in np.flatnonzero(ended & self._begun).tolist():
-            episode = {
-                "r": self.episode_returns[slot],
-                "l": self.episode_lengths[slot],
-                "t": round(time.time() - self.t_start, 6),
-            } | {key: infos[slot][key] for key in self.info_keywords}
-            infos[slot] = infos[slot] | {"episode": episode}
-            self.episode_count += 1
-            self.episode_returns[slot] = self.episode_lengths[slot] = 0
-            self._begun[slot] = False
+        slots = np.flatnonzero(ended & self._begun)
+        now = round(time.time() - self.t_start, 6)
+        totals = zip(slots.tolist(), self.episode_returns[slots], self.episode_lengths[slots], strict=True)
+        for slot, total, length in totals:
+            episode = {"r": total, "l": length, "t": now}
+            for key in self.info_keywords:
+                episode[key] = infos[slot][key]
+            infos[slot] = {**infos[slot], "episode": episode}
             if self.results_writer is not None:
                 self.results_writer.write_row(episode)
+        self.episode_count += len(slots)
+        self.episode_returns[slots] = self.episode_lengths[slots] = 0
+        self._begun[slots] = False
 
 
 class SlotNormalize(VecNormalize):
@@ -104,8 +105,23 @@ class SlotNormalize(VecNormalize):
         state.pop("_rows", None)
         return state
 
+    def step_wait(self) -> VecEnvStepReturn:
+        if self.norm_obs:
+            return super().step_wait()
+        # SB3's own step copies the observations twice and looks at every slot, for nothing.
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self.old_obs, self.old_reward = observations, rewards
+        if self.training:
+            self._update_reward(rewards)
+        self.returns[dones] = 0
+        return observations, self.normalize_reward(rewards), dones, infos
+
     def _update_reward(self, reward: npt.NDArray[Any]) -> None:
         lengths = _last_step(self._rows).lengths
+        if lengths.min() == lengths.max() == 1:  # most steps of field agents
+            self.returns = self.returns * self.gamma + reward
+            self.ret_rms.update(self.returns)
+            return
         live = lengths > 0
         self.returns = np.where(live, self.returns * self.gamma**lengths + reward, self.returns)
         if live.any():
