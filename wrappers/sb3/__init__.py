@@ -4,6 +4,7 @@ Needs SB3 and sb3_contrib, the extra ``train``.
 """
 
 from heron.wrappers.sb3.buffer_options import buffer_options
+from heron.wrappers.sb3.learner import make_learner
 from heron.wrappers.sb3.live_recurrent_ppo import LiveRecurrentPPO
 from heron.wrappers.sb3.replay_buffers import LiveDictReplayBuffer, LiveReplayBuffer
 from heron.wrappers.sb3.rollout_buffers import (
@@ -29,4 +30,5 @@ __all__ = [
     "SlotNormalize",
     "SlotRecorder",
     "buffer_options",
+    "make_learner",
 ]

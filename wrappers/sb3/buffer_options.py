@@ -38,8 +38,7 @@ def buffer_options(
         env: What the model gets: an ``Sb3VecEnv`` in whatever wrappers, the outermost a ``SlotRecorder`` for on-policy
             algorithms.
         algorithm: The model's class. ``RecurrentPPO`` takes no buffer: use ``LiveRecurrentPPO``.
-        gamma: Discount of one environment step. The view must have been made with ``discount=gamma`` if coordinators
-            learn.
+        gamma: Discount of one environment step, and within a coordinator's decision.
         n_steps: For off-policy algorithms, decisions whose rewards are summed up before the value of what follows.
 
     Returns:
@@ -53,7 +52,7 @@ def buffer_options(
         return {
             "gamma": gamma,
             "replay_buffer_class": LiveDictReplayBuffer if is_dict else LiveReplayBuffer,
-            "replay_buffer_kwargs": {"gamma": gamma, "n_steps": n_steps, "rows": _use_gamma(env, gamma)},
+            "replay_buffer_kwargs": {"gamma": gamma, "n_steps": n_steps, "rows": use_gamma(env, gamma)},
         }
     if not issubclass(algorithm, OnPolicyAlgorithm) or issubclass(algorithm, RecurrentPPO):
         instead = "; LiveRecurrentPPO has one" if issubclass(algorithm, RecurrentPPO) else ""
@@ -72,9 +71,9 @@ def last_rows(env: VecEnv, gamma: float) -> SlotRows:
     """What a vector env tells of its last step.
 
     Raises:
-        ConfigurationError: If it has no ``SlotRecorder`` around it, or its rewards are discounted by another ``gamma``.
+        ConfigurationError: If it has no ``SlotRecorder`` around it, or it was given another discount.
     """
-    rows = _use_gamma(env, gamma)
+    rows = use_gamma(env, gamma)
     while isinstance(env, VecTransposeImage):  # SB3 itself puts it around image observations
         env = env.venv
     if not isinstance(env, SlotRecorder):
@@ -85,8 +84,12 @@ def last_rows(env: VecEnv, gamma: float) -> SlotRows:
     return rows
 
 
-def _use_gamma(env: VecEnv, gamma: float) -> SlotRows:
-    """Return the rows of the view under some wrappers, and discount coordinators' rewards by ``gamma``."""
+def use_gamma(env: VecEnv, gamma: float) -> SlotRows:
+    """Return the rows of the view under some wrappers, and discount its coordinators' rewards by ``gamma``.
+
+    Raises:
+        ConfigurationError: If there is no ``Sb3VecEnv``, or it was given another discount.
+    """
     rows = rows_of(env)
     learner = getattr(env.unwrapped, "learner", None)  # None over a Gymnasium VectorEnv, which has no commands
     if learner is not None:

@@ -110,7 +110,7 @@ class SlotNormalize(VecNormalize):
             return super().step_wait()
         # SB3's own step copies the observations twice and looks at every slot, for nothing.
         observations, rewards, dones, infos = self.venv.step_wait()
-        self.old_obs, self.old_reward = observations, rewards
+        self.old_obs, self.old_reward = observations, rewards  # type: ignore[assignment]  # SB3 learns from no tuples
         if self.training:
             self._update_reward(rewards)
         self.returns[dones] = 0
