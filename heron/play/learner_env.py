@@ -11,7 +11,8 @@ from heron.batch.array_tree import ArrayTree, map_arrays, rows
 from heron.batch.batch_env import BoolArray
 from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.errors import ConfigurationError, InvalidActionError, shown
-from heron.play.policies import PolicyLike, policies_by_group
+from heron.play.group_policies import policies_by_group
+from heron.play.policies import PolicyLike
 from heron.play.slot_step import End, SlotStep
 from heron.play.turn_engine import Episode, TurnEngine
 from heron.play.waiting import waiting_slots

@@ -5,14 +5,12 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 
-from heron.batch.action_records import as_actions, is_record_space, map_leaves
 from heron.batch.array_tree import ArrayTree, map_arrays
-from heron.batch.space_fit import difference, misfit
 from heron.errors import ConfigurationError
-from heron.play.action_masks import MASK_KEY, legal_actions, masks_in
-from heron.vector.vec_group import VecGroup, resolve_group
+from heron.play.action_masks import MASK_KEY, legal_actions
+from heron.play.sb3_actions import actions_from_sb3
 
 
 class Policy(Protocol):
@@ -60,7 +58,7 @@ class Model(Protocol):
 
 
 AnyPolicy: TypeAlias = Policy | RecurrentPolicy
-PolicyLike: TypeAlias = "AnyPolicy | Model | npt.ArrayLike | Mapping[str, Any]"
+PolicyLike: TypeAlias = AnyPolicy | Model | npt.ArrayLike | Mapping[str, Any]
 """A model, a function of a batch of observations, one with a memory, or the one action that is always taken."""
 
 
@@ -86,7 +84,7 @@ class ModelPolicy:
         self.model = model
         self.action_space = model.action_space if action_space is None else action_space
         self.deterministic = deterministic
-        names = _class_names(type(model))
+        names = class_names(type(model))
         self._is_masked, self._is_recurrent = MASKED_MODEL in names, RECURRENT_MODEL in names
 
     def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
@@ -199,129 +197,11 @@ def is_bounded(space: Space[Any]) -> bool:
     return True
 
 
-def counted_from_zero(space: Space[Any]) -> Space[Any]:
-    """The same choices as SB3 counts them. A space without choices is returned as it is."""
-    match space:
-        case Discrete():
-            return Discrete(space.n)
-        case MultiDiscrete():
-            return MultiDiscrete(space.nvec)
-    return space
-
-
-def actions_from_sb3(actions: npt.NDArray[Any], space: Space[Any]) -> npt.NDArray[Any]:
-    """An SB3 model's actions in ``space``.
-
-    Choices are counted from the space's ``start``, and where only whole numbers are allowed, fractions are rounded
-    to the nearest. Scaling back from [-1, 1], SAC and its like miss a bound of a ``Box`` by a rounding error now and
-    then; such an action is put on the bound, and any other left alone.
-    """
-    if space.shape is None or actions.shape[1:] != space.shape or actions.dtype.kind not in "iuf":
-        return actions  # left for the check that says what is wrong with them
-    match space:
-        case Discrete() | MultiDiscrete():
-            return actions + space.start
-        case Box() if space.dtype.kind in "iu":
-            return _whole(actions, space.low, space.high, space.dtype)
-        case MultiBinary():
-            return _whole(actions, 0, 1, space.dtype)
-        case Box():
-            on_bound = np.clip(actions, space.low, space.high)
-            return np.where(np.isclose(actions, on_bound, rtol=1e-5, atol=1e-6), on_bound, actions)
-    return actions
-
-
-def _whole(actions: npt.NDArray[Any], low: Any, high: Any, dtype: Any) -> npt.NDArray[Any]:
-    """Fractions rounded to whole numbers within the bounds; NaN, and what is whole by its dtype, is left alone."""
-    if actions.dtype.kind != "f" or not np.isfinite(actions).all():
-        return actions
-    return np.asarray(np.clip(np.rint(actions), low, high).astype(dtype))
-
-
 def batch_size(observations: ArrayTree) -> int:
     """The length of the first dimension."""
     while not isinstance(observations, np.ndarray):
         observations = next(iter(observations.values() if isinstance(observations, dict) else observations))
     return len(observations)
-
-
-def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
-    """``value`` as a policy for ``group``.
-
-    Raises:
-        ConfigurationError: If a model's spaces are not the group's, it needs masks that there are not, or a constant is
-            no action of the group.
-    """
-    if isinstance(value, Model):
-        value = ModelPolicy(value)
-    if isinstance(value, ModelPolicy):
-        check_predicts(type(value.model), group.observation_space, f"policy of group {group.name!r}")
-        _check_spaces(value.model, group)
-        return ModelPolicy(value.model, deterministic=value.deterministic, action_space=group.action_space)
-    space = group.action_space
-    if isinstance(value, RandomPolicy) and value.action_space != space:
-        raise ConfigurationError(
-            f"policy of group {group.name!r}: the random policy's action_space is {value.action_space}, "
-            f"but the group's is {space}: {difference(value.action_space, space)}"
-        )
-    if isinstance(value, type):
-        raise ConfigurationError(
-            f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got the class "
-            f"{value.__name__}: make one of it first"
-        )
-    if callable(value) or isinstance(value, RecurrentPolicy):
-        return value
-    return _constant(value, group)
-
-
-def _constant(value: Any, group: VecGroup) -> ConstantPolicy:
-    space = group.action_space
-    wrong = f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got {value!r:.200}"
-    owner = f"policy of group {group.name!r}: a constant action"
-    try:
-        action: Any = map_leaves(space, value, _as_stored, owner, ConfigurationError)
-    except ConfigurationError:
-        raise
-    except ValueError as error:
-        raise ConfigurationError(wrong) from error
-    if not space.contains(action):
-        raise ConfigurationError(f"{wrong}: {misfit(space, action)}")
-    return ConstantPolicy(as_actions(space, action, ()))
-
-
-def _as_stored(space: Space[Any], value: Any, _leaf: str) -> npt.NDArray[Any]:
-    """A value in the dtype of the space, if it fits into it; as it is, if not."""
-    array = np.asarray(value)
-    if array.shape == space.shape and np.can_cast(array.dtype, np.dtype(space.dtype), "same_kind"):
-        return array.astype(space.dtype)
-    return array
-
-
-def policies_by_group(
-    given: Mapping[str, PolicyLike], groups: Mapping[str, VecGroup], learner: str | None
-) -> dict[str, AnyPolicy]:
-    """One policy for each group but the learner, from policies by group or level.
-
-    Raises:
-        ConfigurationError: If a key names no group or level, a group has two policies or none, the learner has
-            one, or a policy does not fit its group.
-    """
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"policies must be a dict, group or level name -> policy, got {given!r:.200}")
-    policies: dict[str, AnyPolicy] = {}
-    for key, value in given.items():
-        for group in resolve_group(key, groups, "policies"):
-            if group.name == learner:
-                raise ConfigurationError(f"policies: {key!r} covers group {learner!r}, which is the one that learns")
-            if group.name in policies:
-                raise ConfigurationError(f"policies: group {group.name!r} is given two")
-            policies[group.name] = as_policy(value, group)
-    if missing := [name for name in groups if name != learner and name not in policies]:
-        raise ConfigurationError(
-            f"policies: groups {missing} need one each, a model, a function or a constant action, "
-            f"as in policies={{{missing[0]!r}: ...}}"
-        )
-    return policies
 
 
 def _normalized(observations: ArrayTree, model: Any) -> Any:
@@ -331,55 +211,10 @@ def _normalized(observations: ArrayTree, model: Any) -> Any:
     return observations if normalizer is None else normalizer.normalize_obs(observations)
 
 
-def check_predicts(kind: type, observation_space: Space[Any], owner: str) -> None:
-    """Check that models of a class can decide by observations in a space.
-
-    Raises:
-        ConfigurationError: If they need masks that the observations do not have; ``owner`` says whose models they are.
-    """
-    if MASKED_MODEL in _class_names(kind) and not masks_in(observation_space):
-        raise ConfigurationError(
-            f"{owner}: {MASKED_MODEL} needs action masks, an {MASK_KEY!r} in Dict observations, got {observation_space}"
-        )
-
-
 def _swap_batch_and_layers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array.swapaxes(0, 1)
 
 
-def _class_names(kind: type) -> list[str]:
-    """Of a class and its bases; SB3 itself must not be imported here."""
+def class_names(kind: type) -> list[str]:
+    """Return the names of a class and its bases. SB3 itself must not be imported here."""
     return [base.__name__ for base in kind.__mro__]
-
-
-def _check_spaces(model: Any, group: VecGroup) -> None:
-    for what in ("observation_space", "action_space"):
-        expected, has = getattr(group, what), getattr(model, what, None)
-        same = _same_actions if what == "action_space" else _same_to_sb3
-        if has is not None and not same(has, expected):
-            raise ConfigurationError(
-                f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}: "
-                f"{difference(has, expected)}"
-            )
-
-
-def _same_actions(has: Space[Any], expected: Space[Any]) -> bool:
-    """Whether a model's actions are the group's; SB3 has no models for records, so nothing in there is recounted."""
-    return has == expected if is_record_space(expected) else _same_to_sb3(has, expected)
-
-
-def _same_to_sb3(has: Space[Any], expected: Space[Any]) -> bool:
-    """Whether a model's space is the group's as SB3 shows it to models, in which images have their channels first.
-
-    Predicting, SB3's models move the channels of an image by themselves.
-    """
-    if isinstance(has, Dict) and isinstance(expected, Dict):
-        keys_agree = has.spaces.keys() == expected.spaces.keys()
-        return keys_agree and all(_same_to_sb3(part, expected[key]) for key, part in has.spaces.items())
-    return has in (expected, counted_from_zero(expected), _channels_first(expected))
-
-
-def _channels_first(space: Space[Any]) -> Space[Any]:
-    if isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) == 3:  # noqa: PLR2004
-        return Box(np.moveaxis(space.low, -1, 0), np.moveaxis(space.high, -1, 0), dtype=np.uint8)
-    return space

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from heron.play.group_decider import GroupDecider
+from heron.play.group_policies import policies_by_group
 from heron.play.learner_env import LearnerEnv
-from heron.play.policies import AnyPolicy, PolicyLike, RandomPolicy, policies_by_group
+from heron.play.policies import AnyPolicy, PolicyLike, RandomPolicy
 from heron.play.turn_engine import Episode
 from heron.training.config_checks import checked_count
 from heron.vector.vec_group import ByGroup

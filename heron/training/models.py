@@ -13,7 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from heron.errors import ConfigurationError
-from heron.play.policies import check_predicts
+from heron.play.group_policies import check_predicts
 from heron.training.config import LearnerConfig
 from heron.training.config_checks import checked_count, is_number
 from heron.wrappers import VecGroup

@@ -9,16 +9,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from heron import make_vec
 from heron.errors import ConfigurationError
-from heron.play.policies import (
-    ConstantPolicy,
-    ModelPolicy,
-    RandomPolicy,
-    actions_from_sb3,
-    as_policy,
-    batch_size,
-    counted_from_zero,
-    policies_by_group,
-)
+from heron.play.group_policies import as_policy, policies_by_group
+from heron.play.policies import ConstantPolicy, ModelPolicy, RandomPolicy, batch_size
+from heron.play.sb3_actions import actions_from_sb3, counted_from_zero
 from heron.vector.vec_group import VecGroup
 
 from ..wrappers.single_envs import Sampled

@@ -11,7 +11,7 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from heron.errors import ConfigurationError
 from heron.play.env_copy import EnvCopy
-from heron.play.policies import counted_from_zero
+from heron.play.sb3_actions import counted_from_zero
 from heron.play.turns import Turns
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 

@@ -15,7 +15,7 @@ from heron.play.action_masks import MASKS_METHOD
 from heron.play.autoreset import AutoresetLearner
 from heron.play.learner_env import LearnerEnv
 from heron.play.own_infos import own_info
-from heron.play.policies import actions_from_sb3, counted_from_zero
+from heron.play.sb3_actions import actions_from_sb3, counted_from_zero
 from heron.play.slot_step import InfosByAgent, SlotStep
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.sb3.source import SlotSource, all_same, check_acts_in_one_array

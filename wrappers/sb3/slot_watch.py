@@ -11,7 +11,7 @@ from gymnasium.vector import VectorEnv
 from heron.batch.action_check import checked_actions
 from heron.batch.array_tree import ArrayTree, row
 from heron.errors import EnvStepError, HeronError, InvalidActionError, InvalidObservationError, shown, summary
-from heron.play.policies import actions_from_sb3
+from heron.play.sb3_actions import actions_from_sb3
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
 from heron.wrappers.sources.nan_watch import has_nan, nan_in

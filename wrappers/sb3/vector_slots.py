@@ -17,7 +17,7 @@ from heron.errors import (
     EnvClosedError,
     ResetRequiredError,
 )
-from heron.play.policies import counted_from_zero
+from heron.play.sb3_actions import counted_from_zero
 from heron.play.slot_step import SlotStep
 from heron.wrappers.gym.gym_vector_env import GymVectorEnv, checked_mode
 from heron.wrappers.sb3.slot_watch import FINAL, SlotWatch
