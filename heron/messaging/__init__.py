@@ -16,6 +16,7 @@ from heron.messaging.base import (
     Schema,
     Subscription,
 )
+from heron.messaging.clock import Clock
 from heron.messaging.in_memory_broker import InMemoryBroker
 from heron.messaging.inspection import BrokerStatistics
 
@@ -25,6 +26,7 @@ __all__ = [
     "BrokerStatistics",
     "ChannelManager",
     "ChannelRegistry",
+    "Clock",
     "InMemoryBroker",
     "Lane",
     "LaneBatch",

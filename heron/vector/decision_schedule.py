@@ -6,7 +6,7 @@ import numpy as np
 
 from heron.batch.batch_env import BoolArray
 from heron.errors import DecisionRequiredError
-from heron.vector.exchange import Clock
+from heron.messaging import Clock
 from heron.vector.group_result import GroupResult
 from heron.vector.vec_group import VecGroup
 

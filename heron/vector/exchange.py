@@ -8,32 +8,10 @@ import numpy.typing as npt
 from heron.agents import Hierarchy
 from heron.batch.array_tree import ArrayTree, flat_size, flatten
 from heron.batch.batch_env import BatchEnv, BoolArray
-from heron.messaging import MessageBroker
+from heron.messaging import Clock, MessageBroker
 from heron.vector.edge_lanes import NEVER, EdgeLanes
 from heron.vector.group_result import GroupResult
 from heron.vector.vec_group import VecGroup
-
-
-class Clock:
-    """Simulation time of each copy.
-
-    Args:
-        num_envs: Number of copies.
-        step_length: Simulation time of one environment step.
-
-    Attributes:
-        steps: ``(num_envs,) int64``, environment steps since each copy's reset.
-        step_length: Simulation time of one environment step.
-    """
-
-    def __init__(self, num_envs: int, step_length: float) -> None:
-        self.steps = np.zeros(num_envs, dtype=np.int64)
-        self.step_length = step_length
-
-    @property
-    def time(self) -> npt.NDArray[np.float64]:
-        """``(num_envs,) float64``, the simulation time of each copy, a new array."""
-        return self.steps.astype(np.float64) * self.step_length
 
 
 class MessageExchange:

@@ -24,12 +24,12 @@ from heron.errors import (
     UnknownGroupError,
     shown,
 )
-from heron.messaging import InMemoryBroker, MessageBroker
+from heron.messaging import Clock, InMemoryBroker, MessageBroker
 from heron.vector.bound_agents import bind_agents
 from heron.vector.decision_schedule import DecisionSchedule
 from heron.vector.describe import describe
 from heron.vector.env_claims import claim, release
-from heron.vector.exchange import Clock, MessageExchange
+from heron.vector.exchange import MessageExchange
 from heron.vector.group_result import GroupResult
 from heron.vector.intrinsic import IntrinsicReward, intrinsic_by_group
 from heron.vector.outcomes import Outcomes
