@@ -12,13 +12,15 @@ from heron.messaging.base import (
     MessageType,
     MessageTypeRegistry,
     ParsedChannel,
+    Publication,
+    QueueKey,
     Route,
     Schema,
     Subscription,
 )
 from heron.messaging.clock import Clock
 from heron.messaging.in_memory_broker import InMemoryBroker
-from heron.messaging.inspection import BrokerStatistics
+from heron.messaging.statistics import BrokerStatistics
 
 __all__ = [
     "BROADCAST_ID",
@@ -35,6 +37,8 @@ __all__ = [
     "MessageType",
     "MessageTypeRegistry",
     "ParsedChannel",
+    "Publication",
+    "QueueKey",
     "Route",
     "Schema",
     "Subscription",

@@ -1,13 +1,15 @@
-"""The broker's interface, and all that a user of messaging needs beside it."""
+"""The broker interface, together with every name of messaging that its users need."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from heron.errors import InvalidMessageError, check_id
 from heron.messaging.channels import AgentChannels, ChannelManager, ParsedChannel
-from heron.messaging.lane import Lane, LaneBatch, MessageLane, Route, Schema
-from heron.messaging.message import BROADCAST_ID, Message, MessageType
+from heron.messaging.lane import Lane, LaneBatch, Route, Schema
+from heron.messaging.message import BROADCAST_ID, Message, MessageType, Publication, QueueKey
+from heron.messaging.message_lane import MessageLane
 from heron.messaging.registry import ChannelRegistry, MessageTypeRegistry
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "MessageType",
     "MessageTypeRegistry",
     "ParsedChannel",
+    "Publication",
+    "QueueKey",
     "Route",
     "Schema",
     "Subscription",
@@ -34,28 +38,29 @@ class Subscription(ABC):
 
     @abstractmethod
     def unsubscribe(self) -> None:
-        """Stop the callback. Doing it twice is harmless."""
+        """Stop the callback. A second call is harmless."""
 
 
 class MessageBroker(ABC):
     """Carries messages between agents over named channels.
 
-    A broker in a subclass needs only the seven abstract methods; everything else works on top of them.
-    What holds for every broker, and is checked by ``heron.testing.check_broker``:
+    A broker must implement the seven abstract methods; everything else works on top of them. A broker that can do
+    many messages at once overrides ``publish_many`` and ``consume_many`` as well, which makes its lanes fast.
+    ``heron.testing.check_broker`` checks the rules that hold for every broker:
 
-    - A message belongs to the environment of its own ``env_id``, whatever its channel is called.
-    - Each message is consumed once by its recipient, and a broadcast (``recipient_id="broadcast"`` or
-      ``MessageType.BROADCAST``) once by each agent that consumes the channel.
+    - A message belongs to the environment of its own ``env_id``, whatever the name of its channel.
+    - A recipient consumes each message once. Each agent that consumes the channel consumes a broadcast
+      (``recipient_id="broadcast"`` or ``MessageType.BROADCAST``) once.
     - Messages of one sender to one recipient arrive in the order in which they were published.
     - After ``close()`` every other method raises ``BrokerClosedError``.
     """
 
     @abstractmethod
     def create_channel(self, channel_name: str) -> None:
-        """Create a named channel; what an existing channel holds stays as it is.
+        """Create a named channel. An existing channel stays as it is.
 
         Raises:
-            InvalidMessageError: If the name is empty or no string.
+            InvalidMessageError: If the name is not a non-empty string.
             BrokerClosedError: If the broker was closed.
         """
 
@@ -64,59 +69,95 @@ class MessageBroker(ABC):
         """Put a message on a channel, creating the channel if it does not exist.
 
         Raises:
-            InvalidMessageError: If the name is empty or no string, or ``message`` is no ``Message``.
+            InvalidMessageError: If the name is not a non-empty string, or ``message`` is not a ``Message``.
             QueueFullError: If the recipient's queue is bounded, full, and may not drop.
             BrokerClosedError: If the broker was closed.
         """
 
-    @abstractmethod
-    def consume(self, channel: str, recipient_id: str, env_id: str, clear: bool = True) -> list[Message]:
-        """Messages of ``env_id`` that wait on the channel for ``recipient_id``, oldest first.
+    def publish_many(self, messages: Iterable[Publication]) -> None:
+        """Publish many messages, in their order.
+
+        By default they go one by one through ``publish``.
 
         Args:
-            channel: The channel; one that does not exist holds nothing.
-            recipient_id: The agent that consumes.
-            env_id: The environment copy; messages of other copies are left alone.
-            clear: Whether the messages count as received. False only looks.
+            messages: Pairs of a channel and a message.
 
         Raises:
-            InvalidMessageError: If a name is empty or no string.
+            InvalidMessageError: If a name is not a non-empty string, or a message is not a ``Message``. Nothing is
+                published then.
+            QueueFullError: If a recipient's queue is bounded, full, and may not drop. The messages before that one
+                are published.
+            BrokerClosedError: If the broker was closed.
+        """
+        for channel, message in checked_publications(messages):
+            self.publish(channel, message)
+
+    @abstractmethod
+    def consume(self, channel: str, recipient_id: str, env_id: str, clear: bool = True) -> list[Message]:
+        """Return the messages of ``env_id`` that wait on the channel for ``recipient_id``, oldest first.
+
+        Args:
+            channel: The channel; one that does not exist is empty.
+            recipient_id: The agent that consumes.
+            env_id: The environment copy; messages of other copies stay.
+            clear: True counts the messages as received, False only looks at them.
+
+        Raises:
+            InvalidMessageError: If a name is not a non-empty string.
             BrokerClosedError: If the broker was closed.
         """
 
+    def consume_many(self, queues: Iterable[QueueKey], clear: bool = True) -> list[list[Message]]:
+        """Consume from many queues, in their order.
+
+        By default they go one by one through ``consume``.
+
+        Args:
+            queues: Triples of a channel, a recipient and an environment copy, as in ``consume``.
+            clear: True counts the messages as received, False only looks at them.
+
+        Returns:
+            For each queue, its messages, oldest first.
+
+        Raises:
+            InvalidMessageError: If a name is not a non-empty string. Nothing is consumed then.
+            BrokerClosedError: If the broker was closed.
+        """
+        return [self.consume(*queue, clear) for queue in checked_queues(queues)]
+
     @abstractmethod
     def subscribe(self, channel: str, callback: Callable[[Message], None]) -> Subscription | None:
-        """Call ``callback`` with each message published on the channel from now on.
+        """Call ``callback`` with each message that is published on the channel from now on.
 
-        The messages wait for ``consume`` all the same. A callback that raises is logged and stops neither the
+        Subscribers take no message from ``consume``. A callback that raises is logged and stops neither the
         other callbacks nor the publisher.
 
         Returns:
-            A handle that ends the subscription, where the broker supports ending one.
+            A handle that ends the subscription, or None if the broker does not support that.
 
         Raises:
-            InvalidMessageError: If the name is empty or no string, or ``callback`` cannot be called.
+            InvalidMessageError: If the name is not a non-empty string, or ``callback`` is not callable.
             BrokerClosedError: If the broker was closed.
         """
 
     @abstractmethod
     def clear_environment(self, env_id: str) -> None:
-        """Drop all messages of one environment copy; its channels and their subscribers stay.
+        """Drop all messages of one environment copy. Its channels and their subscribers stay.
 
         Raises:
-            InvalidMessageError: If the id is empty or no string.
+            InvalidMessageError: If the id is not a non-empty string.
             BrokerClosedError: If the broker was closed.
         """
 
     @abstractmethod
     def get_environment_channels(self, env_id: str) -> list[str]:
-        """Channels that belong to one environment copy.
+        """Return the channels of one environment copy.
 
-        These are the channels on which a message of that ``env_id`` was ever published, and those that were
+        These are all channels on which a message of that ``env_id`` was ever published, and all that were
         created under a ``ChannelManager`` name of it.
 
         Raises:
-            InvalidMessageError: If the id is empty or no string.
+            InvalidMessageError: If the id is not a non-empty string.
             BrokerClosedError: If the broker was closed.
         """
 
@@ -125,7 +166,9 @@ class MessageBroker(ABC):
         """Release all messages, channels and resources. Closing twice is harmless."""
 
     def open_lane(self, routes: Iterable[Route], schema: Schema, message_type: MessageType) -> Lane:
-        """Send and receive on many channels together, as arrays.
+        """Open a lane, which sends and receives on many channels together, as arrays.
+
+        By default it goes through ``publish_many`` and ``consume_many``.
 
         Args:
             routes: One route a row.
@@ -137,7 +180,10 @@ class MessageBroker(ABC):
                 the schema is empty.
             BrokerClosedError: If the broker was closed.
         """
-        return MessageLane(self, routes, schema, message_type)
+        lane = MessageLane(self.publish_many, self.consume_many, routes, schema, message_type)
+        for channel in lane.channels:
+            self.create_channel(channel)
+        return lane
 
     def __enter__(self) -> Self:
         return self
@@ -146,3 +192,31 @@ class MessageBroker(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def checked_publications(messages: Iterable[Publication]) -> list[Publication]:
+    """Return the arguments of ``publish_many`` as a list.
+
+    Raises:
+        InvalidMessageError: If a channel is not a non-empty string, or a message is not a ``Message``.
+    """
+    publications = list(messages)
+    for channel, message in publications:
+        check_id("channel", channel)
+        if not isinstance(message, Message):
+            raise InvalidMessageError(f"channel {channel!r} carries Message objects, got {message!r}")
+    return publications
+
+
+def checked_queues(queues: Iterable[QueueKey]) -> list[QueueKey]:
+    """Return the arguments of ``consume_many`` as a list.
+
+    Raises:
+        InvalidMessageError: If a name is not a non-empty string.
+    """
+    keys = list(queues)
+    for channel, recipient_id, env_id in keys:
+        check_id("channel", channel)
+        check_id("recipient_id", recipient_id)
+        check_id("env_id", env_id)
+    return keys

@@ -4,16 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from heron.errors import InvalidMessageError, check_id
-from heron.messaging.message import Message, MessageType
-
-if TYPE_CHECKING:
-    from heron.messaging.base import MessageBroker
+from heron.messaging.message import Message, MessageType, Publication
 
 Schema = Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]
 """Payload of every message of a lane: name -> (shape, dtype) of one row."""
@@ -21,10 +18,10 @@ Schema = Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row of a lane: who speaks to whom, on which channel, in which environment copy.
+    """One row of a lane: a sender, a recipient and a channel between them in one environment copy.
 
     Raises:
-        InvalidMessageError: If any of them is empty or no string.
+        InvalidMessageError: If one of them is not a non-empty string.
     """
 
     channel: str
@@ -41,13 +38,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class LaneBatch:
-    """What a lane received. The arrays are owned by the lane and reused by its next ``receive``.
+    """Messages that a lane received. The lane owns the arrays and reuses them in its next ``receive``.
 
     Attributes:
-        arrays: The payload by name, each ``(num_routes, *shape)`` of the schema's dtype; only the fresh rows
+        arrays: Payload by name, each ``(num_routes, *shape)`` of the schema's dtype; only the fresh rows
             are meaningful.
         timestamp: ``(num_routes,) float64``, the simulation time at which each fresh row was sent.
-        fresh: ``(num_routes,) bool``, the rows for which a message has come since the last ``receive``.
+        fresh: ``(num_routes,) bool``, the rows for which a message has arrived since the last ``receive``.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
@@ -58,12 +55,12 @@ class LaneBatch:
 class Lane(ABC):
     """Many channels of one message type, sent and received together as one array.
 
-    A lane *is* its channels: a row sent is a ``Message`` published on the route's channel, and a row received
-    was consumed from it by the route's recipient.
+    A lane *is* its channels: to send a row is to publish a ``Message`` on the route's channel, and to receive a row
+    is to consume from that channel as the route's recipient.
 
     Args:
         routes: One route a row. No two have channel, recipient and environment copy in common, since one row
-            would then consume what was sent to the other.
+            would then consume messages for the other.
         schema: Payload name -> (shape, dtype) of one row.
         message_type: The type of every message of the lane.
 
@@ -89,24 +86,25 @@ class Lane(ABC):
             queue = (route.channel, route.recipient_id, route.env_id)
             if queue in queues:
                 raise InvalidMessageError(
-                    f"no two routes of a lane share channel, recipient and environment copy, got {route} too"
+                    f"no two routes of a lane may share channel, recipient and environment copy, got {route} again"
                 )
             queues.add(queue)
         self._layout = {name: ((self.num_routes, *shape), dtype) for name, (shape, dtype) in self.schema.items()}
         self._all_rows = np.ones(self.num_routes, dtype=bool)
         self._all_rows.flags.writeable = False
-
         self._closed = False
+        # Set while rows of a ``receive`` that raised wait for the next one to return them.
+        self._undelivered = False
 
     def close(self) -> None:
-        """Give the lane up; what waits on its channels goes on waiting. Closing twice is harmless."""
+        """Give up the lane; messages on its channels go on waiting. Closing twice is harmless."""
         self._closed = True
 
     def check_open(self) -> None:
         """Check that the lane may still be used.
 
         Raises:
-            InvalidMessageError: If it was closed.
+            InvalidMessageError: If the lane was closed.
         """
         if self._closed:
             raise InvalidMessageError(f"the lane of {self.routes[0]} and {self.num_routes - 1} more routes is closed")
@@ -115,6 +113,11 @@ class Lane(ABC):
     def num_routes(self) -> int:
         """Number of rows."""
         return len(self.routes)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels of the routes, each once, in the order of the rows."""
+        return tuple(dict.fromkeys(route.channel for route in self.routes))
 
     @abstractmethod
     def send(
@@ -131,27 +134,27 @@ class Lane(ABC):
             timestamp: Simulation time, one for all or ``(num_routes,)``.
 
         Raises:
-            InvalidMessageError: If a name, shape or dtype does not fit, or a timestamp is not finite; nothing
-                is sent then.
+            InvalidMessageError: If a name, shape or dtype does not fit, or a timestamp is not finite. No row is
+                sent then.
         """
 
     @abstractmethod
     def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
-        """Consume what waits on each route in ``where``, and keep the newest message of each.
+        """Consume the messages that wait on each route in ``where``, and return the newest of each.
 
-        The newest is the one with the latest timestamp; of equals, the one that came last.
+        The newest message has the latest timestamp; of equals, it is the one published last.
 
         Args:
-            where: ``(num_routes,) bool``, the rows to receive; all of them by default. What waits on the others
-                goes on waiting.
+            where: ``(num_routes,) bool``, the rows to receive; all of them by default. Messages on other rows go on
+                waiting.
 
         Raises:
             InvalidMessageError: If the newest message of a route, published by hand, does not fit the schema.
-                It is consumed; every other row is returned by the next ``receive``.
+                It is consumed; the next ``receive`` returns every other row.
         """
 
     def make_batch(self) -> LaneBatch:
-        """Buffers for one message a row, none of which is fresh."""
+        """Return buffers for one message a row, with no row fresh."""
         size = self.num_routes
         arrays = {name: np.zeros((size, *shape), dtype) for name, (shape, dtype) in self.schema.items()}
         return LaneBatch(arrays, np.zeros(size), np.zeros(size, dtype=bool))
@@ -159,7 +162,7 @@ class Lane(ABC):
     def check_rows(
         self, arrays: Mapping[str, npt.NDArray[Any]], where: npt.NDArray[np.bool_] | None
     ) -> npt.NDArray[np.bool_]:
-        """Check what ``send`` was given, and return the rows to send, ``(num_routes,) bool``."""
+        """Check the arguments of ``send``, and return the rows to send, ``(num_routes,) bool``."""
         if arrays.keys() != self.schema.keys():
             raise InvalidMessageError(f"expected arrays {sorted(self.schema)}, got {sorted(arrays)}")
         for name, (expected, dtype) in self._layout.items():
@@ -172,7 +175,7 @@ class Lane(ABC):
         return self.check_where(where)
 
     def check_where(self, where: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
-        """Check a selection of rows, all of them by default."""
+        """Check a selection of rows, and return it; None selects all."""
         if where is None:
             return self._all_rows
         if not isinstance(where, np.ndarray) or where.shape != (self.num_routes,) or where.dtype != np.bool_:
@@ -199,27 +202,48 @@ class Lane(ABC):
                 )
         return times
 
-    def publish_rows(
+    def messages_of(
         self,
-        broker: "MessageBroker",
         arrays: Mapping[str, npt.NDArray[Any]],
         rows: npt.NDArray[np.bool_],
         times: npt.NDArray[np.float64],
-    ) -> None:
-        """Publish rows as messages, one by one, with copies of what they carry."""
+    ) -> list[Publication]:
+        """Return checked rows as messages, which carry copies of the arrays, each with its channel."""
         times = np.broadcast_to(times, (self.num_routes,))
+        messages = []
         for row in np.flatnonzero(rows).tolist():
             route = self.routes[row]
             payload = {name: np.array(arrays[name][row], dtype) for name, (_, dtype) in self.schema.items()}
             message = Message(route.env_id, route.sender_id, route.recipient_id, times[row], self.message_type, payload)
-            broker.publish(route.channel, message)
+            messages.append((route.channel, message))
+        return messages
 
-    def keep_newest(self, received: LaneBatch, row: int, messages: Sequence[Message]) -> None:
-        """Write the newest of some messages into its row of ``received``, all of it or nothing.
+    def keep_newest(self, received: LaneBatch, messages: Iterable[tuple[int, Sequence[Message]]]) -> LaneBatch:
+        """Write the newest of the messages of each row into ``received``, and return it.
+
+        Args:
+            received: The batch that the last ``receive`` returned.
+            messages: Pairs of a row and its messages, in the order of publication.
 
         Raises:
-            InvalidMessageError: If its payload does not fit the schema.
+            InvalidMessageError: If a newest message does not fit the schema; every other row is kept for the next call.
         """
+        if not self._undelivered:
+            received.fresh[:] = False
+        self._undelivered = True
+        misfit: InvalidMessageError | None = None
+        for row, waiting in messages:
+            try:
+                self._write_newest(received, row, waiting)
+            except InvalidMessageError as error:
+                misfit = error
+        if misfit is not None:
+            raise misfit
+        self._undelivered = False
+        return received
+
+    def _write_newest(self, received: LaneBatch, row: int, messages: Sequence[Message]) -> None:
+        """Write the newest of some messages into its row, all of it or nothing."""
         if not messages:
             return
         message = max(reversed(messages), key=lambda message: message.timestamp)
@@ -241,56 +265,12 @@ class Lane(ABC):
         received.fresh[row] = True
 
 
-class MessageLane(Lane):
-    """A lane over any broker, message by message, by nothing but ``publish`` and ``consume``."""
-
-    def __init__(
-        self, broker: "MessageBroker", routes: Iterable[Route], schema: Schema, message_type: MessageType
-    ) -> None:
-        super().__init__(routes, schema, message_type)
-        self._broker = broker
-        for channel in dict.fromkeys(route.channel for route in self.routes):
-            broker.create_channel(channel)
-        self._received = self.make_batch()
-        self._undelivered = False
-
-    def send(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        where: npt.NDArray[np.bool_] | None = None,
-        timestamp: float | npt.NDArray[np.float64] = 0.0,
-    ) -> None:
-        self.check_open()
-        rows = self.check_rows(arrays, where)
-        self.publish_rows(self._broker, arrays, rows, self.check_times(timestamp, rows))
-
-    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
-        self.check_open()
-        rows = np.flatnonzero(self.check_where(where)).tolist()
-        received = self._received
-        if not self._undelivered:
-            received.fresh[:] = False
-        self._undelivered = True
-        misfit: InvalidMessageError | None = None
-        for row in rows:
-            route = self.routes[row]
-            messages = self._broker.consume(route.channel, route.recipient_id, route.env_id)
-            try:
-                self.keep_newest(received, row, messages)
-            except InvalidMessageError as error:
-                misfit = error
-        if misfit is not None:
-            raise misfit
-        self._undelivered = False
-        return received
-
-
 def _described(value: object) -> str:
     return f"{value.shape} and {value.dtype}" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _as_array(value: object) -> npt.NDArray[Any] | None:
-    """``value`` as an array, None where there is none or it is ragged."""
+    """Return ``value`` as an array, or None if it is None or ragged."""
     if value is None:
         return None
     try:

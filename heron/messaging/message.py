@@ -1,4 +1,4 @@
-"""What travels: ``Message`` and its ``MessageType``."""
+"""``Message``, the unit that travels, and its ``MessageType``."""
 
 import math
 from dataclasses import dataclass, fields
@@ -19,35 +19,39 @@ class MessageType(Enum):
     ACTION = "action"
     """A command from an agent to its subordinate."""
     INFO = "info"
-    """What an agent tells its upstream."""
+    """A report from an agent to its upstream."""
     BROADCAST = "broadcast"
-    """To every agent that consumes the channel."""
+    """A message to every agent that consumes the channel."""
     STATE_UPDATE = "state_update"
     """A change of the environment's state."""
     RESULT = "result"
-    """The outcome of something asked for."""
+    """The outcome of a request."""
     CUSTOM = "custom"
     """A type of the user's own domain; see ``MessageTypeRegistry``."""
 
 
+QueueKey = tuple[str, str, str]
+"""One queue of messages: (channel, recipient_id, env_id), in the order of the arguments of ``consume``."""
+
+
 @dataclass(slots=True, init=False, eq=False)
 class Message:
-    """One message from one agent to another, or to all that listen.
+    """One message from one agent to another, or to all listeners.
 
-    A broker in memory hands over this very object: do not change it, nor an array in its payload,
-    after publishing it.
+    A broker in memory hands over this very object. After publishing it, change neither the message nor an array in
+    its payload.
 
     Args:
         env_id: The environment copy that the message belongs to.
         sender_id: The agent that sends it.
-        recipient_id: The agent it is for; ``"broadcast"`` for every agent that consumes the channel.
+        recipient_id: The agent that receives it; ``"broadcast"`` for every agent that consumes the channel.
         timestamp: Simulation time of that copy, finite, in the user's unit (one step by default).
-        message_type: What kind of message it is.
-        payload: Anything, by name.
+        message_type: The kind of message.
+        payload: Values of any type, by name.
 
     Raises:
-        InvalidMessageError: If an id is empty or no string, the timestamp is not a finite number,
-            the type is no ``MessageType``, or the payload is no dict with string keys.
+        InvalidMessageError: If an id is not a non-empty string, the timestamp is not a finite number, the type is not
+            a ``MessageType``, or the payload is not a dict with string keys.
     """
 
     env_id: str
@@ -66,7 +70,7 @@ class Message:
         message_type: MessageType,
         payload: dict[str, Any],
     ) -> None:
-        # What nearly every message is like is recognised inline, since a call costs as much as all of it.
+        # The usual case is checked inline, since a call costs as much as the whole check.
         if not (
             env_id.__class__ is sender_id.__class__ is recipient_id.__class__ is str
             and env_id
@@ -89,7 +93,7 @@ class Message:
         self.payload = payload
 
     def __eq__(self, other: object) -> bool:
-        """Whether all fields are equal; arrays in payloads are equal if their shapes and all values are."""
+        """Return True if all fields are equal; arrays are equal if their shapes and all values are."""
         if not isinstance(other, Message):
             return NotImplemented
         return all(_equal(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
@@ -98,8 +102,12 @@ class Message:
 
     @property
     def is_broadcast(self) -> bool:
-        """Whether every agent that consumes the channel receives it, rather than one recipient."""
+        """True if every agent that consumes the channel receives the message."""
         return self.recipient_id == BROADCAST_ID or self.message_type is MessageType.BROADCAST
+
+
+Publication = tuple[str, Message]
+"""A message with the channel that it is published on."""
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -113,7 +121,7 @@ def _equal(one: Any, other: Any) -> bool:
 def _checked(
     env_id: object, sender_id: object, recipient_id: object, timestamp: object, message_type: object, payload: object
 ) -> float:
-    """Raise what is wrong with a message's fields, or return its timestamp as a float."""
+    """Raise an error for the first invalid field, or return the timestamp as a float."""
     check_id("env_id", env_id)
     check_id("sender_id", sender_id)
     check_id("recipient_id", recipient_id)
@@ -128,7 +136,7 @@ def check_timestamp(timestamp: Any) -> float:
     """Return ``timestamp`` as a float.
 
     Raises:
-        InvalidMessageError: If it is not a finite real number.
+        InvalidMessageError: If ``timestamp`` is not a finite real number.
     """
     is_number = isinstance(timestamp, (int, float, np.integer, np.floating))
     if not is_number or isinstance(timestamp, bool) or not _is_finite(timestamp):

@@ -58,7 +58,7 @@ def test_check_broker_runs_every_check():
     check_broker(make_broker)
 
     assert len(made) == len(BROKER_CHECKS)
-    assert all(broker._closed for broker in made)
+    assert all(broker._store._closed for broker in made)
 
 
 def test_checks_have_names_and_promises():

@@ -417,8 +417,8 @@ class TestClosing:
 
         assert dict(broker.channels) == {}
         assert broker.subscribers == {}
-        assert not broker._mailboxes
-        assert not broker._environments
+        assert not broker._store.mailboxes
+        assert not broker._store.environments
 
     def test_ends_statistics_and_lanes_too(self, broker):
         broker.close()
@@ -542,7 +542,7 @@ class TestCost:
         assert self.looks(crowded) == self.looks(InMemoryBroker()) <= 6
 
     def test_of_consuming_moves_no_message_of_others(self, crowded):
-        mailbox = crowded._mailboxes["c"]["env_0"]
+        mailbox = crowded._store.mailboxes["c"]["env_0"]
         queues = {agent: (id(queue.messages), len(queue.messages)) for agent, queue in mailbox.direct.items()}
         self.looks(crowded)
 
@@ -555,13 +555,13 @@ class TestCost:
         broker.consume("c", "b", "env_0")
         broker.publish("c", numbered(100, BROADCAST_ID))
 
-        mailbox = broker._mailboxes["c"]["env_0"]
+        mailbox = broker._store.mailboxes["c"]["env_0"]
         assert numbers(message for _, message in mailbox.unseen("b")) == [100]
         assert mailbox.seen == {"b": 100}
 
     def test_of_clearing_looks_at_no_other_env(self, crowded):
-        kept = crowded._mailboxes["c"]["env_1"]
-        crowded._environments["env_1"] = Untouchable()
+        kept = crowded._store.mailboxes["c"]["env_1"]
+        crowded._store.environments["env_1"] = Untouchable()
         CountedMessage.looks = 0
         crowded.clear_environment("env_0")
 
@@ -574,7 +574,7 @@ class TestCost:
         for agent in range(5):
             broker.consume("c", f"agent_{agent}", "env_0")
 
-        queues = broker._mailboxes["c"]["env_0"].direct.values()
+        queues = broker._store.mailboxes["c"]["env_0"].direct.values()
         assert [(queue.messages, queue.later) for queue in queues] == [([], [])] * 5
 
     def test_keeps_no_queues_of_recipients_that_come_and_go(self, broker):
@@ -582,7 +582,7 @@ class TestCost:
             broker.publish("c", numbered(number, f"agent_{number}"))
             assert numbers(broker.consume("c", f"agent_{number}", "env_0")) == [number]
 
-        assert len(broker._mailboxes["c"]["env_0"].direct) <= 16
+        assert len(broker._store.mailboxes["c"]["env_0"].direct) <= 16
 
     def test_keeps_every_queue_in_which_something_waits(self, broker):
         for number in range(100):
@@ -591,7 +591,7 @@ class TestCost:
             broker.consume("c", f"passing_{number}", "env_0")
 
         assert numbers(broker.channels["c"]) == list(range(100))
-        assert len(broker._mailboxes["c"]["env_0"].direct) < 200
+        assert len(broker._store.mailboxes["c"]["env_0"].direct) < 200
 
     def test_of_a_thousand_episodes_is_that_of_one(self, broker):
         for episode in range(1000):
@@ -600,9 +600,9 @@ class TestCost:
             broker.consume("c", "x", "env_0")
             broker.clear_environment("env_0")
 
-        mailbox = broker._mailboxes["c"]["env_0"]
+        mailbox = broker._store.mailboxes["c"]["env_0"]
         assert (mailbox.direct, mailbox.broadcasts, mailbox.seen, mailbox.forgotten) == ({}, [], {}, 0)
-        assert len(broker._mailboxes) == len(broker._environments) == 1
+        assert len(broker._store.mailboxes) == len(broker._store.environments) == 1
 
 
 class Untouchable(dict):

@@ -246,13 +246,13 @@ class TestReceiving:
 
 
 class TestClosing:
-    def test_leaves_what_waits_to_whoever_consumes(self, lane):
+    def test_leaves_what_waits_to_whoever_consumes(self, lane, broker):
         lane.send(rows(5.0))
         lane.close()
         lane.close()
 
         route = lane.routes[0]
-        (message,) = lane._broker.consume(route.channel, route.recipient_id, route.env_id)
+        (message,) = broker.consume(route.channel, route.recipient_id, route.env_id)
         np.testing.assert_array_equal(message.payload["action"], rows(5.0)["action"][0])
 
     def test_leaves_it_in_the_order_in_which_it_was_published(self, lane, broker):
