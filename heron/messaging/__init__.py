@@ -21,17 +21,20 @@ from heron.messaging.base import (
 from heron.messaging.clock import Clock
 from heron.messaging.in_memory_broker import InMemoryBroker
 from heron.messaging.statistics import BrokerStatistics
+from heron.messaging.wrapper import BrokerWrapper, LaneWrapper
 
 __all__ = [
     "BROADCAST_ID",
     "AgentChannels",
     "BrokerStatistics",
+    "BrokerWrapper",
     "ChannelManager",
     "ChannelRegistry",
     "Clock",
     "InMemoryBroker",
     "Lane",
     "LaneBatch",
+    "LaneWrapper",
     "Message",
     "MessageBroker",
     "MessageType",

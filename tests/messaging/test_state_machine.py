@@ -1,4 +1,4 @@
-"""`InMemoryBroker` and the naive broker get the same calls, and must give the same answers."""
+"""`InMemoryBroker`, alone or wrapped, and the naive broker get the same calls and must give the same answers."""
 
 from functools import partial
 
@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from heron.messaging import BROADCAST_ID, ChannelManager, InMemoryBroker, Message, MessageType, Route
 
+from .counting import BriefCountingBroker, CountingBroker
 from .naive import NaiveBroker
 
 ENVS = ("env_1", "env_10", "env_1__x", "1")
@@ -39,9 +40,11 @@ lanes = st.sampled_from(range(len(LANES)))
 
 
 class TwoBrokers(RuleBasedStateMachine):
+    make_broker = staticmethod(InMemoryBroker)
+
     def __init__(self):
         super().__init__()
-        self.broker = InMemoryBroker()
+        self.broker = self.make_broker()
         self.naive = NaiveBroker()
         self.published = 0
         self.seen: list[tuple[int, Message]] = []
@@ -82,6 +85,22 @@ class TwoBrokers(RuleBasedStateMachine):
     def consume(self, channel, recipient, env_id, clear):
         got = self.broker.consume(channel, recipient, env_id, clear)
         assert got == self.naive.consume(channel, recipient, env_id, clear)
+
+    @rule(
+        queues=st.lists(st.tuples(channels, st.sampled_from([*AGENTS, BROADCAST_ID]), envs), max_size=4),
+        timestamp=st.integers(0, 3),
+    )
+    def publish_many(self, queues, timestamp):
+        messages = []
+        for channel, recipient, env_id in queues:
+            payload = {"x": float(self.next_number())}
+            messages.append((channel, Message(env_id, "a", recipient, timestamp, MessageType.INFO, payload)))
+        self.broker.publish_many(messages)
+        self.naive.publish_many(messages)
+
+    @rule(queues=st.lists(st.tuples(channels, agents, envs), max_size=4), clear=st.booleans())
+    def consume_many(self, queues, clear):
+        assert self.broker.consume_many(queues, clear) == self.naive.consume_many(queues, clear)
 
     @rule(channel=channels)
     def create_channel(self, channel):
@@ -164,5 +183,17 @@ class TwoBrokers(RuleBasedStateMachine):
         self.look_at_waiting_messages()
 
 
+class WithWrapper(TwoBrokers):
+    make_broker = staticmethod(lambda: CountingBroker(InMemoryBroker()))
+
+
+class WithWrapperBySingleCalls(TwoBrokers):
+    make_broker = staticmethod(lambda: BriefCountingBroker(InMemoryBroker()))
+
+
 TestTwoBrokers = TwoBrokers.TestCase
 TestTwoBrokers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWithWrapper = WithWrapper.TestCase
+TestWithWrapper.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
+TestWithWrapperBySingleCalls = WithWrapperBySingleCalls.TestCase
+TestWithWrapperBySingleCalls.settings = TestWithWrapper.settings
