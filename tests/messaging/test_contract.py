@@ -1,5 +1,6 @@
 import queue
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -8,6 +9,7 @@ from heron.errors import InvalidMessageError
 from heron.messaging import InMemoryBroker
 from heron.testing import BROKER_CHECKS, check_broker
 
+from .counting import BriefCountingBroker, CountingBroker
 from .naive import NaiveBroker
 
 
@@ -42,7 +44,18 @@ class PostponingBroker(NaiveBroker):
         super().close()
 
 
-@pytest.mark.parametrize("make_broker", [InMemoryBroker, lambda: InMemoryBroker(max_queue=1000), NaiveBroker])
+BROKERS = {
+    "in memory": InMemoryBroker,
+    "bounded": lambda: InMemoryBroker(max_queue=1000),
+    "naive": NaiveBroker,
+    "wrapped": lambda: CountingBroker(InMemoryBroker()),
+    "wrapped by single calls": lambda: BriefCountingBroker(InMemoryBroker()),
+    "wrapped twice": lambda: CountingBroker(BriefCountingBroker(InMemoryBroker())),
+    "naive and wrapped": lambda: CountingBroker(NaiveBroker()),
+}
+
+
+@pytest.mark.parametrize("make_broker", BROKERS.values(), ids=BROKERS)
 @pytest.mark.parametrize("check", BROKER_CHECKS, ids=lambda check: check.__name__)
 def test_broker_keeps(check, make_broker):
     check(make_broker)
@@ -79,3 +92,114 @@ def test_settle_waits_for_callbacks_that_come_late():
         brokers[-1].settle()
 
     check_broker(make_broker, settle)
+
+
+class LosesTheLast(InMemoryBroker):
+    def publish_many(self, messages):
+        super().publish_many(list(messages)[:-1])
+
+
+class PublishesTheLastTwice(InMemoryBroker):
+    def publish_many(self, messages):
+        messages = list(messages)
+        super().publish_many(messages + messages[-1:])
+
+
+class PublishesInReverse(InMemoryBroker):
+    def publish_many(self, messages):
+        super().publish_many(list(messages)[::-1])
+
+
+class ReadsMessagesTwice(InMemoryBroker):
+    def publish_many(self, messages):
+        for _ in messages:
+            pass
+        super().publish_many(messages)
+
+
+class PublishesUntilRefused(InMemoryBroker):
+    def publish_many(self, messages):
+        for channel, message in messages:
+            self.publish(channel, message)
+
+
+class PublishesPastSubscribers(InMemoryBroker):
+    def publish_many(self, messages):
+        subscribers = dict(self.subscribers)
+        self.subscribers.clear()
+        super().publish_many(messages)
+        self.subscribers.update(subscribers)
+
+
+class IgnoresBadMessages(InMemoryBroker):
+    def publish_many(self, messages):
+        with suppress(InvalidMessageError):
+            super().publish_many(messages)
+
+
+class KeepsWhatWasConsumed(InMemoryBroker):
+    def consume_many(self, queues, clear=True):
+        return super().consume_many(queues, clear=False)
+
+
+class TakesWhatWasPeekedAt(InMemoryBroker):
+    def consume_many(self, queues, clear=True):
+        return super().consume_many(queues)
+
+
+class LeavesEmptyQueuesOut(InMemoryBroker):
+    def consume_many(self, queues, clear=True):
+        return [messages for messages in super().consume_many(queues, clear) if messages]
+
+
+class ConsumesByName(InMemoryBroker):
+    def consume_many(self, queues, clear=True):
+        return super().consume_many(sorted(queues), clear)
+
+
+class ConsumesUntilRefused(InMemoryBroker):
+    def consume_many(self, queues, clear=True):
+        return [self.consume(*queue, clear) for queue in queues]
+
+
+class MixesEnvironments(InMemoryBroker):
+    def consume_many(self, queues, clear=True):
+        return super().consume_many([(channel, recipient, "env_0") for channel, recipient, _ in queues], clear)
+
+
+class ConsumesInTwoReads(InMemoryBroker):
+    """Two threads may read the same messages before either of them takes these."""
+
+    def consume_many(self, queues, clear=True):
+        queues = list(queues)
+        received = super().consume_many(queues, clear=False)
+        time.sleep(0.01)
+        if clear:
+            super().consume_many(queues)
+        return received
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        (LosesTheLast, "check_publish_many_is_publishing_each"),
+        (PublishesTheLastTwice, "check_publish_many_is_publishing_each"),
+        (PublishesInReverse, "check_publish_many_keeps_the_order_of_a_sender"),
+        (ReadsMessagesTwice, "check_publish_many_is_publishing_each"),
+        (PublishesUntilRefused, "check_publish_many_refuses_all_or_none"),
+        (PublishesPastSubscribers, "check_publish_many_is_publishing_each"),
+        (IgnoresBadMessages, "check_publish_many_refuses_all_or_none"),
+        (KeepsWhatWasConsumed, "check_consume_many_is_consuming_each"),
+        (TakesWhatWasPeekedAt, "check_consume_many_may_only_look"),
+        (LeavesEmptyQueuesOut, "check_consume_many_is_consuming_each"),
+        (ConsumesByName, "check_consume_many_is_consuming_each"),
+        (ConsumesUntilRefused, "check_consume_many_refuses_all_or_none"),
+        (MixesEnvironments, "check_consume_many_is_consuming_each"),
+        (ConsumesInTwoReads, "check_threads_lose_nothing_in_bulk"),
+    ],
+)
+def test_bulk_that_differs_from_single_calls_is_caught(broken, check):
+    checks = {known.__name__: known for known in BROKER_CHECKS}
+
+    with pytest.raises(AssertionError):
+        checks[check](broken)

@@ -12,13 +12,14 @@ Each check makes one broker, uses nothing but the methods of ``MessageBroker``, 
 an ``AssertionError`` that says which promise is broken.
 """
 
-from heron.testing.broker import delivery, lanes, lifecycle, subscribers, threads
+from heron.testing.broker import bulk, delivery, lanes, lifecycle, subscribers, threads
 from heron.testing.broker.promise import BrokerCheck, MakeBroker, Settle, do_nothing
 
 __all__ = ["BROKER_CHECKS", "BrokerCheck", "check_broker"]
 
 BROKER_CHECKS: tuple[BrokerCheck, ...] = (
     *delivery.CHECKS,
+    *bulk.CHECKS,
     *threads.CHECKS,
     *subscribers.CHECKS,
     *lifecycle.CHECKS,

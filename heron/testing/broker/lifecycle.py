@@ -98,6 +98,8 @@ def check_closed_broker_refuses(make_broker: MakeBroker, _settle: Settle = do_no
         "create_channel": lambda: broker.create_channel("c"),
         "publish": lambda: broker.publish("c", numbered(2)),
         "consume": lambda: broker.consume("c", "b", "env_0"),
+        "publish_many": lambda: broker.publish_many([("c", numbered(2))]),
+        "consume_many": lambda: broker.consume_many([("c", "b", "env_0")]),
         "subscribe": lambda: broker.subscribe("c", lambda _: None),
         "clear_environment": lambda: broker.clear_environment("env_0"),
         "get_environment_channels": lambda: broker.get_environment_channels("env_0"),

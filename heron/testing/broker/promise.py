@@ -1,17 +1,17 @@
-"""What the checks are made of: numbered messages, comparisons that explain themselves, threads that end."""
+"""Parts of the checks: numbered messages, comparisons that explain themselves, threads that end."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from heron.messaging import Message, MessageBroker, MessageType
+from heron.messaging import Message, MessageBroker, MessageType, QueueKey
 
 MakeBroker = Callable[[], MessageBroker]
 Settle = Callable[[], None]
 
 _TIMEOUT: Final = 30.0
-"""Seconds after which a thread counts as stuck; far more than any broker needs."""
+"""Seconds until a thread counts as stuck, far more than any broker needs."""
 
 
 class BrokerCheck(Protocol):
@@ -35,20 +35,25 @@ def numbered(
     env_id: str = "env_0",
     message_type: MessageType = MessageType.INFO,
 ) -> Message:
-    """A message that is known by its number, which is its timestamp too."""
+    """Return a message with a number, which is its timestamp too."""
     return Message(env_id, sender_id, recipient_id, float(number), message_type, {"number": number})
 
 
 def numbers(messages: Iterable[Message]) -> list[int]:
-    """The numbers of ``numbered`` messages."""
+    """Return the numbers of ``numbered`` messages."""
     return [message.payload["number"] for message in messages]
 
 
 def consumed(
     broker: MessageBroker, channel: str, recipient_id: str = "b", env_id: str = "env_0", *, clear: bool = True
 ) -> list[int]:
-    """The numbers of the messages that ``consume`` returns."""
+    """Return the numbers of the messages that ``consume`` returns."""
     return numbers(broker.consume(channel, recipient_id, env_id, clear))
+
+
+def consumed_many(broker: MessageBroker, queues: Iterable[QueueKey], *, clear: bool = True) -> list[list[int]]:
+    """Return the numbers of the messages that ``consume_many`` returns, one list a queue."""
+    return [numbers(messages) for messages in broker.consume_many(queues, clear)]
 
 
 def expect_equal(got: object, expected: object, promise: str) -> None:
@@ -71,7 +76,8 @@ def expect_error(kind: type[Exception], promise: str) -> Iterator[None]:
 def run_together(promise: str, tasks: Iterable[Callable[[], None]]) -> None:
     """Run each task in a thread of its own, all at once; fail with the promise if one does not end.
 
-    What a task raises is raised here.
+    Raises:
+        BaseException: The first error of a task.
     """
     tasks = tuple(tasks)
     barrier = threading.Barrier(len(tasks))

@@ -11,6 +11,7 @@ from heron.testing.broker.promise import (
     MakeBroker,
     Settle,
     consumed,
+    consumed_many,
     do_nothing,
     expect_equal,
     numbered,
@@ -18,7 +19,7 @@ from heron.testing.broker.promise import (
 )
 
 _EACH: Final = 50
-"""Messages that each publishing thread publishes."""
+"""Number of messages of each publishing thread, a multiple of those published at once."""
 
 
 def check_threads_lose_nothing(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
@@ -26,6 +27,13 @@ def check_threads_lose_nothing(make_broker: MakeBroker, _settle: Settle = do_not
     with make_broker() as broker:
         received = _exchange(broker, recipient_id="b", consumers=("b", "b", "b", "b"))
         expect_equal(_sorted(received), list(range(4 * _EACH)), "nothing is lost or doubled between threads")
+
+
+def check_threads_lose_nothing_in_bulk(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
+    """The same with ``publish_many`` and ``consume_many``."""
+    with make_broker() as broker:
+        received = _exchange(broker, recipient_id="b", consumers=("b", "b", "b", "b"), bulk=5)
+        expect_equal(_sorted(received), list(range(4 * _EACH)), "nothing is lost or doubled in bulk")
 
 
 def check_threads_share_broadcasts(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
@@ -37,7 +45,7 @@ def check_threads_share_broadcasts(make_broker: MakeBroker, _settle: Settle = do
 
 
 def check_threads_keep_order(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """What one thread publishes is received in its order while three others publish as well."""
+    """Messages of one thread arrive in its order while three others publish as well."""
     with make_broker() as broker:
         (received,) = _exchange(broker, recipient_id="b", consumers=("b",))
         for sender in range(4):
@@ -60,20 +68,24 @@ def check_threads_clear_one_env(make_broker: MakeBroker, _settle: Settle = do_no
         expect_equal(sorted(consumed(broker, "c")), list(range(4 * _EACH)), "env_0 keeps its messages")
 
 
-def _publishers(broker: MessageBroker, recipient_id: str) -> list[Callable[[], None]]:
-    """Four tasks that publish disjoint ranges of numbers."""
+def _publishers(broker: MessageBroker, recipient_id: str, bulk: int = 1) -> list[Callable[[], None]]:
+    """Return four tasks that publish disjoint ranges of numbers, ``bulk`` at once."""
 
     def publish(sender: int) -> None:
-        for number in range(sender * _EACH, (sender + 1) * _EACH):
-            broker.publish("c", numbered(number, recipient_id, sender_id=f"sender_{sender}"))
+        for start in range(sender * _EACH, (sender + 1) * _EACH, bulk):
+            messages = [numbered(start + i, recipient_id, sender_id=f"sender_{sender}") for i in range(bulk)]
+            if bulk == 1:
+                broker.publish("c", messages[0])
+            else:
+                broker.publish_many([("c", message) for message in messages])
 
     return [partial(publish, sender) for sender in range(4)]
 
 
-def _exchange(broker: MessageBroker, recipient_id: str, consumers: tuple[str, ...]) -> list[list[int]]:
-    """Publish from four threads while others consume until nothing is left; what each of those received."""
+def _exchange(broker: MessageBroker, recipient_id: str, consumers: tuple[str, ...], bulk: int = 1) -> list[list[int]]:
+    """Publish from four threads while others consume until nothing is left; return the numbers each received."""
     received: list[list[int]] = [[] for _ in consumers]
-    publishers = _publishers(broker, recipient_id)
+    publishers = _publishers(broker, recipient_id, bulk)
     ended: list[Callable[[], None]] = []
 
     def publish(task: Callable[[], None]) -> None:
@@ -82,10 +94,13 @@ def _exchange(broker: MessageBroker, recipient_id: str, consumers: tuple[str, ..
         finally:
             ended.append(task)
 
+    def take(agent: str) -> list[int]:
+        return consumed(broker, "c", agent) if bulk == 1 else consumed_many(broker, [("c", agent, "env_0")])[0]
+
     def consume(agent: str, numbers: list[int]) -> None:
         while len(ended) < len(publishers):
-            numbers += consumed(broker, "c", agent)
-        numbers += consumed(broker, "c", agent)
+            numbers += take(agent)
+        numbers += take(agent)
 
     tasks = [partial(publish, task) for task in publishers]
     tasks += [partial(consume, agent, numbers) for agent, numbers in zip(consumers, received, strict=True)]
@@ -99,6 +114,7 @@ def _sorted(parts: list[list[int]]) -> list[int]:
 
 CHECKS: tuple[BrokerCheck, ...] = (
     check_threads_lose_nothing,
+    check_threads_lose_nothing_in_bulk,
     check_threads_share_broadcasts,
     check_threads_keep_order,
     check_threads_clear_one_env,
