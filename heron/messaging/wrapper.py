@@ -31,8 +31,9 @@ class BrokerWrapper(MessageBroker):
     A copy or pickle of the wrapper holds a copy or pickle of the inner broker, which is empty for an
     ``InMemoryBroker``.
 
-    The price of a wrapper that forwards everything is one Python call a method: see "Wrapped brokers" in
-    ``docs/performance.md``. Lanes that are not wrapped cost nothing.
+    A wrapper that forwards everything adds a fifth to the time of one ``publish`` and ``consume`` of an
+    ``InMemoryBroker``, and nothing measurable to a lane of 48 rows, wrapped or not. A lane that goes message by message
+    takes 40 times as long (``python -m benchmarks.wrapped``).
 
     Args:
         broker: The inner broker.
