@@ -1,4 +1,4 @@
-"""Agents that speak through a broker, and the hierarchy that orders them."""
+"""Agents that speak through a broker, and the hierarchy above them."""
 
 from heron.agents.agent import Agent
 from heron.agents.coordinator_agent import CoordinatorAgent

@@ -1,4 +1,4 @@
-"""Who commands whom, how often, and with what."""
+"""The tree of agents: commands, periods and command spaces."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -18,25 +18,26 @@ COORDINATOR_LEVEL = "coordinator"
 class Hierarchy:
     """A tree of agents: coordinators above, field agents as its leaves.
 
-    Several roots are several teams. A field agent that nobody commands is a root without subordinates:
+    Several roots are several teams. A field agent without an upstream is a root without subordinates:
     ``{"coordinator": ["agent_0", "agent_1"], "agent_2": []}``.
 
     Args:
-        subordinates: Agent id -> ids of those it commands, in the order in which its actions list them.
-        period: Environment steps between two decisions of a coordinator, one for all or by coordinator id.
-        command_space: What a subordinate receives, one space for all, or by id of the subordinate or else of
-            its upstream: a ``Box`` of one dimension with a floating dtype, or a ``Discrete``. A hierarchy
-            that drives a vector env needs one for every subordinate.
+        subordinates: Agent id -> ids of its subordinates, in the order in which its actions list them.
+        period: Environment steps between two decisions of a coordinator, one number for all or by coordinator id.
+        command_space: The space of commands, one for all, or by id of the subordinate or else of its upstream: a
+            ``Box`` of one dimension with a floating dtype, or a ``Discrete``. A hierarchy that drives a vector env
+            needs a space for every subordinate.
 
     Attributes:
-        subordinates: Coordinator id -> ids of those it commands.
-        upstream: Subordinate id -> id of who commands it.
+        subordinates: Coordinator id -> ids of its subordinates.
+        upstream: Subordinate id -> id of its upstream.
+        roots: Ids of the agents without an upstream.
         levels: Level name -> agent ids, from the top down: ``"coordinator"`` (or ``"coordinator_1"``,
-            ``"coordinator_2"`` ... where there are several levels of them) and ``"field"``.
+            ``"coordinator_2"`` ... if there are several levels of them) and ``"field"``.
 
     Raises:
-        HierarchyError: If an agent has two upstreams or stands twice, if there is a cycle, or if an id,
-            period or command space is not usable.
+        HierarchyError: If an agent has two upstreams or is a duplicate, if there is a cycle, or if an id,
+            period or command space is invalid.
 
     >>> Hierarchy({"system": ["area_1", "area_2"], "area_1": ["a", "b"], "area_2": ["c"]}).levels["field"]
     ('a', 'b', 'c')
@@ -68,7 +69,7 @@ class Hierarchy:
         period: int = 1,
         command_space: Space[Any] | None = None,
     ) -> Self:
-        """One coordinator above all field agents.
+        """Return a hierarchy of one coordinator above all field agents.
 
         >>> Hierarchy.star(["agent_0", "agent_1"]).edges
         (('coordinator', 'agent_0'), ('coordinator', 'agent_1'))
@@ -77,7 +78,7 @@ class Hierarchy:
 
     @property
     def coordinators(self) -> tuple[str, ...]:
-        """All agents that command others, from the top down."""
+        """All agents with subordinates, from the top down."""
         return tuple(agent for agent in self.agents if agent in self.subordinates)
 
     @property
@@ -96,25 +97,25 @@ class Hierarchy:
         return tuple((agent, child) for agent in self.coordinators for child in self.subordinates[agent])
 
     def period(self, agent_id: str) -> int:
-        """Environment steps between two decisions of the agent; 1 for a field agent.
+        """Return the environment steps between two decisions of the agent; 1 for a field agent.
 
         Raises:
-            HierarchyError: If there is no such agent.
+            HierarchyError: If the hierarchy has no agent of this id.
         """
         self._check_known(agent_id)
         return self._periods.get(agent_id, 1)
 
     def command_space(self, agent_id: str) -> Space[Any] | None:
-        """What the agent receives from upstream; None if it has no upstream or no space was given.
+        """Return the space of the agent's commands, or None if it has no upstream or no space was given.
 
         Raises:
-            HierarchyError: If there is no such agent.
+            HierarchyError: If the hierarchy has no agent of this id.
         """
         self._check_known(agent_id)
         return self._command_spaces.get(agent_id)
 
     def channels(self, env_id: str) -> tuple[str, ...]:
-        """Names of the action and the info channel of every edge, in one environment copy."""
+        """Return the names of the action and the info channel of every edge, in one environment copy."""
         return tuple(
             name
             for above, below in self.edges
@@ -128,7 +129,7 @@ class Hierarchy:
         """Check that the field agents are exactly the agents of an environment.
 
         Raises:
-            HierarchyError: If a leaf is no agent of the environment, an agent of the environment is no leaf,
+            HierarchyError: If a leaf is not an agent of the environment, an agent of the environment is not a leaf,
                 or a coordinator has the id of one.
         """
         present = dict.fromkeys(env_agents)
@@ -150,7 +151,7 @@ class Hierarchy:
         return f"Hierarchy({dict(self.subordinates)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Views that forbid changes cannot be copied or pickled.
+        # Read-only views cannot be copied or pickled.
         return {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self).items()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -192,7 +193,7 @@ class Hierarchy:
         if not isinstance(period, Mapping):
             period = dict.fromkeys(self.subordinates, period)
         if unknown := [agent for agent in period if agent not in self.subordinates]:
-            raise HierarchyError(f"period is given for {unknown}, which are no coordinators")
+            raise HierarchyError(f"period is given for {unknown}, which are not coordinators")
         for agent, steps in period.items():
             if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 1:
                 raise HierarchyError(f"period of {agent!r} must be a positive integer, got {steps!r}")

@@ -1,4 +1,4 @@
-"""Names of channels: one route, one name, and back."""
+"""Names of channels, and the way back from a name to its route."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _TO: Final = "_to_"
 
 
 class AgentChannels(TypedDict):
-    """The channels one agent listens to and those it publishes to."""
+    """The channels that one agent listens to, and those that it publishes on."""
 
     subscribe: list[str]
     publish: list[str]
@@ -29,15 +29,15 @@ class AgentChannels(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class ParsedChannel:
-    """What a channel name of ``ChannelManager`` says.
+    """The parts of a channel name of ``ChannelManager``.
 
     Attributes:
         env_id: The environment copy.
         channel_type: ``"action"``, ``"info"``, ``"broadcast"``, ``"state_updates"``, ``"results"``, or the
             user's own type.
-        sender_id: Who sends, on action and info channels.
-        recipient_id: Who receives, on action and info channels.
-        agent_id: Whose channel it is, on every other kind but state updates.
+        sender_id: The sender, on action and info channels.
+        recipient_id: The recipient, on action and info channels.
+        agent_id: The agent that owns the channel, on every other kind except state updates.
     """
 
     env_id: str
@@ -50,14 +50,14 @@ class ParsedChannel:
 class ChannelManager:
     """Consistent channel names, ``env_{env_id}__{channel_type}__{details}``.
 
-    Names are injective: two different routes never share one. To that end an id with ``__`` or ``_to_`` in it
-    (or ``%``, or at an end something that would run into a separator) is percent-escaped; any other id stands
-    in the name as it is. ``parse`` inverts every name.
+    Names are injective: two different routes never share a name. For that, an id that contains ``__``, ``_to_`` or
+    ``%``, or that would run into a separator at one of its ends, is percent-escaped. Any other id appears in the name
+    as it is. ``parse`` inverts every name.
     """
 
     @staticmethod
     def action_channel(upstream_id: str, node_id: str, env_id: str) -> str:
-        """Name of the channel on which ``upstream_id`` commands ``node_id``.
+        """Return the name of the channel on which ``upstream_id`` commands ``node_id``.
 
         >>> ChannelManager.action_channel("coordinator_1", "field_1", "env_0")
         'env_env_0__action__coordinator_1_to_field_1'
@@ -66,7 +66,7 @@ class ChannelManager:
 
     @staticmethod
     def info_channel(node_id: str, upstream_id: str, env_id: str) -> str:
-        """Name of the channel on which ``node_id`` informs ``upstream_id``.
+        """Return the name of the channel on which ``node_id`` informs ``upstream_id``.
 
         >>> ChannelManager.info_channel("field_1", "coordinator_1", "env_0")
         'env_env_0__info__field_1_to_coordinator_1'
@@ -75,7 +75,7 @@ class ChannelManager:
 
     @staticmethod
     def broadcast_channel(agent_id: str, env_id: str) -> str:
-        """Name of the channel on which ``agent_id`` speaks to all that listen.
+        """Return the name of the channel on which ``agent_id`` speaks to all listeners.
 
         >>> ChannelManager.broadcast_channel("coordinator_1", "env_0")
         'env_env_0__broadcast__coordinator_1'
@@ -84,7 +84,7 @@ class ChannelManager:
 
     @staticmethod
     def state_update_channel(env_id: str) -> str:
-        """Name of the channel for updates of the environment's state.
+        """Return the name of the channel for updates of the environment's state.
 
         >>> ChannelManager.state_update_channel("env_0")
         'env_env_0__state_updates'
@@ -93,7 +93,7 @@ class ChannelManager:
 
     @staticmethod
     def result_channel(env_id: str, agent_id: str) -> str:
-        """Name of the channel for the results of ``agent_id``.
+        """Return the name of the channel for the results of ``agent_id``.
 
         >>> ChannelManager.result_channel("env_0", "field_1")
         'env_env_0__results__field_1'
@@ -102,10 +102,10 @@ class ChannelManager:
 
     @staticmethod
     def custom_channel(channel_type: str, env_id: str, agent_id: str) -> str:
-        """Name of a channel of the user's own type; see ``ChannelRegistry``.
+        """Return the name of a channel of the user's own type; see ``ChannelRegistry``.
 
         Raises:
-            InvalidMessageError: If ``channel_type`` is one of the standard types, whose names it would share.
+            InvalidMessageError: If ``channel_type`` is a standard type, because the names would collide.
 
         >>> ChannelManager.custom_channel("market", "env_0", "trader_1")
         'env_env_0__market__trader_1'
@@ -120,15 +120,15 @@ class ChannelManager:
     def agent_channels(
         agent_id: str, upstream_id: str | None, subordinate_ids: Iterable[str], env_id: str
     ) -> AgentChannels:
-        """All standard channels of one agent.
+        """Return all standard channels of one agent.
 
-        It listens to its own actions, its upstream's broadcasts, its subordinates' infos and the state
-        updates; it publishes its own broadcasts and results, its infos and its subordinates' actions.
+        The agent listens to its own actions, its upstream's broadcasts, its subordinates' infos and the state
+        updates. It publishes its own broadcasts and results, its infos and its subordinates' actions.
 
         Args:
             agent_id: The agent.
-            upstream_id: Who commands it, or None.
-            subordinate_ids: Whom it commands.
+            upstream_id: Its upstream, or None.
+            subordinate_ids: Its subordinates.
             env_id: The environment copy.
 
         Returns:
@@ -150,7 +150,7 @@ class ChannelManager:
 
     @staticmethod
     def parse(name: str) -> ParsedChannel:
-        """What a name made by this class says.
+        """Return the parts of a name that this class made.
 
         Raises:
             InvalidMessageError: If no method of this class returns ``name``.
@@ -168,16 +168,16 @@ class ChannelManager:
 
 
 def _escape(what: str, value: str) -> str:
-    """An id as it stands in a name."""
+    """Return an id in the form that it has in a name."""
     return _escaped(check_id(what, value))
 
 
-@lru_cache(maxsize=1024)  # many copies' channels are named in a row, and their ids stand in many names each
+@lru_cache(maxsize=1024)  # the channels of many copies are named in a row, and each id is part of many names
 def _escaped(text: str) -> str:
-    """``text`` without any run of characters that separates the parts of a name.
+    """Return ``text`` without any run of characters that separates the parts of a name.
 
-    The first ``_to_`` of an escaped route is then its separator: no escaped id contains one, and none
-    ends in ``_to``, so none can start before the separator does.
+    The first ``_to_`` of an escaped route is then its separator: no escaped id contains ``_to_``, and none ends in
+    ``_to``, so no other can start before the separator does.
     """
     if "_" not in text and "%" not in text:
         return text
@@ -215,7 +215,7 @@ def _parse(name: str) -> ParsedChannel | None:
 
 
 def _unparse(parsed: ParsedChannel) -> str | None:
-    """The name that says ``parsed``, or None where there is none."""
+    """Return the name with these parts, or None if they have no name."""
     env_id, kind = parsed.env_id, parsed.channel_type
     sender, recipient, agent = parsed.sender_id, parsed.recipient_id, parsed.agent_id
     try:

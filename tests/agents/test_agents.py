@@ -194,12 +194,12 @@ class TestErrors:
     @pytest.mark.parametrize("bad", ["", None, 3, b"a"])
     @pytest.mark.parametrize("kind", [Agent, FieldAgent, CoordinatorAgent])
     def test_bad_ids(self, kind, bad):
-        with pytest.raises(InvalidMessageError, match="agent_id must be a non-empty string"):
+        with pytest.raises(InvalidMessageError, match=r"^agent_id "):
             kind(bad)
-        with pytest.raises(InvalidMessageError, match="env_id must be a non-empty string"):
+        with pytest.raises(InvalidMessageError, match=r"^env_id "):
             kind("a", env_id=bad)
         if bad is not None:
-            with pytest.raises(InvalidMessageError, match="must be a non-empty string"):
+            with pytest.raises(InvalidMessageError):
                 kind("a", upstream_id=bad)
 
     def test_nobody_is_called_broadcast(self):
@@ -208,24 +208,24 @@ class TestErrors:
             lambda: FieldAgent("a", upstream_id="broadcast"),
             lambda: CoordinatorAgent("a", subordinate_ids=["broadcast"]),
         ):
-            with pytest.raises(InvalidMessageError, match="reserved"):
+            with pytest.raises(InvalidMessageError, match="'broadcast'"):
                 make()
 
     def test_own_upstream(self):
-        with pytest.raises(InvalidMessageError, match="'a' of 'env_3' cannot be its own upstream"):
+        with pytest.raises(InvalidMessageError, match="'a' of 'env_3'"):
             FieldAgent("a", "env_3", upstream_id="a")
 
     def test_subordinates(self):
-        with pytest.raises(InvalidMessageError, match="must be a list of ids, got 'abc'"):
+        with pytest.raises(InvalidMessageError, match=r"subordinate_ids .*'abc'"):
             CoordinatorAgent("a", subordinate_ids="abc")
-        with pytest.raises(InvalidMessageError, match="twice"):
+        with pytest.raises(InvalidMessageError, match=r"subordinate_ids.*\['b', 'b'\]"):
             CoordinatorAgent("a", subordinate_ids=["b", "b"])
-        with pytest.raises(InvalidMessageError, match="non-empty string"):
+        with pytest.raises(InvalidMessageError, match="agent_id"):
             CoordinatorAgent("a", subordinate_ids=["b", ""])
 
     @pytest.mark.parametrize("bad", [None, object(), InMemoryBroker])
     def test_no_broker_given(self, bad):
-        with pytest.raises(AgentError, match="needs a MessageBroker, got"):
+        with pytest.raises(AgentError, match="MessageBroker"):
             FieldAgent("a").set_message_broker(bad)
 
     @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ class TestErrors:
     )
     def test_no_broker_set(self, use):
         agent = CoordinatorAgent("a", "env_0", upstream_id="top")
-        with pytest.raises(AgentError, match=r"CoordinatorAgent\('a', env_id='env_0'\) has no broker: call set_mess"):
+        with pytest.raises(AgentError, match=r"'a', env_id='env_0'.*set_message_broker"):
             use(agent)
 
     @pytest.mark.parametrize(
@@ -254,13 +254,13 @@ class TestErrors:
         ],
     )
     def test_no_upstream(self, broker, coordinator, use):
-        with pytest.raises(AgentError, match="has no upstream: give it an upstream_id"):
+        with pytest.raises(AgentError, match=r"'top'.*upstream_id"):
             use(coordinator)
         assert not broker.channels
 
     def test_unknown_subordinate(self, broker, bound):
         top = bound(CoordinatorAgent("top", "env_0", subordinate_ids=["a"]))
-        with pytest.raises(AgentError, match=r"no subordinate 'b', only \['a'\]"):
+        with pytest.raises(AgentError, match=r"'top'.*'b'.*\['a'\]"):
             top.send_action_to_subordinate("b", 1)
         assert not broker.channels
 
@@ -284,7 +284,7 @@ class TestErrors:
         broker.publish(channel, Message("env_0", "top", "low", 0.0, MessageType.ACTION, {"goal": 1}))
         coordinator.send_action_to_subordinate("low", 2)
 
-        with pytest.raises(InvalidMessageError, match="expected a payload with 'action' from 'top'"):
+        with pytest.raises(InvalidMessageError, match=r"'low'.*'action'.*'top'"):
             field.receive_action_messages()
         coordinator.send_action_to_subordinate("low", 3)
         assert field.receive_action_messages() == [1, 2, 3]

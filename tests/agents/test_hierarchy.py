@@ -111,14 +111,14 @@ class TestPeriods:
 
     @pytest.mark.parametrize("bad", [0, -1, 1.0, 2.5, True, "2", None, float("nan")])
     def test_that_is_no_positive_integer(self, bad):
-        with pytest.raises(HierarchyError, match="period of 'system' must be a positive integer"):
+        with pytest.raises(HierarchyError, match="period of 'system'"):
             Hierarchy(THREE, period=bad)
-        with pytest.raises(HierarchyError, match="period of 'north' must be a positive integer"):
+        with pytest.raises(HierarchyError, match="period of 'north'"):
             Hierarchy(THREE, period={"north": bad})
 
     @pytest.mark.parametrize("agent", ["a", "nobody"])
     def test_of_no_coordinator(self, agent):
-        with pytest.raises(HierarchyError, match=f"period is given for \\['{agent}'\\]"):
+        with pytest.raises(HierarchyError, match=f"period .*'{agent}'"):
             Hierarchy(THREE, period={agent: 2})
 
 
@@ -154,25 +154,25 @@ class TestCommandSpaces:
         ],
     )
     def test_that_cannot_be_sent(self, bad):
-        with pytest.raises(HierarchyError, match="command_space of 'north' must be a Box of one dimension"):
+        with pytest.raises(HierarchyError, match="command_space of 'north'"):
             Hierarchy(THREE, command_space=bad)
 
     def test_missing_for_some(self):
-        with pytest.raises(HierarchyError, match="but not for 'c'"):
+        with pytest.raises(HierarchyError, match=r"command_space .*'c'"):
             Hierarchy(THREE, command_space={"system": GOAL, "north": GOAL, "a": GOAL, "b": GOAL})
 
     def test_of_nobody(self):
-        with pytest.raises(HierarchyError, match=r"\['nobody'\], which are not in the hierarchy"):
+        with pytest.raises(HierarchyError, match=r"command_space .*'nobody'"):
             Hierarchy(THREE, command_space={"system": GOAL, "nobody": GOAL})
 
 
 class TestNoTree:
     def test_two_parents(self):
-        with pytest.raises(HierarchyError, match="'x' has two upstreams, 'a' and 'b'"):
+        with pytest.raises(HierarchyError, match=r"'x'.*'a'.*'b'"):
             Hierarchy({"a": ["x"], "b": ["x"]})
 
     def test_twice_below_one(self):
-        with pytest.raises(HierarchyError, match="two upstreams"):
+        with pytest.raises(HierarchyError, match=r"'x'.*'a'"):
             Hierarchy({"a": ["x", "x"]})
 
     @pytest.mark.parametrize(
@@ -184,17 +184,17 @@ class TestNoTree:
         ],
     )
     def test_cycle(self, tree, cycle):
-        with pytest.raises(HierarchyError, match=f"agents \\[{cycle}\\] command each other in a cycle"):
+        with pytest.raises(HierarchyError, match=f"\\[{cycle}\\]"):
             Hierarchy(tree)
 
     @pytest.mark.parametrize("bad", [{}, [], None, "a", [("a", ["b"])]])
     def test_no_mapping(self, bad):
-        with pytest.raises(HierarchyError, match="expected a mapping"):
+        with pytest.raises(HierarchyError):
             Hierarchy(bad)
 
     @pytest.mark.parametrize("bad", ["abc", 3, None])
     def test_no_list(self, bad):
-        with pytest.raises(HierarchyError, match="subordinates of 'a' must be a list of ids"):
+        with pytest.raises(HierarchyError, match="subordinates of 'a'"):
             Hierarchy({"a": bad})
 
     @pytest.mark.parametrize("bad", ["", 3, None, "broadcast"])
@@ -207,7 +207,7 @@ class TestNoTree:
     def test_unknown_agent_is_named(self):
         tree = Hierarchy(THREE)
         for ask in (tree.period, tree.command_space):
-            with pytest.raises(HierarchyError, match="no agent 'nobody'"):
+            with pytest.raises(HierarchyError, match="'nobody'"):
                 ask("nobody")
 
 
@@ -216,19 +216,19 @@ class TestMatchingAnEnvironment:
         Hierarchy(THREE).check_matches(["c", "b", "a"])
 
     def test_leaf_that_the_environment_lacks(self):
-        with pytest.raises(HierarchyError, match=r"the environment has no agents \['c'\]"):
+        with pytest.raises(HierarchyError, match=r"\['c'\]"):
             Hierarchy(THREE).check_matches(["a", "b"])
 
     def test_agent_that_the_hierarchy_misses(self):
-        with pytest.raises(HierarchyError, match=r"misses the environment's agents \['d'\].*'d': \[\]"):
+        with pytest.raises(HierarchyError, match=r"\['d'\].*'d': \[\]"):
             Hierarchy(THREE).check_matches(["a", "b", "c", "d"])
 
     def test_coordinator_that_acts_in_the_environment(self):
-        with pytest.raises(HierarchyError, match=r"\['north'\] act in the environment"):
+        with pytest.raises(HierarchyError, match=r"\['north'\]"):
             Hierarchy(THREE).check_matches(["a", "b", "c", "north"])
 
     def test_coordinator_without_subordinates_is_a_leaf(self):
-        with pytest.raises(HierarchyError, match=r"no agents \['north'\]"):
+        with pytest.raises(HierarchyError, match=r"\['north'\]"):
             Hierarchy({"north": [], "top": ["a"]}).check_matches(["a"])
 
 
