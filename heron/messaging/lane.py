@@ -193,7 +193,7 @@ class Lane(ABC):
             raise InvalidMessageError(
                 f"timestamp must be one number or have shape {(self.num_routes,)}, got {times.shape}"
             )
-        # A finite sum has finite terms only; the other way round it may overflow, hence the second look.
+        # A finite sum has finite terms only. Finite terms may still overflow, hence the second check.
         if not math.isfinite(np.add.reduce(times, axis=None)):
             bad = rows & ~np.isfinite(times)
             if bad.any():

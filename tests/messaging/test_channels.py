@@ -174,7 +174,7 @@ def made(parsed: ParsedChannel) -> str:
     ],
 )
 def test_parse_refuses_other_names(name):
-    with pytest.raises(InvalidMessageError, match="is not a name of ChannelManager: expected 'env_"):
+    with pytest.raises(InvalidMessageError, match=r"ChannelManager.*'env_"):
         ChannelManager.parse(name)
 
 
@@ -199,7 +199,7 @@ def test_ids_that_would_run_into_a_separator_are_escaped():
 
 @pytest.mark.parametrize("standard", TYPES)
 def test_custom_channel_refuses_a_standard_type(standard):
-    with pytest.raises(InvalidMessageError, match=f"channel_type '{standard}' is a standard type"):
+    with pytest.raises(InvalidMessageError, match=f"channel_type '{standard}'"):
         ChannelManager.custom_channel(standard, "env_0", "a")
 
 
@@ -225,7 +225,7 @@ def test_custom_channel_refuses_a_standard_type(standard):
     ],
 )
 def test_bad_id_is_named(what, name, bad):
-    with pytest.raises(InvalidMessageError, match=f"^{what} must be a non-empty string, got"):
+    with pytest.raises(InvalidMessageError, match=f"^{what} "):
         name(bad)
 
 
@@ -269,7 +269,7 @@ def test_agent_channels_meet_along_the_tree():
 
 
 def test_agent_channels_refuses_a_string_for_the_subordinates():
-    with pytest.raises(InvalidMessageError, match="subordinate_ids must be a list of ids, got 'low'"):
+    with pytest.raises(InvalidMessageError, match=r"subordinate_ids .*'low'"):
         ChannelManager.agent_channels("top", None, "low", "env_0")
 
 

@@ -70,7 +70,7 @@ class TestQueues:
             broker.publish("c", numbered(number))
         before = broker.statistics()
 
-        with pytest.raises(QueueFullError, match=r"channel 'c' of 'env_0': 2 messages already wait for 'b'"):
+        with pytest.raises(QueueFullError, match=r"'c' of 'env_0': 2 .*'b'"):
             broker.publish("c", numbered(2))
 
         assert broker.statistics() == before
@@ -140,12 +140,12 @@ class TestQueues:
 
     @pytest.mark.parametrize("bad", [0, -1, 1.5, "3", True])
     def test_refuse_a_bound_that_is_no_positive_integer(self, bad):
-        with pytest.raises(ConfigurationError, match="max_queue must be a positive integer or None, got"):
+        with pytest.raises(ConfigurationError, match=r"^max_queue "):
             InMemoryBroker(max_queue=bad)
 
     @pytest.mark.parametrize("bad", ["drop", "", None])
     def test_refuse_an_unknown_overflow(self, bad):
-        with pytest.raises(ConfigurationError, match="overflow must be 'drop_oldest' or 'error', got"):
+        with pytest.raises(ConfigurationError, match=r"^overflow .*'drop_oldest'.*'error'"):
             InMemoryBroker(overflow=bad)
 
 
@@ -422,7 +422,7 @@ class TestClosing:
 
     def test_ends_statistics_and_lanes_too(self, broker):
         broker.close()
-        with pytest.raises(BrokerClosedError, match="closed: make a new InMemoryBroker"):
+        with pytest.raises(BrokerClosedError, match="InMemoryBroker"):
             broker.statistics()
 
     def test_error_is_a_heron_error_and_a_runtime_error(self):

@@ -37,7 +37,7 @@ class TestRoute:
         parts[place] = bad
         name = ["channel", "sender_id", "recipient_id", "env_id"][place]
 
-        with pytest.raises(InvalidMessageError, match=f"^{name} must be a non-empty string, got"):
+        with pytest.raises(InvalidMessageError, match=f"^{name} "):
             Route(*parts)
 
     def test_is_a_value(self):
@@ -65,12 +65,12 @@ class TestOpening:
         assert batch.arrays["action"][1].tolist() == [1.0, 2.0]
 
     def test_says_which_route_is_one_too_many(self, broker):
-        with pytest.raises(InvalidMessageError, match=r"share channel, recipient and environment copy.*low_2"):
+        with pytest.raises(InvalidMessageError, match="low_2"):
             broker.open_lane([*ROUTES, ROUTES[2]], SCHEMA, MessageType.ACTION)
 
     @pytest.mark.parametrize("bad", ["", 3])
     def test_refuses_a_schema_key_that_is_no_name(self, broker, bad):
-        with pytest.raises(InvalidMessageError, match="a schema key must be a non-empty string"):
+        with pytest.raises(InvalidMessageError, match="schema key"):
             broker.open_lane(ROUTES, {bad: ((), float)}, MessageType.ACTION)
 
 
@@ -101,17 +101,17 @@ class TestSending:
         times = np.array([1.0, np.nan, 2.0])
         lane.send(rows(), np.array([True, False, True]), times)
         assert lane.receive().timestamp[[0, 2]].tolist() == [1.0, 2.0]
-        with pytest.raises(InvalidMessageError, match="timestamp must be a finite number, got"):
+        with pytest.raises(InvalidMessageError, match=r"timestamp .*nan"):
             lane.send(rows(), timestamp=times)
         assert not lane.receive().fresh.any()
 
     @pytest.mark.parametrize(
         ("arrays", "message"),
         [
-            ({"action": np.ones((3, 2))}, r"expected arrays \['action', 'mode'\], got \['action'\]"),
-            (rows() | {"x": np.ones(3)}, r"got \['action', 'mode', 'x'\]"),
-            (rows() | {"action": np.ones((3, 3))}, r"'action' must have shape \(3, 2\) .*float32, got \(3, 3\)"),
-            (rows() | {"mode": np.ones(3)}, r"'mode' must have shape \(3,\) and dtype int64, got .*float64"),
+            ({"action": np.ones((3, 2))}, r"\['action', 'mode'\].*\['action'\]"),
+            (rows() | {"x": np.ones(3)}, r"\['action', 'mode', 'x'\]"),
+            (rows() | {"action": np.ones((3, 3))}, r"'action' .*\(3, 2\).*float32.*\(3, 3\)"),
+            (rows() | {"mode": np.ones(3)}, r"'mode' .*\(3,\).*int64.*float64"),
         ],
     )
     def test_says_what_does_not_fit(self, lane, arrays, message):
@@ -121,12 +121,12 @@ class TestSending:
 
     @pytest.mark.parametrize("where", [np.ones(2, bool), np.ones(3), np.ones((3, 1), bool)])
     def test_says_what_is_no_mask(self, lane, where):
-        with pytest.raises(InvalidMessageError, match=r"where must have shape \(3,\) and dtype bool, got"):
+        with pytest.raises(InvalidMessageError, match=r"where .*\(3,\).*bool"):
             lane.send(rows(), where)
 
     @pytest.mark.parametrize("timestamp", [np.zeros(2), np.zeros((3, 1)), np.zeros(1)])
     def test_says_which_timestamps_do_not_fit(self, lane, timestamp):
-        with pytest.raises(InvalidMessageError, match=r"timestamp must be one number or have shape \(3,\), got"):
+        with pytest.raises(InvalidMessageError, match=r"timestamp .*\(3,\)"):
             lane.send(rows(), timestamp=timestamp)
 
 

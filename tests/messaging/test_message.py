@@ -46,7 +46,7 @@ def test_message_is_copied_pickled_and_replaced_like_any_record():
 @pytest.mark.parametrize("name", ["env_id", "sender_id", "recipient_id"])
 @pytest.mark.parametrize("bad", ["", None, 0, b"a", ["a"]])
 def test_id_must_be_a_non_empty_string(name, bad):
-    with pytest.raises(InvalidMessageError, match=rf"{name} must be a non-empty string, got"):
+    with pytest.raises(InvalidMessageError, match=f"^{name} "):
         Message(**(GOOD | {name: bad}))
 
 
@@ -60,25 +60,25 @@ def test_timestamp_becomes_a_float(good):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None, "1.0", 1j, True, np.bool_(True), np.zeros(1), 10**400])
 def test_timestamp_must_be_a_finite_number(bad):
-    with pytest.raises(InvalidMessageError, match="timestamp must be a finite number, got"):
+    with pytest.raises(InvalidMessageError, match=r"^timestamp "):
         Message(**(GOOD | {"timestamp": bad}))
 
 
 @pytest.mark.parametrize("bad", ["info", "INFO", None, 1, MessageType])
 def test_message_type_must_be_a_message_type(bad):
-    with pytest.raises(InvalidMessageError, match="message_type must be a MessageType, got"):
+    with pytest.raises(InvalidMessageError, match=r"^message_type "):
         Message(**(GOOD | {"message_type": bad}))
 
 
 @pytest.mark.parametrize("bad", [None, [], [("x", 1)], "x", np.zeros(2)])
 def test_payload_must_be_a_dict(bad):
-    with pytest.raises(InvalidMessageError, match="payload must be a dict, got"):
+    with pytest.raises(InvalidMessageError, match=r"^payload "):
         Message(**(GOOD | {"payload": bad}))
 
 
 @pytest.mark.parametrize("bad", [1, None, "", ("x",)])
 def test_payload_keys_must_be_non_empty_strings(bad):
-    with pytest.raises(InvalidMessageError, match="a payload key must be a non-empty string, got"):
+    with pytest.raises(InvalidMessageError, match="payload key"):
         Message(**(GOOD | {"payload": {"x": 1, bad: 2}}))
 
 
