@@ -1,29 +1,29 @@
-"""Every error that HERON raises on purpose.
+"""The error tree of HERON, and the words that error messages share.
 
 HeronError
 ├── MessagingError
-│   ├── InvalidMessageError (ValueError)     a bad id, payload, channel or lane row
-│   ├── BrokerClosedError (RuntimeError)     any use of a broker after ``close()``
-│   └── QueueFullError (RuntimeError)        a bounded queue that may not drop
+│   ├── InvalidMessageError (ValueError)     an invalid id, payload, channel or lane row
+│   ├── BrokerClosedError (RuntimeError)     use of a broker after ``close()``
+│   └── QueueFullError (RuntimeError)        a full queue that may not drop messages
 ├── AgentError (RuntimeError)                an agent without a broker or an upstream
-├── HierarchyError (ValueError)              a tree that is no tree, or does not fit its environment
-├── ConfigurationError (ValueError)          an option, space or policy that cannot work
-│   ├── UnknownGroupError (KeyError)         a group of agents that does not exist
-│   ├── InvalidMaskError (TypeError)         a mask of wrong type, shape, dtype or content
-│   └── PolicyError (RuntimeError)           a policy that raised, or returned what is no action
-├── RunError (ValueError)                    a folder that holds no readable run
-├── ContractError (AssertionError)           a check of heron.testing that found something
+├── HierarchyError (ValueError)              a hierarchy that is not a tree, or does not fit its environment
+├── ConfigurationError (ValueError)          an invalid option, space or policy
+│   ├── UnknownGroupError (KeyError)         an agent group that does not exist
+│   ├── InvalidMaskError (TypeError)         a mask of the wrong type, shape, dtype or content
+│   └── PolicyError (RuntimeError)           a policy that raised, or returned an invalid action
+├── RunError (ValueError)                    a folder without a readable run
+├── ContractError (AssertionError)           a failed check of heron.testing
 └── EnvError
-    ├── EnvCreationError (RuntimeError)      a factory that raised, or made something unusable
+    ├── EnvCreationError (RuntimeError)      a factory that raised, or returned an unusable environment
     ├── EnvStepError (RuntimeError)          an environment that raised in ``reset`` or ``step``
     ├── UnknownEnvError (KeyError)           an env_id or index that does not exist
-    ├── UnknownAgentError (KeyError)         an agent that no environment copy has
-    ├── ResetRequiredError (RuntimeError)    a step before the first reset or after the episode's end
+    ├── UnknownAgentError (KeyError)         an agent id that no environment copy has
+    ├── ResetRequiredError (RuntimeError)    a step before the first reset or after the end of an episode
     ├── DecisionRequiredError (RuntimeError) an environment step while a coordinator's decision is due
-    ├── EnvClosedError (RuntimeError)        any use of a vector env after ``close()``
+    ├── EnvClosedError (RuntimeError)        use of a vector env after ``close()``
     ├── WorkerError (RuntimeError)           a worker process that died
-    │   └── WorkerTimeoutError (TimeoutError)  one that gave no answer in time
-    ├── InvalidActionError (ValueError)      wrong shape or dtype, NaN, or outside its space
+    │   └── WorkerTimeoutError (TimeoutError)  a worker process that did not answer in time
+    ├── InvalidActionError (ValueError)      an action of the wrong shape or dtype, with NaN, or outside its space
     └── InvalidObservationError (ValueError) an observation outside its space
 """
 
@@ -33,7 +33,7 @@ from typing import Any
 
 
 class HeronError(Exception):
-    """Base of every error that HERON raises on purpose."""
+    """Base class of every deliberate error."""
 
     def __str__(self) -> str:
         # KeyError would show the message as a quoted repr.
@@ -41,11 +41,11 @@ class HeronError(Exception):
 
 
 class MessagingError(HeronError):
-    """Something went wrong between a sender and a recipient."""
+    """Base class of errors between a sender and a recipient."""
 
 
 class InvalidMessageError(MessagingError, ValueError):
-    """An id, payload, channel name or lane row is not what messaging can carry."""
+    """An id, payload, channel name or lane row is invalid."""
 
 
 class BrokerClosedError(MessagingError, RuntimeError):
@@ -57,39 +57,39 @@ class QueueFullError(MessagingError, RuntimeError):
 
 
 class AgentError(HeronError, RuntimeError):
-    """An agent was asked for something that it is not set up for."""
+    """An agent lacks the broker, upstream or subordinate that a call needs."""
 
 
 class HierarchyError(HeronError, ValueError):
-    """The hierarchy is not a tree, or does not fit the environment's agents."""
+    """A hierarchy is not a tree, or does not fit the agents of its environment."""
 
 
 class ConfigurationError(HeronError, ValueError):
-    """An option, a space or a policy cannot work as given."""
+    """An option, a space or a policy is invalid."""
 
 
 class UnknownGroupError(ConfigurationError, KeyError):
-    """No group of agents has this name."""
+    """No agent group has this name."""
 
 
 class InvalidMaskError(ConfigurationError, TypeError):
-    """A mask does not say which copies or slots are meant."""
+    """A mask has the wrong type, shape, dtype or content."""
 
 
 class PolicyError(ConfigurationError, RuntimeError):
-    """A policy raised when it was asked, or returned what is no action of its group."""
+    """A policy raised, or returned an invalid action."""
 
 
 class RunError(HeronError, ValueError):
-    """A folder does not hold a run that can be read."""
+    """A folder does not hold a readable run."""
 
 
 class EnvError(HeronError):
-    """Something about one or more environment copies."""
+    """Base class of errors in environment copies."""
 
 
 class EnvCreationError(EnvError, RuntimeError):
-    """A factory raised, or returned something that is not a usable environment."""
+    """A factory raised, or returned an unusable environment."""
 
 
 class EnvStepError(EnvError, RuntimeError):
@@ -101,7 +101,7 @@ class UnknownEnvError(EnvError, KeyError):
 
 
 class UnknownAgentError(EnvError, KeyError):
-    """No environment copy has an agent of this id."""
+    """No environment copy has an agent with this id."""
 
 
 class ResetRequiredError(EnvError, RuntimeError):
@@ -117,12 +117,12 @@ class EnvClosedError(EnvError, RuntimeError):
 
 
 class WorkerError(EnvError, RuntimeError):
-    """A worker process died, and the copies that it stepped are gone.
+    """A worker process died, and the copies that it stepped are lost.
 
     Args:
-        message: What happened.
-        worker: The worker's number; the first one is 1.
-        env_ids: The copies that it stepped.
+        message: The text of the error.
+        worker: Number of the worker, from 1.
+        env_ids: Ids of the copies that it stepped.
     """
 
     def __init__(self, message: str, worker: int, env_ids: tuple[str, ...]) -> None:
@@ -135,7 +135,7 @@ class WorkerError(EnvError, RuntimeError):
 
 
 class WorkerTimeoutError(WorkerError, TimeoutError):
-    """A worker process gave no answer in time, and was killed."""
+    """A worker process did not answer in time, and was killed."""
 
 
 class InvalidActionError(EnvError, ValueError):
@@ -147,11 +147,11 @@ class InvalidObservationError(EnvError, ValueError):
 
 
 class ContractError(HeronError, AssertionError):
-    """A part does not keep what its interface promises.
+    """An implementation violates the contract of its interface.
 
     Args:
-        message: What fails, how, and where.
-        findings: One record for each thing that was found.
+        message: The text of the error.
+        findings: One record for each violation.
     """
 
     def __init__(self, message: str, findings: tuple[Any, ...] = ()) -> None:
@@ -167,10 +167,10 @@ def check_id(what: str, value: object) -> str:
 
     Args:
         what: The name of the id in the error message, such as ``"env_id"``.
-        value: What was given.
+        value: The value to check.
 
     Raises:
-        InvalidMessageError: If ``value`` is not a string, or is empty.
+        InvalidMessageError: If ``value`` is not a non-empty string.
     """
     if not isinstance(value, str) or not value:
         raise InvalidMessageError(f"{what} must be a non-empty string, got {value!r}")
@@ -178,21 +178,21 @@ def check_id(what: str, value: object) -> str:
 
 
 def meant(name: Any, known: Iterable[str]) -> str:
-    """A question for the end of a message about a name that is none, or nothing if it is like no other.
+    """Return a question for the end of a message about an unknown name, or ``""`` if no known name is similar.
 
     >>> meant("feild", ["field", "coordinator"]), meant("x", ["field"])
     ("; did you mean 'field'?", '')
     """
     if not isinstance(name, str):
         return ""
-    # Another number is hardly a slip: who asks for env_9 does not mean env_1.
+    # A different number is rarely a typo: env_9 does not stand for env_1.
     by_lower = {one.lower(): one for one in known if _digits(one) == _digits(name)}
     close = get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def shown(env_ids: Sequence[str]) -> str:
-    """The first few names and the last one, for messages.
+    """Return the first few names and the last one as text.
 
     >>> shown(["env_0", "env_1"])
     'env_0, env_1'
@@ -202,7 +202,7 @@ def shown(env_ids: Sequence[str]) -> str:
 
 
 def summary(error: Exception) -> str:
-    """An error in one line."""
+    """Return the type and the text of an error in one line."""
     return f"{type(error).__name__}: {error}"
 
 
