@@ -135,12 +135,12 @@ class Hierarchy:
         present = dict.fromkeys(env_agents)
         fields = dict.fromkeys(self.field_agents)
         if commanding := [agent for agent in present if agent in self.subordinates]:
-            raise HierarchyError(f"{commanding} act in the environment and so cannot be coordinators")
+            raise HierarchyError(f"{commanding} act in the environment, so they cannot be coordinators")
         if unknown := [agent for agent in fields if agent not in present]:
             raise HierarchyError(f"the environment has no agents {unknown}, only {list(present)}")
         if missing := [agent for agent in present if agent not in fields]:
             raise HierarchyError(
-                f"the hierarchy misses the environment's agents {missing}: put each under a coordinator, or "
+                f"the hierarchy lacks the environment's agents {missing}: put each under a coordinator, or "
                 "add it with no subordinates, as in {'" + missing[0] + "': []}"
             )
 

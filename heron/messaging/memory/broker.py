@@ -185,9 +185,9 @@ class InMemoryBroker(MessageBroker):
             return self._store.statistics()
 
     def open_lane(self, routes: Iterable[Route], schema: Schema, message_type: MessageType) -> Lane:
-        """Send and receive on many channels together, as arrays that any caller who looks sees as messages.
+        """Open a lane, whose rows stay arrays until a caller looks at them.
 
-        Bounded queues and broadcasts go message by message.
+        Lanes with bounded queues or broadcasts go message by message.
         """
         listed = tuple(routes)
         to_all = message_type is MessageType.BROADCAST or any(route.recipient_id == BROADCAST_ID for route in listed)

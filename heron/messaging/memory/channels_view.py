@@ -1,4 +1,4 @@
-"""A view of the messages that wait in the in-memory broker."""
+"""View of the messages that wait in the in-memory broker."""
 
 from collections.abc import Iterator, Mapping
 

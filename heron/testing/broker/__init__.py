@@ -1,6 +1,6 @@
-"""What every message broker promises, as checks that run on any of them.
+"""Checks of the promises that every message broker makes.
 
-All of it at once, or one by one under pytest::
+Run them all at once, or one by one under pytest::
 
     check_broker(MyBroker)
 
@@ -8,8 +8,8 @@ All of it at once, or one by one under pytest::
     def test_my_broker(check):
         check(MyBroker)
 
-Each check makes one broker, uses nothing but the methods of ``MessageBroker``, closes the broker, and raises
-an ``AssertionError`` that says which promise is broken.
+Each check makes one broker, uses only the methods of ``MessageBroker``, closes the broker, and raises an
+``AssertionError`` that names a broken promise.
 """
 
 from heron.testing.broker import bulk, delivery, lanes, lifecycle, subscribers, threads
@@ -25,7 +25,7 @@ BROKER_CHECKS: tuple[BrokerCheck, ...] = (
     *lifecycle.CHECKS,
     *lanes.CHECKS,
 )
-"""Every check, in the order from the simplest promise to the most involved."""
+"""Every check, from the simplest promise to the most involved."""
 
 
 def check_broker(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
@@ -33,11 +33,11 @@ def check_broker(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
 
     Args:
         make_broker: Returns a new, empty broker that shares no messages with those made before.
-        settle: Returns once the callbacks of all messages published so far have run. A broker that calls its
-            subscribers from ``publish`` needs none; one that calls them from another thread or process does.
+        settle: Returns once the callbacks of all messages published so far have run. Only a broker that calls its
+            subscribers from another thread or process needs one.
 
     Raises:
-        AssertionError: If a promise is broken; the message says which, the traceback names the check.
+        AssertionError: If a promise is broken. The message names the promise, the traceback the check.
 
     >>> from heron.messaging import InMemoryBroker
     >>> check_broker(InMemoryBroker)

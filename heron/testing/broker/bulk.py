@@ -1,4 +1,4 @@
-"""Promises about ``publish_many`` and ``consume_many``: they do what single calls do."""
+"""Promises about ``publish_many`` and ``consume_many``: their effect is that of single calls."""
 
 from typing import Any, Final, cast
 
@@ -73,7 +73,7 @@ def check_publish_many_refuses_all_or_none(make_broker: MakeBroker, settle: Sett
         "a message that is a dict": ("c", {"number": 1}),
         "a message that is None": ("c", None),
         "a channel without a name": ("", numbered(1)),
-        "a channel that is no string": (3, numbered(1)),
+        "a channel that is not a string": (3, numbered(1)),
     }
     with make_broker() as broker:
         seen: list[Message] = []

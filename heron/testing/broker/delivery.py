@@ -1,4 +1,4 @@
-"""Promises about who receives which message, how often and in which order."""
+"""Promises about the recipients of messages, their number and their order."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ from heron.testing.broker.promise import (
 )
 
 _ALIKE: Final = ("env_1", "env_10", "env_1__x", "env_1_", "env_11", "1", "env_", "env_1__action__a_to_b")
-"""Ids of which one is the beginning of another, alone or in a channel's name."""
+"""Ids that are prefixes of one another, by themselves or in the name of a channel."""
 
 
 def check_message_arrives_as_sent(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
@@ -36,7 +36,7 @@ def check_unknown_channel_is_empty(make_broker: MakeBroker, _settle: Settle = do
 
 
 def check_one_recipient_alone_receives(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """A message reaches its recipient and nobody else."""
+    """A message reaches its recipient and no other agent."""
     with make_broker() as broker:
         for number, recipient_id in enumerate(("b", "c", "b_2")):
             broker.publish("c", numbered(number, recipient_id))
@@ -48,7 +48,7 @@ def check_one_recipient_alone_receives(make_broker: MakeBroker, _settle: Settle 
 
 
 def check_consumed_once(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """A message is consumed once, also one that is published twice."""
+    """Each publication of a message is consumed once, even if the message is published twice."""
     with make_broker() as broker:
         message = numbered(1)
         broker.publish("c", message)
@@ -83,7 +83,7 @@ def check_order_of_a_sender(make_broker: MakeBroker, _settle: Settle = do_nothin
         own = [number for number in received if number <= 100]  # noqa: PLR2004
         others = [number for number in received if number >= 200]  # noqa: PLR2004
         expect_equal(own, list(range(100, 92, -1)), "messages of one sender arrive in order of publication")
-        expect_equal(others, list(range(200, 208)), "another sender's messages arrive in order as well")
+        expect_equal(others, list(range(200, 208)), "messages of another sender arrive in order, too")
 
 
 def check_broadcast_reaches_each_once(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
@@ -96,13 +96,13 @@ def check_broadcast_reaches_each_once(make_broker: MakeBroker, _settle: Settle =
             expect_equal(consumed(broker, "c", agent), [], "a consumer receives a broadcast once")
         broker.publish("c", numbered(3, BROADCAST_ID))
         expect_equal(consumed(broker, "c", "late"), [1, 2, 3], "a late consumer receives old broadcasts")
-        expect_equal(consumed(broker, "c", "b"), [3], "a new broadcast reaches who received the old ones")
+        expect_equal(consumed(broker, "c", "b"), [3], "a new broadcast reaches an agent that received the old ones")
         expect_equal(consumed(broker, "c", "b", "env_1"), [], "a broadcast stays in its environment copy")
         expect_equal(consumed(broker, "other", "b"), [], "a broadcast stays on its channel")
 
 
 def check_envs_share_a_channel(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """On one channel, each environment copy sees its own messages and broadcasts alone."""
+    """On a shared channel, each environment copy sees only its own messages and broadcasts."""
     with make_broker() as broker:
         for number, env_id in enumerate(_ALIKE):
             broker.publish("shared", numbered(number, env_id=env_id))
@@ -129,7 +129,7 @@ def check_similar_env_ids_stay_apart(make_broker: MakeBroker, _settle: Settle = 
 
 
 def check_env_is_that_of_the_message(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """A message belongs to its own ``env_id``, whatever its channel is called."""
+    """A message belongs to its own ``env_id``, whatever the name of its channel."""
     with make_broker() as broker:
         names = ["env_0__action__a_to_b", "plain", "env_1", ChannelManager.action_channel("a", "b", "env_1")]
         for number, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Promises about lanes: they are their channels, only faster to use."""
+"""Promises about lanes: they are their channels, only faster."""
 
 from typing import Any, Final
 
@@ -45,11 +45,11 @@ def check_lane_receives_the_newest(make_broker: MakeBroker, _settle: Settle = do
             lane.send(_rows(value, value, value), np.array([True, False, False]), timestamp)
         expect_equal(_fresh(lane), {0: (3.0, 9.0)}, "the latest timestamp, of equals the last")
         lane.send(_rows(5, 5, 5), timestamp=1.0)
-        expect_equal(_fresh(lane)[0], (5.0, 1.0), "what was received before does not count")
+        expect_equal(_fresh(lane)[0], (5.0, 1.0), "a row that was received before does not count")
 
 
 def check_lane_copies_arrays(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """What is done to the arrays after ``send`` changes nothing that was sent."""
+    """A change of the arrays after ``send`` changes no message."""
     with make_broker() as broker:
         lane = _open(broker)
         rows = _rows(1, 2, 3)
@@ -81,7 +81,7 @@ def check_lane_row_is_a_message(make_broker: MakeBroker, settle: Settle = do_not
 
 
 def check_lane_receives_single_messages(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """A message published by hand on a route arrives in the lane, in order with the lane's own."""
+    """A message published by hand on a route arrives in the lane, in order with the rows that were sent."""
     with make_broker() as broker:
         lane = _open(broker)
         broker.publish(_ROUTES[2].channel, _command(8, "env_10", timestamp=2.0))
@@ -167,7 +167,7 @@ def check_lane_refuses_bad_rows(make_broker: MakeBroker, _settle: Settle = do_no
         for what, times in bad_times.items():
             with expect_error(InvalidMessageError, what):
                 lane.send(good, timestamp=times)
-        expect_equal(_fresh(lane), {}, "what is refused is not sent, not even its good rows")
+        expect_equal(_fresh(lane), {}, "a refused call sends no row, not even a valid one")
 
 
 def check_lane_refuses_bad_routes(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
@@ -189,7 +189,7 @@ def _open(broker: MessageBroker) -> Lane:
 
 
 def _rows(*values: float) -> dict[str, npt.NDArray[Any]]:
-    """Arrays for the schema in which row ``i`` holds ``values[i]`` everywhere."""
+    """Return arrays for the schema, in which row ``i`` holds ``values[i]`` everywhere."""
     price = np.array(values, dtype=np.float64)
     return {"goal": np.stack([price, price], axis=1).astype(np.float32), "price": price}
 
@@ -200,7 +200,7 @@ def _command(value: float, env_id: str, timestamp: float) -> Message:
 
 
 def _fresh(lane: Lane) -> dict[int, tuple[float, float]]:
-    """The rows that arrived: row -> (value, timestamp)."""
+    """Return the rows that arrived, row -> (value, timestamp)."""
     batch = lane.receive()
     rows = np.flatnonzero(batch.fresh).tolist()
     goal, price = batch.arrays["goal"], batch.arrays["price"]
@@ -216,7 +216,7 @@ def _expect_channel_named(lane: Lane, channel: str) -> None:
     try:
         lane.receive()
     except InvalidMessageError as error:
-        expect_equal(channel in str(error), True, "the error names the channel of what does not fit")
+        expect_equal(channel in str(error), True, "the error names the channel of the message that does not fit")
         raise
 
 

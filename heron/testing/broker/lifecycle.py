@@ -1,4 +1,4 @@
-"""Promises about channels, clearing, closing and bad input."""
+"""Promises about channels, clearing, closing and invalid input."""
 
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +37,7 @@ def check_create_channel_drops_nothing(make_broker: MakeBroker, settle: Settle =
 
 
 def check_environment_channels(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """An env has the channels made under a ``ChannelManager`` name of it, or that carried its messages."""
+    """An env has the channels with a ``ChannelManager`` name of it, and those that carried its messages."""
     with make_broker() as broker:
         made = ChannelManager.state_update_channel("env_1")
         foreign = ChannelManager.state_update_channel("env_10")
@@ -53,7 +53,7 @@ def check_environment_channels(make_broker: MakeBroker, _settle: Settle = do_not
         expect_equal(sorted(channels["env_1"]), sorted([made, "carried"]), "channels of 'env_1', each once")
         expect_equal(channels["env_10"], [foreign], "channels of 'env_10'")
         expect_equal(sorted(channels["env_2"]), sorted(["carried", foreign]), "channels of 'env_2'")
-        expect_equal(broker.get_environment_channels("env"), [], "'env' is the beginning of ids, but no env")
+        expect_equal(broker.get_environment_channels("env"), [], "'env' is a prefix of ids, but not an env")
         consumed(broker, "carried", "b", "env_1")
         broker.get_environment_channels("env_1").clear()
         kept = broker.get_environment_channels("env_1")
@@ -74,7 +74,7 @@ def check_clear_environment(make_broker: MakeBroker, settle: Settle = do_nothing
         broker.clear_environment("env_0")
         broker.clear_environment("env_unknown")
         for channel, agent in (("c", "b"), ("c", "never_there_before"), ("d", "b")):
-            expect_equal(consumed(broker, channel, agent), [], "clear_environment drops what waits")
+            expect_equal(consumed(broker, channel, agent), [], "clear_environment drops all waiting messages")
         expect_equal(consumed(broker, "c", "b", "env_1"), [1, 2], "clear_environment touches no other env")
         expect_equal(consumed(broker, "d", "b", "env_1"), [3], "clear_environment touches no other env")
         expect_equal(sorted(broker.get_environment_channels("env_0")), ["c", "d"], "channels stay")
@@ -126,7 +126,7 @@ def check_leaving_the_block_closes(make_broker: MakeBroker, _settle: Settle = do
 
 
 def check_bad_input_changes_nothing(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
-    """Names that are empty or no strings, no message, no callback: ``InvalidMessageError``, and no change."""
+    """Invalid names, messages and callbacks raise ``InvalidMessageError`` and change nothing."""
     with make_broker() as broker:
         seen: list[Message] = []
         broker.subscribe("c", seen.append)

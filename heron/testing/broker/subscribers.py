@@ -17,7 +17,7 @@ from heron.testing.broker.promise import (
 
 
 def check_subscriber_sees_every_message(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
-    """A subscriber sees all that is published on its channel from then on, and takes none of it."""
+    """A subscriber sees every later message of its channel, and takes none."""
     with make_broker() as broker:
         seen: list[Message] = []
         broker.publish("c", numbered(0))
@@ -32,7 +32,7 @@ def check_subscriber_sees_every_message(make_broker: MakeBroker, settle: Settle 
 
 
 def check_each_subscriber_is_called(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
-    """Several subscribers of a channel are each called once a message."""
+    """Each of several subscribers of a channel is called once a message."""
     with make_broker() as broker:
         first: list[Message] = []
         second: list[Message] = []

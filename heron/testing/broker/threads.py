@@ -30,7 +30,7 @@ def check_threads_lose_nothing(make_broker: MakeBroker, _settle: Settle = do_not
 
 
 def check_threads_lose_nothing_in_bulk(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """The same with ``publish_many`` and ``consume_many``."""
+    """With ``publish_many`` and ``consume_many``, each message is consumed exactly once as well."""
     with make_broker() as broker:
         received = _exchange(broker, recipient_id="b", consumers=("b", "b", "b", "b"), bulk=5)
         expect_equal(_sorted(received), list(range(4 * _EACH)), "nothing is lost or doubled in bulk")
@@ -51,11 +51,11 @@ def check_threads_keep_order(make_broker: MakeBroker, _settle: Settle = do_nothi
         for sender in range(4):
             own = [number for number in received if number // _EACH == sender]
             ordered = all(earlier < later for earlier, later in pairwise(own))
-            expect_equal(ordered, True, "messages of one sender arrive in order, whoever else publishes")
+            expect_equal(ordered, True, "messages of one sender arrive in order while others publish")
 
 
 def check_threads_clear_one_env(make_broker: MakeBroker, _settle: Settle = do_nothing) -> None:
-    """Clearing one environment copy again and again loses no message of another."""
+    """Clearing one environment copy repeatedly loses no message of another."""
     with make_broker() as broker:
 
         def clear() -> None:
