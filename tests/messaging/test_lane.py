@@ -7,6 +7,7 @@ import pytest
 from heron.errors import BrokerClosedError, InvalidMessageError
 from heron.messaging import ChannelManager, InMemoryBroker, Lane, Message, MessageType, Route
 
+from .counting import CountingBroker
 from .naive import NaiveBroker
 
 ROUTES = [
@@ -15,7 +16,9 @@ ROUTES = [
 SCHEMA = {"action": ((2,), np.float32), "mode": ((), np.int64)}
 
 
-@pytest.fixture(params=[InMemoryBroker, NaiveBroker])
+@pytest.fixture(
+    params=[InMemoryBroker, NaiveBroker, lambda: CountingBroker(InMemoryBroker())], ids=["memory", "naive", "wrapped"]
+)
 def broker(request):
     return request.param()
 
@@ -243,6 +246,26 @@ class TestReceiving:
             lane.receive()
         with pytest.raises(BrokerClosedError):
             lane.send(rows())
+
+
+def test_a_lane_over_any_broker_makes_one_bulk_call_each_way():
+    calls = []
+
+    class Bulk(NaiveBroker):
+        def publish_many(self, messages):
+            calls.append(("publish_many", len(messages)))
+            super().publish_many(messages)
+
+        def consume_many(self, queues, clear=True):
+            calls.append(("consume_many", len(queues)))
+            return super().consume_many(queues, clear)
+
+    lane = Bulk().open_lane(ROUTES, SCHEMA, MessageType.ACTION)
+    lane.send(rows(), np.array([True, False, True]))
+    lane.receive(np.array([True, True, False]))
+    lane.receive()
+
+    assert calls == [("publish_many", 2), ("consume_many", 2), ("consume_many", 3)]
 
 
 class TestClosing:
