@@ -13,6 +13,8 @@ from heron.errors import ConfigurationError
 ArrayTree: TypeAlias = "npt.NDArray[Any] | dict[str, ArrayTree] | tuple[ArrayTree, ...]"
 """An array, or a dict or tuple of trees, as ``Dict`` and ``Tuple`` spaces nest."""
 
+BoolArray = npt.NDArray[np.bool_]
+
 _LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete)
 
 

@@ -1,4 +1,4 @@
-"""The one contract under everything: many copies of a multi-agent environment, stepped together."""
+"""The contract of batched environments: copies of a multi-agent environment, stepped together."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Space
 
-from heron.batch.array_tree import ArrayTree, zeros
+from heron.batch.array_tree import ArrayTree, BoolArray, zeros
+from heron.batch.copy_selection import checked_for_reset, checked_mask
+from heron.errors import ConfigurationError, EnvClosedError, InvalidActionError, ResetRequiredError, shown
 
-BoolArray = npt.NDArray[np.bool_]
+__all__ = ["AgentGroup", "BatchEnv", "BoolArray", "GroupState"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class AgentGroup:
     Attributes:
         name: The group's name.
         agent_ids: Its agents, in the order of the arrays' second dimension.
-        observation_space: What each of them observes.
-        action_space: How each of them acts.
+        observation_space: Observation space of each agent.
+        action_space: Action space of each agent.
     """
 
     name: str
@@ -33,17 +35,17 @@ class AgentGroup:
 
 @dataclass(frozen=True)
 class GroupState:
-    """What the last reset or step said about the agents of one group, in every copy.
+    """Results of the last reset or step for the agents of one group, in every copy.
 
-    The arrays belong to the environment and are reused by its next step; copies outside that step's mask keep
-    what they had. N is ``num_envs``, M the number of agents of the group.
+    The arrays belong to the environment and are reused by its next step. Rows of copies outside that step's mask do
+    not change. N is ``num_envs``, M the number of agents of the group.
 
     Attributes:
         observations: ``(N, M, ...)`` in the space's dtype, a tree for ``Dict`` and ``Tuple`` spaces. An agent
-            that has ended keeps its last observation, one that has not come yet observes zeros.
+            that has ended keeps its last observation; one that has not appeared yet observes zeros.
         rewards: ``(N, M) float64``, 0 for an agent that took no part.
         terminated: ``(N, M) bool``, true in the step in which an agent's task ended, and only then.
-        truncated: ``(N, M) bool``, true in the step in which an agent was cut off or left without a word.
+        truncated: ``(N, M) bool``, true in the step in which an agent was truncated, or left without a flag.
         active: ``(N, M) bool``, true for agents that act in the next step.
     """
 
@@ -55,7 +57,7 @@ class GroupState:
 
     @classmethod
     def empty(cls, group: AgentGroup, num_envs: int) -> "GroupState":
-        """A state of zeros in which no agent is active."""
+        """Return a state of zeros in which no agent is active."""
         shape = (num_envs, len(group.agent_ids))
         flags = [np.zeros(shape, dtype=bool) for _ in range(3)]
         return cls(zeros(group.observation_space, shape), np.zeros(shape), *flags)
@@ -64,20 +66,23 @@ class GroupState:
 class BatchEnv(ABC):
     """N copies of one multi-agent environment, stepped together as arrays.
 
-    It never resets by itself: a copy whose agents have all ended must be reset before it is stepped again.
+    Copies are never reset automatically: one whose agents have all ended must be reset before it is stepped again.
+
+    A subclass implements ``_reset``, ``_step`` and ``_close``; the public methods check their arguments first and then
+    call these. A subclass that writes ``active`` anywhere else sets ``_running`` to None there.
 
     Attributes:
-        env_ids: The copies' names, in the order of the arrays' first dimension.
+        env_ids: Names of the copies, in the order of the arrays' first dimension.
         groups: Group name -> its agents and spaces. Every agent is in exactly one group.
-        states: Group name -> what the last reset or step said.
-        infos: For each copy, agent id -> the info dict of the last reset or step, where it was not empty.
-        remark: Why the copies are stepped in this way, where something was chosen; for people to read.
-        steps_some: Whether running copies can be left out of a step. An engine that steps all copies at once
+        states: Group name -> results of the last reset or step.
+        infos: For each copy, agent id -> the info dict of the last reset or step, if it is not empty.
+        remark: Reason for this way of stepping, if it was chosen automatically; for people to read.
+        steps_some: True if running copies can be left out of a step. An engine that steps all copies at once
             refuses that.
-        holds_ended: Whether a copy that has ended can be left out of the next step and then have the episode that
-            it would have had without that. An engine that must begin one, to have something to step, cannot.
-        resets_some: Whether some copies can be reset while others run on, as far as is known. Of an engine that
-            cannot, only copies can begin anew that have ended, and were left out of a step since.
+        holds_ended: True if a copy that has ended can be left out of the next step without changing its next
+            episode. An engine that must begin that episode, to have something to step, cannot do this.
+        resets_some: True if some copies can be reset while others run on, as far as is known. An engine that
+            cannot do this begins a new episode only in copies that have ended and were left out of a step since.
     """
 
     env_ids: tuple[str, ...]
@@ -88,6 +93,10 @@ class BatchEnv(ABC):
     steps_some: bool = True
     holds_ended: bool = True
     resets_some: bool = True
+    _closed: bool = False
+    _running: BoolArray | None = None
+    _everyone: BoolArray | None = None
+    _own_attributes: dict[str, dict[int, Any]] | None = None
 
     @property
     def num_envs(self) -> int:
@@ -96,13 +105,17 @@ class BatchEnv(ABC):
 
     @property
     def running(self) -> BoolArray:
-        """``(num_envs,) bool``, the copies in which any agent is active, a new array."""
-        running: BoolArray | None = None
-        for state in self.states.values():
-            active = state.active
-            some = active[:, 0].copy() if active.shape[1] == 1 else np.logical_or.reduce(active, axis=1)
-            running = some if running is None else running | some
-        return np.asarray(running)
+        """``(num_envs,) bool``, true for copies with an active agent; read-only, and not changed by later steps."""
+        running = self._running
+        if running is None:
+            for state in self.states.values():
+                active = state.active
+                some = active[:, 0].copy() if active.shape[1] == 1 else np.logical_or.reduce(active, axis=1)
+                running = some if running is None else running | some
+            running = np.asarray(running)
+            running.setflags(write=False)
+            self._running = running
+        return running
 
     def check_reset(
         self,
@@ -113,11 +126,12 @@ class BatchEnv(ABC):
         """Refuse a reset that the environment cannot do; arguments as for ``reset``.
 
         Raises:
-            ConfigurationError: If it cannot reset just these copies, or not with these seeds or options.
+            InvalidMaskError: If the mask is not ``(num_envs,) bool``.
+            ConfigurationError: If ``seeds`` has the wrong length, or the environment cannot reset just these copies,
+                or not with these seeds or options.
         """
-        del mask, seeds, options
+        self._check_reset(checked_for_reset(mask, seeds, self.env_ids), seeds, options)
 
-    @abstractmethod
     def reset(
         self,
         mask: BoolArray | None = None,
@@ -128,19 +142,28 @@ class BatchEnv(ABC):
 
         Args:
             mask: ``(num_envs,) bool``; all copies by default.
-            seeds: One seed a copy, those outside the mask unused. None lets a copy's random stream go on.
+            seeds: One seed a copy; those outside the mask are unused. With None a copy's random stream goes on.
             options: Passed to each copy as a new dict.
 
         Returns:
             ``states``.
 
         Raises:
-            ConfigurationError: If ``check_reset`` refuses it; none was reset then.
-            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
-            InvalidObservationError: Likewise, if an observation does not fit its space.
+            EnvClosedError: After ``close()``.
+            ConfigurationError: If ``check_reset`` refuses it; no copy was reset.
+            EnvStepError: If a copy raised. It needs another reset; all others were reset.
+            InvalidObservationError: If an observation is not in its space; the same holds.
         """
+        self._check_open()
+        self.check_reset(mask, seeds, options)
+        mask = self._mask_of_all() if mask is None else mask
+        if np.count_nonzero(mask):
+            try:
+                self._reset(mask, seeds, options)
+            finally:
+                self._running = None
+        return self.states
 
-    @abstractmethod
     def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
         """Step the masked copies, and touch no other.
 
@@ -154,42 +177,129 @@ class BatchEnv(ABC):
             ``states``.
 
         Raises:
-            ResetRequiredError: If a masked copy is not running; none was stepped then.
-            ConfigurationError: If running copies are left out, and ``steps_some`` is False; none was stepped then.
-            EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
-                stepped.
-            InvalidObservationError: Likewise, if an observation does not fit its space.
+            EnvClosedError: After ``close()``.
+            InvalidMaskError: If the mask is not ``(num_envs,) bool``.
+            ResetRequiredError: If a masked copy is not running; no copy was stepped.
+            InvalidActionError: If a group has no actions, or an unknown one has; no copy was stepped.
+            ConfigurationError: If running copies are left out, and ``steps_some`` is False; no copy was stepped.
+            EnvStepError: If a copy raised. Its agents are truncated, and it needs a reset; all others were stepped.
+            InvalidObservationError: If an observation is not in its space; the same holds.
         """
+        self._check_open()
+        if mask is None:
+            mask = self._mask_of_all()
+        elif not np.count_nonzero(checked_mask(mask, self.num_envs)):
+            return self.states
+        self._check_step(actions, mask)
+        try:
+            self._step(actions, mask)
+        finally:
+            self._running = None
+        return self.states
 
-    @abstractmethod
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
-        """Attribute ``name`` of the environments of these copies."""
+        """Return attribute ``name`` of the environments of these copies."""
+        self._check_open()
+        return self._get_attr(name, indices)
 
-    @abstractmethod
     def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
-        """Set attribute ``name`` of the environment of each of these copies to its value."""
+        """Set attribute ``name`` of the environment of each of these copies to its value.
 
-    @abstractmethod
+        Raises:
+            ValueError: If there is not one value for each of these copies.
+        """
+        self._check_open()
+        if len(values) != len(indices):
+            raise ValueError(f"expected {len(indices)} values, one for each copy, got {len(values)}")
+        self._set_attr(name, values, indices)
+
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        """What method ``name`` of the environments of these copies returns."""
+        """Call method ``name`` of the environments of these copies, and return the results."""
+        self._check_open()
+        return self._call(name, indices, *args, **kwargs)
 
-    @abstractmethod
     def close(self) -> None:
         """Close every copy. Closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self._close()
 
     def use_states(self, states: Mapping[str, GroupState]) -> bool:
-        """Write what resets and steps say into these arrays from now on, if the environment can do so.
+        """Write the results of later resets and steps into these arrays, if the environment can do so.
 
         Args:
             states: Group name -> arrays of this environment's size, such as views of shared memory.
 
         Returns:
-            Whether ``states`` of the environment are the given ones now. Otherwise whoever wants them there
-            has to copy.
+            True if ``states`` of the environment are now the given ones. Otherwise the caller has to copy.
         """
         del states
         return False
 
     def describe(self) -> str:
-        """Where and how the copies are stepped, in one line."""
+        """Return in one line where and how the copies are stepped."""
         return f"{type(self).__name__} in this process"
+
+    @abstractmethod
+    def _reset(self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None) -> None:
+        """Start new episodes in the masked copies, and write ``states`` and ``infos``; arguments were checked."""
+
+    @abstractmethod
+    def _step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
+        """Step the masked copies, all of which are running, and write ``states`` and ``infos``."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Close every copy; called once."""
+
+    def _check_reset(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> None:
+        """Raise ``ConfigurationError`` for a reset that the environment cannot do; it can do any by default."""
+        del mask, seeds, options
+
+    def _get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        """Return the attributes set for these copies, or by default that of this object, shared by all copies."""
+        own = (self._own_attributes or {}).get(name, {})
+        return [own[index] if index in own else getattr(self, name) for index in indices]
+
+    def _set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        """Keep an attribute for each of these copies, unless this object has one that is shared by all copies."""
+        if hasattr(self, name):
+            raise AttributeError(f"{name!r} is shared by all copies of {self.describe()}: set it there")
+        if self._own_attributes is None:
+            self._own_attributes = {}
+        self._own_attributes.setdefault(name, {}).update(zip(indices, values, strict=True))
+
+    def _call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        return [method(*args, **kwargs) for method in self._get_attr(name, indices)]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
+
+    def _check_step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
+        running = self.running
+        stopped = mask > running
+        if np.count_nonzero(stopped):
+            raise ResetRequiredError(f"no running episode in {self._names(stopped)}: reset these copies first")
+        if actions.keys() != self.groups.keys():
+            raise InvalidActionError(
+                f"{shown(self.env_ids)}: expected actions of groups {list(self.groups)}, got {list(actions)}"
+            )
+        if not self.steps_some and np.count_nonzero(left_out := running > mask):
+            raise ConfigurationError(
+                f"{self._names(left_out)} are running and were left out of a step, but all copies are stepped at once "
+                f"({self.describe()}): step them as well, or use LoopEnv or ProcessEnv"
+            )
+
+    def _names(self, mask: BoolArray) -> str:
+        """Return the names of the masked copies, for an error."""
+        return shown([self.env_ids[index] for index in np.flatnonzero(mask)])
+
+    def _mask_of_all(self) -> BoolArray:
+        # Not a cached_property: one that has been read slows down every attribute of its object (Python 3.11).
+        if self._everyone is None:
+            self._everyone = np.ones(self.num_envs, dtype=bool)
+            self._everyone.setflags(write=False)
+        return self._everyone

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from heron.batch.batch_env import BoolArray
+from heron.batch.array_tree import BoolArray
 from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError, check_id, meant, shown
 
 EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray

@@ -200,6 +200,9 @@ class StepsEveryone(Broken):
 class StepsSomeInSpiteOfItsWord(Broken):
     steps_some = False
 
+    def _check_step(self, actions, mask):
+        """The guard of ``BatchEnv`` would refuse it."""
+
 
 class ResetsEveryone(Broken):
     def reset(self, mask=None, seeds=None, options=None):

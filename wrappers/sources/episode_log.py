@@ -14,7 +14,9 @@ class EpisodeLog:
     def __init__(self, num_envs: int) -> None:
         self._seeds: list[int | None] = [None] * num_envs
         self._resets_since = [0] * num_envs
-        self._steps = np.zeros(num_envs, dtype=np.int64)
+        # Steps of a copy are the sum of both; all copies are mostly stepped together.
+        self._steps_of_all = 0
+        self._other_steps = np.zeros(num_envs, dtype=np.int64)
 
     def begin(self, index: int, seed: int | None) -> None:
         """Note that a copy is about to be reset, with a seed or letting its random stream go on."""
@@ -23,11 +25,14 @@ class EpisodeLog:
         else:
             self._seeds[index] = seed
             self._resets_since[index] = 0
-        self._steps[index] = 0
+        self._other_steps[index] = -self._steps_of_all
 
     def note_steps(self, mask: npt.NDArray[np.bool_] | None) -> None:
         """Note that the masked copies are about to be stepped; None stands for all."""
-        self._steps += 1 if mask is None else mask
+        if mask is None:
+            self._steps_of_all += 1
+        else:
+            self._other_steps += mask
 
     def place(self, index: int) -> str:
         """The step that a copy is in, and the resets that lead there.
@@ -46,4 +51,4 @@ class EpisodeLog:
             began = f"reset(seed={seed}) and {later} later reset{'s' if later > 1 else ''} without a seed"
         else:
             began = f"reset(seed={seed})"
-        return f"in step {self._steps[index]} of the episode that began with {began}"
+        return f"in step {self._steps_of_all + self._other_steps[index]} of the episode that began with {began}"

@@ -13,17 +13,9 @@ from heron.batch.action_records import is_record_space, samples_of
 from heron.batch.agent_groups import group_agents
 from heron.batch.array_tree import as_whole, clear, write
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
-from heron.batch.copy_selection import check_env_ids, checked_for_reset, checked_mask
+from heron.batch.copy_selection import check_env_ids
 from heron.batch.space_fit import misfit
-from heron.errors import (
-    EnvClosedError,
-    EnvError,
-    EnvStepError,
-    InvalidObservationError,
-    ResetRequiredError,
-    shown,
-    summary,
-)
+from heron.errors import EnvError, EnvStepError, InvalidObservationError, summary
 from heron.wrappers.sources.agent_spaces import AgentSpaces
 from heron.wrappers.sources.env_creation import EnvFactory, make_envs
 from heron.wrappers.sources.episode_log import EpisodeLog
@@ -75,7 +67,6 @@ class LoopEnv(BatchEnv):
     ) -> None:
         self.env_ids = check_env_ids(env_ids, len(factories))
         self.envs: list[ParallelEnv] = []
-        self._closed = False
         try:
             for env in make_envs(factories, self.env_ids):
                 self.envs.append(env)  # one by one, so that all are closed if a later one fails
@@ -105,12 +96,9 @@ class LoopEnv(BatchEnv):
         self._nan = NanWatch(self.groups, self.states)
         self._single = self._single_agent_steps()
 
-    def reset(
-        self,
-        mask: BoolArray | None = None,
-        seeds: Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> Mapping[str, GroupState]:
+    def _reset(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> None:
         start = self._reset_copy if self._single is None else self._single.reset
 
         def reset_copy(index: int) -> None:
@@ -118,34 +106,27 @@ class LoopEnv(BatchEnv):
             self._log.begin(index, seed)
             start(index, seed, None if options is None else dict(options))
 
-        self._check_open()
-        indices = np.flatnonzero(checked_for_reset(mask, seeds, self.env_ids)).tolist()
+        indices = np.flatnonzero(mask).tolist()
         errors = self._do_all(reset_copy, indices)
         errors += self._do_all(self._check_numbers, indices) if self._nan.fires() else []
         _raise_first(errors)
-        return self.states
 
-    def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
-        self._check_open()
-        indices = self._indices(mask)
-        self._check_running(mask)
+    def _step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
+        indices = mask.nonzero()[0].tolist()  # several times as fast as np.flatnonzero
         own = {name: self._own_actions[name](array) for name, array in actions.items()}
         was_active = {name: state.active.copy() for name, state in self.states.items()}
-        self._log.note_steps(mask)
+        self._log.note_steps(None if len(indices) == self.num_envs else mask)
         try:
             errors = self._do_all(self._stepping(own), indices, was_active)
         finally:
             self._ordinary.write(self.states)
         errors += self._do_all(self._check_numbers, indices, was_active) if self._nan.fires() else []
         _raise_first(errors)
-        return self.states
 
-    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
-        self._check_open()
+    def _get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
         return [_find(self.envs[index], name, self.env_ids[index]) for index in indices]
 
-    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
-        self._check_open()
+    def _set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
         for index, value in zip(indices, values, strict=True):
             env = self.envs[index]
             if isinstance(env, GymSource):
@@ -153,17 +134,14 @@ class LoopEnv(BatchEnv):
             else:
                 setattr(env.unwrapped, name, value)
 
-    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        return [method(*args, **kwargs) for method in self.get_attr(name, indices)]
-
-    def close(self) -> None:
-        self._closed = True
+    def _close(self) -> None:
         with ExitStack() as closing:  # which goes on beside a copy that raises
             while self.envs:
                 closing.callback(self.envs.pop().close)
 
     def use_states(self, states: Mapping[str, GroupState]) -> bool:
         self.states = states
+        self._running = None
         self._rows = self._observation_rows()
         self._nan = NanWatch(self.groups, states)
         self._single = self._single_agent_steps()
@@ -176,22 +154,6 @@ class LoopEnv(BatchEnv):
 
     def describe(self) -> str:
         return "one after the other, in this process"
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
-
-    def _indices(self, mask: BoolArray | None) -> list[int]:
-        if mask is None:
-            return list(range(self.num_envs))
-        return np.flatnonzero(checked_mask(mask, self.num_envs)).tolist()
-
-    def _check_running(self, mask: BoolArray | None) -> None:
-        running = self.running
-        stopped = ~running if mask is None else mask > running
-        if np.count_nonzero(stopped):
-            env_ids = [self.env_ids[index] for index in np.flatnonzero(stopped)]
-            raise ResetRequiredError(f"{env_ids} have no running episode: reset them first")
 
     def _single_agent_steps(self) -> SingleAgentSteps | None:
         """The short way, if it is open to these copies."""

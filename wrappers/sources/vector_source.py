@@ -12,13 +12,11 @@ from heron.batch.action_records import as_actions, as_tree, is_record_space
 from heron.batch.agent_groups import checked_group
 from heron.batch.array_tree import ArrayTree, equal, map_arrays, write, zeros
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
-from heron.batch.copy_selection import check_env_ids, checked_for_reset, checked_mask
+from heron.batch.copy_selection import check_env_ids
 from heron.errors import (
     ConfigurationError,
-    EnvClosedError,
     EnvStepError,
     InvalidObservationError,
-    ResetRequiredError,
     shown,
     summary,
 )
@@ -81,7 +79,7 @@ class VectorEnvSource(BatchEnv):
         self._nan = NanWatch(self.groups, self.states)
         self._some_action = as_actions(group.action_space, _some_action(group.action_space), ())
         self._takes_records = is_record_space(group.action_space)
-        self._begun = self._closed = False
+        self._begun = False
         self._has_raised = ""
         # By the environment's own account: copies whose episode is over, and those whose next one it has begun.
         self._over = np.zeros(self.num_envs, dtype=bool)
@@ -89,42 +87,27 @@ class VectorEnvSource(BatchEnv):
         self._first = zeros(group.observation_space, (self.num_envs,))
         self._first_infos: list[Info] = [{} for _ in self.env_ids]
 
-    def check_reset(
-        self,
-        mask: BoolArray | None = None,
-        seeds: Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
+    def _check_reset(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> None:
-        mask = checked_for_reset(mask, seeds, self.env_ids)
         used = _seeds_used(mask, seeds)
         if (native := self._to_reset_natively(mask, used, options)).any():
             self._check_others(native, mask)
             self._driver.check_reset(native, used, options)
 
-    def reset(
-        self,
-        mask: BoolArray | None = None,
-        seeds: Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> Mapping[str, GroupState]:
-        self._check_open()
-        mask = checked_for_reset(mask, seeds, self.env_ids)
-        self.check_reset(mask, seeds, options)
+    def _reset(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> None:
         used = _seeds_used(mask, seeds)
         for index in np.flatnonzero(mask).tolist():
             self._log.begin(index, used[index])
         native = self._to_reset_natively(mask, used, options)
+        untouched = self.running & ~mask
         self._begin(mask & ~native, self._first, self._first_infos)
-        self._reset_natively(native, used, options)
+        self._reset_natively(native, used, options, untouched)
         self._check_numbers(mask)
-        return self.states
 
-    def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
-        self._check_open()
-        mask = np.ones(self.num_envs, dtype=bool) if mask is None else checked_mask(mask, self.num_envs)
-        if not mask.any():
-            return self.states
-        self._check_steppable(mask)
+    def _step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
         self._log.note_steps(mask)
         was_active = self.states[AGENT].active.copy()
         try:
@@ -147,42 +130,27 @@ class VectorEnvSource(BatchEnv):
             self._cut_off(was_active[:, 0])
             raise self._unfit(error, mask) from error
         self._check_numbers(mask)
-        return self.states
 
-    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
-        self._check_open()
+    def _get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
         return self._driver.get_attr(name, indices)
 
-    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
-        self._check_open()
+    def _set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
         self._driver.set_attr(name, values, indices)
 
-    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        self._check_open()
+    def _call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
         return self._driver.call(name, indices, *args, **kwargs)
 
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self.env.close()
+    def _close(self) -> None:
+        self.env.close()
 
     def use_states(self, states: Mapping[str, GroupState]) -> bool:
         self.states = states
+        self._running = None
         self._nan = NanWatch(self.groups, states)
         return True
 
     def describe(self) -> str:
         return f"{'together' if self.steps_some else 'all at once'} by {self.env}, in this process"
-
-    def _check_steppable(self, mask: BoolArray) -> None:
-        running = self.running
-        if stopped := self._names(mask & ~running):
-            raise ResetRequiredError(f"{stopped} have no running episode: reset them first")
-        if not self.steps_some and (left_out := self._names(running & ~mask)):
-            raise ConfigurationError(
-                f"{self.env} steps all copies at once, but {left_out} are running and were left out of a step: step "
-                "them as well, or use LoopEnv or ProcessEnv"
-            )
 
     def _prepare_left_out(self, left_out: BoolArray) -> None:
         """An environment without autoreset must not step copies whose episode is over."""
@@ -238,7 +206,9 @@ class VectorEnvSource(BatchEnv):
             for index in np.flatnonzero(begun).tolist():
                 self._first_infos[index] = _without_final(results.infos[index])
 
-    def _reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
+    def _reset_natively(
+        self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None, untouched: BoolArray
+    ) -> None:
         if not mask.any():
             return
         everyone = bool(mask.all()) or not self._begun
@@ -259,19 +229,21 @@ class VectorEnvSource(BatchEnv):
             ) from error
         self._has_raised = ""
         try:
-            self._follow_reset(observations, infos, mask, everyone=everyone)
+            self._follow_reset(observations, infos, mask, None if everyone else untouched)
         except UNREADABLE as error:
             self._cut_off(np.zeros(self.num_envs, dtype=bool))
             raise self._unfit(error, mask) from error
 
-    def _follow_reset(self, observations: Any, infos: Sequence[Info], mask: BoolArray, *, everyone: bool) -> None:
+    def _follow_reset(
+        self, observations: Any, infos: Sequence[Info], mask: BoolArray, untouched: BoolArray | None
+    ) -> None:
         """Take over the episodes that the masked copies, or all, have begun."""
-        if everyone and not mask.all():  # the others have begun, too, and wait for their own reset
+        if untouched is None and not mask.all():  # the others have begun, too, and wait for their own reset
             self._fresh[:] = True
             _take_rows(self._first, ~mask, observations, ~mask)
             self._first_infos = list(infos)
-        elif not everyone and not self.steps_some:
-            self._check_untouched(observations, self.running & ~mask)
+        elif untouched is not None and not self.steps_some:
+            self._check_untouched(observations, untouched)
         self._begun = True
         self._begin(mask, observations, infos)
 
@@ -325,18 +297,11 @@ class VectorEnvSource(BatchEnv):
         for index in np.flatnonzero(mask).tolist():
             self.infos[index] = {AGENT: infos[index]} if infos[index] else {}
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
-
     def _unfit(self, error: Exception, mask: BoolArray) -> InvalidObservationError:
         return InvalidObservationError(
             f"{shown(self.env_ids)}: {self.env} returned what does not fit its spaces: {summary(error)}, so every copy "
             f"needs a reset ({self._log.place(int(np.argmax(mask)))})"
         )
-
-    def _names(self, mask: BoolArray) -> str:
-        return shown([self.env_ids[index] for index in np.flatnonzero(mask)])
 
 
 def batch_of_vector_env(env: AnyVectorEnv, env_ids: Sequence[str] | None = None) -> BatchEnv:

@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
-from heron.batch.copy_selection import check_env_ids, checked_for_reset, checked_mask
-from heron.errors import EnvClosedError, EnvError, ResetRequiredError, UnknownEnvError, WorkerError, shown
+from heron.batch.batch_env import BatchEnv, BoolArray
+from heron.batch.copy_selection import check_env_ids
+from heron.errors import EnvClosedError, EnvError, UnknownEnvError, WorkerError, shown
 from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.loop_env import LoopEnv
 from heron.wrappers.workers.env_worker import Job, Shard, ShardMaker, check_shard
@@ -125,7 +125,6 @@ class ProcessEnv(BatchEnv):
         own_rows, *others = split_rows(len(env_ids), num_workers + 1)
         makers = [shard_of(rows) for rows in (own_rows, *others)]
         self.env_ids = env_ids
-        self._closed = False
         self._creator = os.getpid()
         self._own_rows = own_rows
         own = makers[0]()
@@ -158,15 +157,11 @@ class ProcessEnv(BatchEnv):
         """The worker processes; number n is the n-th, counted from 1."""
         return self._pool.workers
 
-    def check_reset(
-        self,
-        mask: BoolArray | None = None,
-        seeds: Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
+    def _check_reset(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> None:
         self._check_open()
-        mask = checked_for_reset(mask, seeds, self.env_ids)
-        if type(self._shard.env).check_reset is BatchEnv.check_reset:
+        if type(self._shard.env)._check_reset is BatchEnv._check_reset:  # noqa: SLF001 -- as this one is
             return  # nor does any other shard refuse, and asking them takes time
         indices = np.flatnonzero(mask).tolist()
         shards = {rows.start: rows for rows in (self._own_rows, *(worker.rows for worker in self.workers))}
@@ -177,15 +172,12 @@ class ProcessEnv(BatchEnv):
             return (mask[rows], None if seeds is None else list(seeds)[rows], options), {}
 
         with suppress(WorkerError):  # the reset tells of it, or makes it good
-            self._call("check_reset", indices, arguments)
+            self._ask_shards("check_reset", indices, arguments)
 
-    def reset(
-        self,
-        mask: BoolArray | None = None,
-        seeds: Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> Mapping[str, GroupState]:
-        self._begin(checked_for_reset(mask, seeds, self.env_ids))
+    def _reset(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> None:
+        self._arrays.mask[:] = mask
         self._pool.remember_active(is_reset=True)
 
         def part(rows: slice) -> tuple[Sequence[int | None] | None, Mapping[str, Any] | None]:
@@ -197,14 +189,9 @@ class ProcessEnv(BatchEnv):
         if restarted := self._pool.run(RESET, bodies, own_share, errors):
             self._pool.run(RESET, {worker: bodies[worker] for worker in restarted}, lambda _: None, errors)
         raise_first(errors)
-        return self.states
 
-    def step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray | None = None) -> Mapping[str, GroupState]:
-        self._begin(mask)
-        stopped = self._arrays.mask & ~self.running
-        if stopped.any():
-            names = [self.env_ids[index] for index in np.flatnonzero(stopped)]
-            raise ResetRequiredError(f"{names} have no running episode: reset them first")
+    def _step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
+        self._arrays.mask[:] = mask
         self._pool.remember_active()
         for name, shared in self._arrays.actions.items():
             np.copyto(shared, actions[name], casting="same_kind")
@@ -212,22 +199,19 @@ class ProcessEnv(BatchEnv):
         bodies = dict.fromkeys(self._pool.concerned())
         self._pool.run(STEP, bodies, partial(self._do_own_share, self._shard.step), errors)
         raise_first(errors)
-        return self.states
 
-    def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
-        return self._call("get_attr", indices, lambda places: ((name, _in_shard(places)), {}))
+    def _get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
+        return self._ask_shards("get_attr", indices, lambda places: ((name, _in_shard(places)), {}))
 
-    def set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
-        if len(values) != len(indices):
-            raise ValueError(f"expected {len(indices)} values, one for each copy, got {len(values)}")
-        self._call(
+    def _set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
+        self._ask_shards(
             "set_attr",
             indices,
             lambda places: ((name, [values[place] for place, _ in places], _in_shard(places)), {}),
         )
 
-    def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        return self._call("call", indices, lambda places: ((name, _in_shard(places), *args), kwargs))
+    def _call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
+        return self._ask_shards("call", indices, lambda places: ((name, _in_shard(places), *args), kwargs))
 
     def restart_worker(self, number: int) -> None:
         """End a worker process, if it is there, and start it again with new copies, which need a reset.
@@ -245,7 +229,7 @@ class ProcessEnv(BatchEnv):
         self._check_open()
         if not 1 <= number <= len(self.workers):
             raise UnknownEnvError(f"no worker {number}, only 1 to {len(self.workers)}")
-        self._pool.settle()
+        self._running = None
         self._pool.restart(self.workers[number - 1])
 
     def describe(self) -> str:
@@ -253,10 +237,7 @@ class ProcessEnv(BatchEnv):
         shards += [f"{shown(worker.env_ids)} by {worker}" for worker in self.workers]
         return "; ".join(shards)
 
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
+    def _close(self) -> None:
         errors: list[Exception] = []
         acts: list[Callable[[], None]] = [worker.ask_to_close for worker in self.workers]
         acts += [self._shard.env.close, *(worker.await_close for worker in self.workers)]
@@ -271,19 +252,14 @@ class ProcessEnv(BatchEnv):
         raise_first(errors)
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise EnvClosedError(f"the environments {shown(self.env_ids)} are closed: make new ones")
+        super()._check_open()
         if os.getpid() != self._creator:
             raise EnvClosedError(
                 f"the environments {shown(self.env_ids)} belong to process {self._creator}: one that was forked off it "
                 "must make its own"
             )
-
-    def _begin(self, mask: BoolArray | None) -> None:
-        """Prepare for a reset or step of the masked copies."""
-        self._check_open()
+        self._running = None  # what is still to come from workers may change it
         self._pool.settle()
-        self._arrays.mask[:] = True if mask is None else checked_mask(mask, self.num_envs)
 
     def _do_own_share(self, act: Callable[[], None], errors: list[Exception]) -> None:
         """Step or reset the masked copies of this process."""
@@ -296,7 +272,7 @@ class ProcessEnv(BatchEnv):
         finally:
             self._pool.take_infos(self._own_rows, self._shard.infos())
 
-    def _call(
+    def _ask_shards(
         self,
         method: str,
         indices: Sequence[int],
@@ -309,8 +285,6 @@ class ProcessEnv(BatchEnv):
             indices: The copies concerned.
             arguments: Gives the arguments for one shard.
         """
-        self._check_open()
-        self._pool.settle()
         self._pool.remember_active()
         shards = dict(self._places(indices))
         bodies = {
@@ -333,6 +307,7 @@ class ProcessEnv(BatchEnv):
                 errors.append(error)
             else:
                 values.update(zip([place for place, _ in places], value or [], strict=False))
+        self._running = None  # a worker may have been lost
         raise_first(errors)
         return [values.get(place) for place in range(len(indices))]
 
