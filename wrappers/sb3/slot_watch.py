@@ -10,11 +10,11 @@ from gymnasium.vector import VectorEnv
 
 from heron.batch.action_check import checked_actions
 from heron.batch.array_tree import ArrayTree, row
+from heron.batch.nan_watch import has_nan, nan_in
 from heron.errors import EnvStepError, HeronError, InvalidActionError, InvalidObservationError, shown, summary
 from heron.play.sb3_actions import actions_from_sb3
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
-from heron.wrappers.sources.nan_watch import has_nan, nan_in
 
 FINAL = "terminal_observation"
 """Where SB3 looks for it in an info."""

@@ -14,13 +14,13 @@ from heron.batch.agent_groups import group_agents
 from heron.batch.array_tree import as_whole, clear, write
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
 from heron.batch.copy_selection import check_env_ids
+from heron.batch.nan_watch import NanWatch
 from heron.batch.space_fit import misfit
 from heron.errors import EnvError, EnvStepError, InvalidObservationError, summary
 from heron.wrappers.sources.agent_spaces import AgentSpaces
 from heron.wrappers.sources.env_creation import EnvFactory, make_envs
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import GymSource
-from heron.wrappers.sources.nan_watch import NanWatch
 from heron.wrappers.sources.ordinary_steps import OrdinarySteps
 from heron.wrappers.sources.returned_values import (
     OF_RESET,

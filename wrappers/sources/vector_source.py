@@ -13,6 +13,7 @@ from heron.batch.agent_groups import checked_group
 from heron.batch.array_tree import ArrayTree, equal, map_arrays, write, zeros
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
 from heron.batch.copy_selection import check_env_ids
+from heron.batch.nan_watch import NanWatch
 from heron.errors import (
     ConfigurationError,
     EnvStepError,
@@ -24,7 +25,6 @@ from heron.wrappers.sources.driver_choice import driver_of
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
 from heron.wrappers.sources.loop_env import LoopEnv
-from heron.wrappers.sources.nan_watch import NanWatch
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults
 
 UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
