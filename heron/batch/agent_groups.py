@@ -46,6 +46,22 @@ def checked_group(
     return AgentGroup(name, agent_ids, observation_space, action_space)
 
 
+def groups_by_name(groups: Sequence[AgentGroup]) -> dict[str, AgentGroup]:
+    """Return group name -> group.
+
+    Raises:
+        ConfigurationError: If there is no agent, a name or an agent is a duplicate, or a space is not supported.
+    """
+    by_name = {
+        group.name: checked_group(group.name, tuple(group.agent_ids), group.observation_space, group.action_space)
+        for group in groups
+    }
+    agents = [agent for group in groups for agent in group.agent_ids]
+    if not agents or len(by_name) != len(groups) or len(set(agents)) != len(agents):
+        raise ConfigurationError(f"expected groups of distinct names with distinct agents, got {list(groups)}")
+    return by_name
+
+
 def common_name(agent_ids: Sequence[str]) -> str:
     """What to call a group of agents: their ids without the numbers.
 

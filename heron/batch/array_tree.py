@@ -142,6 +142,15 @@ def map_arrays(function: Callable[[npt.NDArray[Any]], Any], tree: ArrayTree) -> 
     return function(tree)
 
 
+def layout(tree: ArrayTree) -> Any:
+    """Return a tree of the dtype and shape of each row of the arrays, as text.
+
+    >>> layout({"x": np.zeros((3, 2))})
+    {'x': 'float64 (2,)'}
+    """
+    return map_arrays(lambda array: f"{array.dtype} {array.shape[1:]}", tree)
+
+
 def equal(one: ArrayTree, other: ArrayTree) -> bool:
     """Whether two trees have the same parts and, to the bit, the same numbers in them.
 
