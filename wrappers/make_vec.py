@@ -8,7 +8,9 @@ import gymnasium
 import numpy as np
 
 from heron.agents import Hierarchy
+from heron.batch.array_env import ArrayEnv
 from heron.batch.batch_env import BatchEnv
+from heron.batch.copy_selection import check_env_ids
 from heron.errors import ConfigurationError, HierarchyError
 from heron.messaging import MessageBroker
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
@@ -16,12 +18,18 @@ from heron.vector.intrinsic import IntrinsicReward
 from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.env_names import env_factory
 from heron.wrappers.sources.vector_source import batch_of_vector_env
-from heron.wrappers.workers.backend import Backend, make_batch_env
+from heron.wrappers.workers.backend import Backend, check_backend, make_batch_env
+from heron.wrappers.workers.process_env import ProcessEnv
 from heron.wrappers.workers.sharding import StartMethod, WorkerOptions
 
 
 def make_vec(
-    env: str | EnvFactory | Sequence[EnvFactory] | BatchEnv | gymnasium.vector.VectorEnv[Any, Any, Any],
+    env: str
+    | EnvFactory
+    | Sequence[EnvFactory]
+    | type[ArrayEnv[Any]]
+    | BatchEnv
+    | gymnasium.vector.VectorEnv[Any, Any, Any],
     num_envs: int | None = None,
     hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None = None,
     broker: MessageBroker | None = None,
@@ -44,8 +52,8 @@ def make_vec(
         env: What the copies are: an importable module with a ``parallel_env`` or ``env`` function, such as
             ``"mpe2.simple_spread_v3"``, or ``"module:function"``; an id that is registered with Gymnasium or
             PettingZoo, such as ``"CartPole-v1"``; a function that makes a PettingZoo ``ParallelEnv`` or
-            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one a copy; a ``BatchEnv``; or
-            a Gymnasium ``VectorEnv``, see ``VectorEnvSource``.
+            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one a copy; a class of
+            worlds, see ``heron.batch.ArrayEnv``; a ``BatchEnv``; or a Gymnasium ``VectorEnv``, see ``VectorEnvSource``.
         num_envs: How many copies; 1 by default, or as many as the list or ``BatchEnv`` has.
         hierarchy: Who commands whom; nobody by default. A function gets the environment's agent ids and
             returns a ``Hierarchy``, as in ``lambda ids: Hierarchy.star(ids, period=5, command_space=space)``.
@@ -81,6 +89,11 @@ def make_vec(
     if isinstance(env, (BatchEnv, gymnasium.vector.VectorEnv)):
         options = {"env_kwargs": env_kwargs, "groups": groups, "validate": validate or None, **workers.given()}
         batch_env = _existing(env, num_envs, env_ids, backend, **options)
+    elif isinstance(env, type) and issubclass(env, ArrayEnv):
+        options = {"groups": groups, "validate": validate or None}
+        if given := [name for name, value in options.items() if value is not None]:
+            raise ConfigurationError(f"{given} cannot be chosen for {env.__name__}, which is written on arrays")
+        batch_env = _world(partial(env, **(env_kwargs or {})), num_envs, env_ids, backend, workers)
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
         batch_env = make_batch_env(factories, env_ids, backend, workers, groups=groups, validate=validate)
@@ -95,6 +108,22 @@ def make_vec(
         if batch_env is not env:
             batch_env.close()
         raise
+
+
+def _world(
+    make: Callable[..., BatchEnv],
+    num_envs: int | None,
+    env_ids: Sequence[str] | None,
+    backend: Backend,
+    workers: WorkerOptions,
+) -> BatchEnv:
+    """Copies of a world written on arrays, which are worth no worker processes unless these are asked for."""
+    num_envs = num_envs or (1 if env_ids is None else len(env_ids))
+    check_backend(backend, workers, num_envs)
+    if backend != "process":
+        return make(num_envs, env_ids=env_ids)
+    names = check_env_ids(env_ids, num_envs)
+    return ProcessEnv.of_shards(lambda ids: make(len(ids), env_ids=ids), names, **workers.given())
 
 
 def _returned(hierarchy: Hierarchy) -> Hierarchy:

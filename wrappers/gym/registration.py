@@ -6,8 +6,10 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import AutoresetMode
 
+from heron.batch.array_env import ArrayEnv
 from heron.batch.batch_env import BatchEnv
 from heron.play.policies import PolicyLike
+from heron.wrappers.gym.gym_env import GymEnv
 from heron.wrappers.gym.gym_vector_env import GymVectorEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sources.env_creation import EnvFactory
@@ -17,7 +19,7 @@ PARALLEL_ENV_ID = "heron/ParallelEnv-v0"
 
 
 def make_gym_vec(
-    env: str | EnvFactory | Sequence[EnvFactory] | BatchEnv,
+    env: str | EnvFactory | Sequence[EnvFactory] | type[ArrayEnv[Any]] | BatchEnv,
     num_envs: int | None = None,
     learn: str | None = None,
     policies: Mapping[str, PolicyLike] | None = None,
@@ -46,6 +48,37 @@ def make_gym_vec(
     venv = make_vec(env, num_envs, **options)
     try:
         return GymVectorEnv(venv, learn, policies, autoreset_mode=autoreset_mode, copy=copy, discount=discount)
+    except BaseException:
+        venv.close()
+        raise
+
+
+def make_gym_env(
+    env: str | EnvFactory | type[ArrayEnv[Any]],
+    learn: str | None = None,
+    policies: Mapping[str, PolicyLike] | None = None,
+    *,
+    discount: float = 1.0,
+    env_kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> GymEnv:
+    """Make one copy of an environment as a Gymnasium ``Env`` in which one agent learns.
+
+    Args:
+        env: As for ``heron.make_vec``.
+        learn: As for ``GymEnv``.
+        policies: As for ``GymEnv``.
+        discount: As for ``GymEnv``.
+        env_kwargs: As for ``heron.make_vec``.
+        **options: More arguments for the environment, such as the ``render_mode`` of ``gymnasium.make``.
+
+    Raises:
+        ConfigurationError: If an option does not fit, or there is not exactly one learning agent.
+        EnvCreationError: If the copy could not be made.
+    """
+    venv = make_vec(env, 1, env_kwargs={**(env_kwargs or {}), **options})
+    try:
+        return GymEnv(venv, learn, policies, discount=discount)
     except BaseException:
         venv.close()
         raise
