@@ -19,7 +19,7 @@ from heron.batch.copy_arrays import CopyArrays, State
 from heron.batch.copy_selection import EnvSelection, check_env_ids, select_envs
 from heron.batch.counter_random import IndexArray, RandomDraws, RandomStreams, Rows
 from heron.batch.world_parallel_env import WorldParallelEnv
-from heron.batch.world_results import GroupArrays, GroupTrees, WorldResults
+from heron.batch.world_results import GroupActions, GroupInfos, GroupTrees, GroupValues, WorldResults
 from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, summary
 
 
@@ -170,8 +170,8 @@ class ArrayEnv(BatchEnv, Generic[State]):
 
     @abstractmethod
     def _advance(
-        self, state: State, actions: GroupTrees, random: RandomDraws
-    ) -> tuple[State, GroupArrays, GroupArrays]:
+        self, state: State, actions: GroupActions, random: RandomDraws
+    ) -> tuple[State, GroupValues, GroupValues]:
         """Return the next state, the rewards and which agents have terminated.
 
         Args:
@@ -184,8 +184,8 @@ class ArrayEnv(BatchEnv, Generic[State]):
     def _observe(self, state: State) -> GroupTrees:
         """Return the observations of n copies; the arrays of ``state`` are read-only."""
 
-    def _infos(self, state: State) -> Mapping[str, GroupArrays]:
-        """Return group name -> key -> ``(n, num_agents, ...)`` for the info dicts; none by default."""
+    def _infos(self, state: State) -> GroupInfos:
+        """Return the infos of n copies, which become an info dict for each agent; none by default."""
         del state
         return {}
 

@@ -11,11 +11,17 @@ from heron.batch.batch_env import AgentGroup, BoolArray, GroupState
 from heron.batch.counter_random import IndexArray, Rows
 from heron.batch.nan_watch import NanWatch
 
-GroupArrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
-"""Group name -> ``(n, num_agents)``, or an array or number that broadcasts to it."""
+GroupActions: TypeAlias = Mapping[str, Any]
+"""Group name -> ``(n, num_agents, ...)``, an array or, for ``Dict`` and ``Tuple`` spaces, a tree of arrays."""
+
+GroupValues: TypeAlias = Mapping[str, npt.ArrayLike]
+"""Group name -> ``(n, num_agents)``, or something that broadcasts to it."""
 
 GroupTrees: TypeAlias = Mapping[str, ArrayTree]
 """Group name -> ``(n, num_agents, ...)``, an array or a tree of arrays."""
+
+GroupInfos: TypeAlias = Mapping[str, Mapping[str, npt.NDArray[Any]]]
+"""Group name -> key -> ``(n, num_agents, ...)``."""
 
 
 class WorldResults:
@@ -55,8 +61,8 @@ class WorldResults:
         self,
         rows: Rows,
         acting: Mapping[str, BoolArray],
-        rewards: GroupArrays,
-        terminated: GroupArrays,
+        rewards: GroupValues,
+        terminated: GroupValues,
         is_over: BoolArray,
     ) -> None:
         """Note the results of a step.
@@ -90,7 +96,10 @@ class WorldResults:
             write(self.states[name].observations, (indices[copies], places), part)
 
     def inform(
-        self, indices: IndexArray, taking_part: Mapping[str, BoolArray], told: Mapping[str, GroupArrays]
+        self,
+        indices: IndexArray,
+        taking_part: Mapping[str, BoolArray],
+        told: Mapping[str, Mapping[str, npt.NDArray[Any]]],
     ) -> None:
         """Write the infos of the agents of these copies that take part, a dict for each."""
         for index in indices.tolist() if told or any(self.infos) else ():

@@ -18,6 +18,7 @@ from heron import Hierarchy
 from heron.batch import AgentGroup
 from heron.errors import (
     ConfigurationError,
+    ContractError,
     EnvClosedError,
     EnvStepError,
     InvalidActionError,
@@ -25,7 +26,7 @@ from heron.errors import (
     ResetRequiredError,
     UnknownEnvError,
 )
-from heron.testing import BATCH_ENV_CHECKS, check_parallel_env, check_view
+from heron.testing import BATCH_ENV_CHECKS, check_batch_env, check_parallel_env, check_view
 from heron.testing.batch_env.player import Player, episodes, expect_same, said, seeds_from, some
 from heron.wrappers import GymVectorEnv, LoopEnv, ProcessEnv
 from heron.wrappers.sb3 import Sb3VecEnv
@@ -421,3 +422,60 @@ def test_wrong_arguments(change, named):
 
     with pytest.raises(ConfigurationError, match=named):
         Any()
+
+
+def test_actions_of_ended_agents_are_not_seen():
+    class Watchful(TagEnv):
+        def _advance(self, state, actions, random):
+            assert (actions["hunter"][state.energy <= 0] == 0).all()
+            actions["hunter"][:] += 1  # they are the world's own
+            return super()._advance(state, actions, random)
+
+    env = Watchful(20)
+    env.reset(seeds=seeds_from(env))
+    actions = {"hunter": np.ones((20, 2, 2), np.float32), "prey": np.zeros((20, 1), int)}
+    while env.running.any():
+        env.step(actions, env.running)
+    assert (actions["hunter"] == 1).all()
+
+
+class DrawsForSome(TagEnv):
+    """Whether there is another draw depends on all copies that are stepped together."""
+
+    def _advance(self, state, actions, random):
+        if (state.prey > 0).any():
+            random.uniform("for some", shape=(7,))
+        return super()._advance(state, actions, random)
+
+
+def test_draws_do_not_depend_on_other_draws():
+    check_batch_env(partial(DrawsForSome, 3), STEPS)
+    player, other = Player(DrawsForSome(3)), Player(TagEnv(3))
+    for got, expected in zip(episodes(player, [1, 2, 3], 20), episodes(other, [1, 2, 3], 20), strict=True):
+        expect_same(got, expected, "another draw", "")
+
+
+class FromNumpy(TagEnv):
+    def _begin(self, state, random, options):
+        return replace(super()._begin(state, random, options), prey=np.random.uniform(size=state.prey.shape))  # noqa: NPY002
+
+
+class Mixing(TagEnv):
+    def _advance(self, state, actions, random):
+        state, rewards, terminated = super()._advance(state, actions, random)
+        return replace(state, prey=state.prey + 0.01 * state.prey.mean(axis=0)), rewards, terminated
+
+
+class Remembering(TagEnv):
+    count = 0
+
+    def _begin(self, state, random, options):
+        self.count += 1
+        return replace(super()._begin(state, random, options), prey=np.full(state.prey.shape, self.count / 10))
+
+
+@pytest.mark.parametrize("world", [FromNumpy, Mixing, Remembering])
+def test_worlds_that_are_not_functions_of_their_copy_are_found(world):
+    with pytest.raises(ContractError) as caught:
+        check_batch_env(partial(world, 3), STEPS)
+    assert any("seed" in finding.check or "alone" in finding.check for finding in caught.value.findings)
