@@ -1,4 +1,4 @@
-"""Actions of a whole batch, checked against their space at once."""
+"""Checks of actions against their space, for a whole batch at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,22 +15,22 @@ from heron.errors import InvalidActionError, shown
 def checked_actions(
     actions: Any, space: Space[Any], where: BoolArray, agent_ids: Sequence[str], env_ids: Sequence[str], leaf: str = ""
 ) -> npt.NDArray[Any]:
-    """``actions`` as an array of the space's dtype, if those that count lie in the space.
+    """Return ``actions`` as an array of the space's dtype, if all that are used are in the space.
 
     Args:
-        actions: ``(N, M, *space.shape)``, of a dtype that the space's dtype can hold. For a ``Dict`` or ``Tuple`` space
+        actions: ``(N, M, *space.shape)``, of a dtype that can be cast to the space's. For a ``Dict`` or ``Tuple`` space
             a dict or tuple of such arrays, or records.
         space: The action space of one agent.
-        where: ``(N, M) bool``, the agents whose actions count.
+        where: ``(N, M) bool``, the agents whose actions are used.
         agent_ids: The M agents.
         env_ids: The N copies.
-        leaf: Which part of an action this is, for the error.
+        leaf: Path of this part of an action, for the error message.
 
     Returns:
-        ``(N, M, *space.shape)``, or ``(N, M)`` records.
+        ``(N, M, *space.shape)``, or ``(N, M)`` records; the given array if nothing is converted.
 
     Raises:
-        InvalidActionError: If shape or dtype do not fit, or an action that counts holds NaN or lies outside the
+        InvalidActionError: If shape or dtype are wrong, or an action that is used contains NaN or is outside the
             space.
     """
     own = space.shape
@@ -51,7 +51,7 @@ def checked_actions(
     if array.dtype != space.dtype:
         with np.errstate(over="ignore"):
             cast = array.astype(space.dtype)
-    # Whole numbers are compared as they came, for a narrower dtype would wrap them round; others are rounded first.
+    # Integers are compared as given, since a narrower dtype would wrap them around; floats are rounded first.
     inside = inside_space(cast if cast.dtype.kind == "f" else array, space)
     if np.count_nonzero(inside) == inside.size:
         return cast
@@ -66,16 +66,18 @@ def checked_actions(
 
 
 def checked_action(action: Any, space: Space[Any], agent_id: str, env_id: str) -> Any:
-    """One agent's action in one copy, checked as those of a batch: an array, a NumPy scalar, or a record."""
+    """Check one agent's action in one copy as ``checked_actions`` does; return an array, a NumPy scalar or a record."""
     batch = batch_of_one(action, space, agent_id, env_id, dims=2)
     return checked_actions(batch, space, np.ones((1, 1), dtype=bool), [agent_id], [env_id])[0, 0]
 
 
 def batch_of_one(action: Any, space: Space[Any], agent_id: str, env_id: str, *, dims: int = 1) -> Any:
-    """One action as a batch with ``dims`` leading dimensions of length 1, unchecked but for its dicts and tuples.
+    """Return one action as a batch with ``dims`` leading dimensions of length 1.
+
+    Only the structure of an action in a ``Dict`` or ``Tuple`` space is checked.
 
     Raises:
-        InvalidActionError: If these are not as those of a ``Dict`` or ``Tuple`` space.
+        InvalidActionError: If it does not have the structure of the space.
     """
 
     def wrapped(_space: Space[Any], part: Any, _leaf: str = "") -> Any:
@@ -101,7 +103,7 @@ def _whose(agent_ids: Sequence[str], env_ids: Sequence[str], leaf: str = "") -> 
 
 
 def inside_space(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:
-    """For each value of ``(..., *space.shape)`` whether it is allowed. A comparison with NaN is false."""
+    """Return for each value of ``(..., *space.shape)`` True if it is within the bounds, which NaN is not."""
     low: Any
     high: Any
     match space:
@@ -111,6 +113,6 @@ def inside_space(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:
             low, high = space.start, space.start + space.n - 1
         case MultiDiscrete():
             low, high = space.start, space.start + space.nvec - 1
-        case _:  # MultiBinary: no other space is left
+        case _:  # MultiBinary, the only other supported space
             low, high = 0, 1
     return np.asarray((array >= low) & (array <= high))

@@ -1,4 +1,4 @@
-"""Actions as one array in every space: those in ``Dict`` and ``Tuple`` spaces are records, one field a part."""
+"""Actions of any space as one array: those of ``Dict`` and ``Tuple`` spaces are records with a field for each part."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -13,19 +13,19 @@ from heron.errors import HeronError
 RecordSpace: TypeAlias = "Dict[Any] | Tuple[Any]"
 
 LeafFunction: TypeAlias = Callable[[Space[Any], Any, str], Any]
-"""Called with the space of a leaf, what stands there, and the path that leads there, such as ``"['arm'][0]"``."""
+"""A function of a leaf's space, its value, and its path, such as ``"['arm'][0]"``."""
 
 
 def is_record_space(space: Space[Any]) -> bool:
-    """Whether an action in ``space`` is a record, rather than an array."""
+    """Return True if an action in ``space`` is a record rather than an array."""
     return isinstance(space, (Dict, Tuple))
 
 
 def action_dtype(space: Space[Any]) -> np.dtype[Any]:
-    """The dtype of one action; an array of shape ``(N, M)`` of it is ``(N, M, *space.shape)``, or records.
+    """Return the dtype of one action. An ``(N, M)`` array of it is ``(N, M, *space.shape)``, or records.
 
-    The fields of a record are called as the keys of a ``Dict`` are, in the space's order, and ``"0"``, ``"1"`` ... for
-    a ``Tuple`` and where a key is no name.
+    The fields of a record have the names and order of the keys of a ``Dict``. They are ``"0"``, ``"1"`` ... for a
+    ``Tuple``, and for keys that are not valid names.
 
     >>> from gymnasium.spaces import Discrete, MultiBinary
     >>> action_dtype(Tuple((Dict(x=Discrete(3)), MultiBinary(2))))
@@ -37,22 +37,22 @@ def action_dtype(space: Space[Any]) -> np.dtype[Any]:
 
 
 def zero_actions(space: Space[Any], batch_shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """An array of zeros for ``batch_shape`` actions, whether these are allowed or not."""
+    """Return an array of zeros for ``batch_shape`` actions, which may be outside the space."""
     return np.zeros(batch_shape, action_dtype(space))
 
 
 def map_leaves(
     space: Space[Any], tree: Any, function: LeafFunction, owner: str, error: type[HeronError], path: str = ""
 ) -> ArrayTree:
-    """What ``function`` makes of each leaf, as dicts and tuples like the space.
+    """Return the results of ``function`` for each leaf, as dicts and tuples with the structure of the space.
 
     Args:
         space: The space of one action.
         tree: One action or a batch of them: dicts and tuples, or records.
-        function: What to do.
-        owner: Whose actions these are, for the error.
-        error: Raised if the tree is not like the space.
-        path: The way that leads here.
+        function: Function of each leaf.
+        owner: Owner of the actions, for the error message.
+        error: Raised if the tree does not have the structure of the space.
+        path: Path of this part.
     """
     if not isinstance(space, (Dict, Tuple)):
         return function(space, tree, path)  # type: ignore[no-any-return]
@@ -68,12 +68,12 @@ def map_leaves(
 
 
 def as_actions(space: Space[Any], tree: ArrayTree, batch_shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Actions as a new array of ``action_dtype``.
+    """Return actions as a new array of ``action_dtype``.
 
     Args:
         space: The space of one action.
-        tree: What is known to fit: dicts and tuples of arrays ``(*batch_shape, ...)``, or one array in other spaces.
-        batch_shape: Of the array; ``()`` for a single action.
+        tree: Valid actions: dicts and tuples of arrays ``(*batch_shape, ...)``, or one array in other spaces.
+        batch_shape: Shape of the result; ``()`` for a single action.
 
     >>> from gymnasium.spaces import Discrete
     >>> as_actions(Dict(x=Discrete(3)), {"x": np.array([2, 0])}, (2,))
@@ -85,7 +85,7 @@ def as_actions(space: Space[Any], tree: ArrayTree, batch_shape: tuple[int, ...])
 
 
 def as_tree(space: Space[Any], actions: npt.NDArray[Any]) -> ArrayTree:
-    """The parts of records as Gymnasium batches them: dicts and tuples of views; arrays are returned as they are."""
+    """Return records as dicts and tuples of views, like Gymnasium's batches; arrays are returned unchanged."""
     if isinstance(space, Dict):
         return {key: as_tree(part, actions[field]) for key, field, part in _fields(space)}
     if isinstance(space, Tuple):
@@ -94,14 +94,14 @@ def as_tree(space: Space[Any], actions: npt.NDArray[Any]) -> ArrayTree:
 
 
 def samples_of(space: Space[Any], actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Records as environments take them, copies of those that Gymnasium's ``iterate`` makes of a batch.
+    """Return records as separate actions for environments, like those of Gymnasium's ``iterate``, but copies.
 
     Args:
         space: A ``Dict`` or ``Tuple`` space.
         actions: Records of any shape.
 
     Returns:
-        Dicts or tuples, as an array of objects of that shape.
+        Dicts or tuples, as an array of objects of the same shape.
     """
     samples = np.empty(actions.size, dtype=object)
     for place, sample in enumerate(rows(as_tree(space, actions.ravel()), range(actions.size))):
@@ -110,7 +110,7 @@ def samples_of(space: Space[Any], actions: npt.NDArray[Any]) -> npt.NDArray[Any]
 
 
 def _fields(space: RecordSpace) -> list[tuple[Any, str, Space[Any]]]:
-    """The key (or place), field and space of each part."""
+    """Return the key (or place), field and space of each part."""
     if isinstance(space, Tuple):
         return [(place, str(place), part) for place, part in enumerate(space.spaces)]
     named = all(type(key) is str and key for key in space.spaces)
@@ -118,7 +118,7 @@ def _fields(space: RecordSpace) -> list[tuple[Any, str, Space[Any]]]:
 
 
 def _values(space: RecordSpace, tree: Any) -> list[Any] | None:
-    """What stands in the tree for each part; None if it has other ones."""
+    """Return the value of each part; None if the tree has other parts."""
     names = getattr(getattr(tree, "dtype", None), "names", None)
     if names is not None:
         return [tree[name] for name in names] if list(names) == [field for _, field, _ in _fields(space)] else None

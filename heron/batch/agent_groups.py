@@ -1,6 +1,7 @@
-"""Which agents of an environment share an array."""
+"""Groups of agents that share an array."""
 
 import re
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
@@ -17,15 +18,15 @@ _LONGEST_NAME = 40
 
 
 def group_agents(env: ParallelEnv, given: Mapping[str, Sequence[str]] | None = None) -> dict[str, AgentGroup]:
-    """The agents of ``env`` in groups with the same spaces.
+    """Return the agents of ``env`` in groups with the same spaces.
 
     Args:
         env: Any copy of the environment.
-        given: Group name -> agent ids, to decide it by hand.
+        given: Group name -> agent ids, to choose the groups by hand.
 
     Raises:
         ConfigurationError: If the environment does not declare its agents, a space is not supported, or
-            ``given`` does not have each agent once, in a group of its equals.
+            ``given`` does not contain each agent once, in a group of agents with the same spaces.
     """
     agents = _declared_agents(env)
     spaces = {agent: (env.observation_space(agent), env.action_space(agent)) for agent in agents}
@@ -36,10 +37,10 @@ def group_agents(env: ParallelEnv, given: Mapping[str, Sequence[str]] | None = N
 def checked_group(
     name: str, agent_ids: tuple[str, ...], observation_space: Space[Any], action_space: Space[Any]
 ) -> AgentGroup:
-    """A group of agents whose spaces are such that arrays can be laid out for them.
+    """Return a group of agents.
 
     Raises:
-        ConfigurationError: If they are not.
+        ConfigurationError: If samples of a space cannot be stored in arrays of a fixed shape.
     """
     check_supported(observation_space, f"group {name!r}: observation_space of {agent_ids[0]!r}")
     check_supported(action_space, f"group {name!r}: action_space of {agent_ids[0]!r}")
@@ -63,7 +64,7 @@ def groups_by_name(groups: Sequence[AgentGroup]) -> dict[str, AgentGroup]:
 
 
 def common_name(agent_ids: Sequence[str]) -> str:
-    """What to call a group of agents: their ids without the numbers.
+    """Return the ids of the agents without the numbers at their ends.
 
     >>> common_name(["agent_0", "agent_1"]), common_name(["alice", "bob"])
     ('agent', 'alice+bob')
@@ -73,10 +74,9 @@ def common_name(agent_ids: Sequence[str]) -> str:
 
 
 def group_name(agent_ids: Sequence[str], taken: Container[str]) -> str:
-    """A name for a group of agents that no other group has.
+    """Return an unused name for a group of agents.
 
-    Where agents are alike in name but not in spaces, the first one's whole id tells the groups apart, or else a
-    number does.
+    If agents have similar ids but different spaces, the first agent's whole id distinguishes the groups, or a number.
 
     >>> group_name(["agent_0", "agent_1"], taken=["agent"])
     'agent_0+1'
@@ -92,19 +92,18 @@ def _declared_agents(env: ParallelEnv) -> list[str]:
     agents = getattr(env, "possible_agents", None)
     if not agents:
         raise ConfigurationError(
-            f"{env} does not say in possible_agents which agents it may ever have, so no arrays can be laid "
-            "out for them: set possible_agents to the list of all ids that may appear (in a subclass, or by "
-            "heron.wrappers.declare_agents)"
+            f"{env} has no possible_agents, so its arrays cannot be allocated: set possible_agents to the list of "
+            "all ids that may appear (in a subclass, or with heron.wrappers.declare_agents)"
         )
     if odd := [agent for agent in agents if not isinstance(agent, str)]:
-        raise ConfigurationError(f"agent ids must be strings, but {env} has {odd}")
-    if twice := sorted({agent for agent in agents if list(agents).count(agent) > 1}):
-        raise ConfigurationError(f"each agent must stand once in possible_agents, but {env} has {twice} more than once")
+        raise ConfigurationError(f"agent ids must be strings, but possible_agents of {env} has {odd}")
+    if duplicates := sorted(agent for agent, count in Counter(agents).items() if count > 1):
+        raise ConfigurationError(f"duplicate agents {duplicates} in possible_agents of {env}: list each agent once")
     return list(agents)
 
 
 def partition(kinds: Mapping[str, object]) -> list[list[str]]:
-    """The ids in groups of equal kind. Kinds are compared by ``==``, since spaces cannot be hashed.
+    """Return the ids in groups of equal kind. Kinds are compared by ``==``, since spaces are not hashable.
 
     >>> partition({"a": 1, "b": 2, "c": 1})
     [['a', 'c'], ['b']]
@@ -134,13 +133,14 @@ def _checked_groups(
             raise ConfigurationError(f"group {name!r}: expected a list of agents, got {ids!r}")
     listed = [agent for ids in given.values() for agent in ids]
     if sorted(listed) != sorted(spaces):
-        raise ConfigurationError(f"groups must have each agent once, expected {sorted(spaces)}, got {sorted(listed)}")
+        raise ConfigurationError(f"groups must have each agent once: expected {sorted(spaces)}, got {sorted(listed)}")
     for name, ids in given.items():
         if not ids:
             raise ConfigurationError(f"group {name!r} has no agents")
         for agent in ids:
             if spaces[agent] != spaces[ids[0]]:
                 raise ConfigurationError(
-                    f"group {name!r}: {agent!r} has spaces {spaces[agent]}, but {ids[0]!r} {spaces[ids[0]]}"
+                    f"group {name!r}: {agent!r} has spaces {spaces[agent]}, but {ids[0]!r} has {spaces[ids[0]]}: "
+                    "agents of a group must have the same"
                 )
     return {name: tuple(ids) for name, ids in given.items()}

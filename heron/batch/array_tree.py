@@ -1,4 +1,4 @@
-"""Batches of samples of a space as arrays, or as dicts and tuples of arrays."""
+"""Batches of samples of a space: arrays, or dicts and tuples of arrays."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from heron.errors import ConfigurationError
 
 ArrayTree: TypeAlias = "npt.NDArray[Any] | dict[str, ArrayTree] | tuple[ArrayTree, ...]"
-"""An array, or a dict or tuple of trees, as ``Dict`` and ``Tuple`` spaces nest."""
+"""An array, or a dict or tuple of trees, nested like a ``Dict`` or ``Tuple`` space."""
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -19,14 +19,14 @@ _LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete)
 
 
 def check_supported(space: Space[Any], owner: str) -> None:
-    """Check that samples of ``space`` fit into arrays of a fixed shape.
+    """Check that samples of ``space`` can be stored in arrays of a fixed shape.
 
     Args:
         space: Any space.
-        owner: Whose space it is, for the error message.
+        owner: Owner of the space, for the error message.
 
     Raises:
-        ConfigurationError: If ``space`` is, or holds, anything but ``Box``, ``Discrete``, ``MultiBinary``,
+        ConfigurationError: If ``space`` is or contains anything but ``Box``, ``Discrete``, ``MultiBinary``,
             ``MultiDiscrete``, ``Dict`` and ``Tuple``.
     """
     if isinstance(space, Dict):
@@ -42,7 +42,7 @@ def check_supported(space: Space[Any], owner: str) -> None:
 
 
 def zeros(space: Space[Any], batch_shape: tuple[int, ...]) -> ArrayTree:
-    """A tree of zeros for ``batch_shape`` samples of ``space``.
+    """Return a tree of zeros for ``batch_shape`` samples of ``space``.
 
     >>> zeros(Dict(x=Box(0, 1, (2,))), (16, 3))["x"].shape
     (16, 3, 2)
@@ -55,13 +55,14 @@ def zeros(space: Space[Any], batch_shape: tuple[int, ...]) -> ArrayTree:
 
 
 def write(tree: ArrayTree, index: Any, sample: Any) -> None:
-    """Set ``tree[index]`` to one sample (or, for a batch index, to a tree of them).
+    """Set ``tree[index]`` to one sample or, if ``index`` selects several rows, to a tree of them.
 
     Raises:
         KeyError: If a part is missing.
-        TypeError: If a sample is nothing like the tree.
-        ValueError: If a sample has another shape or number of parts, or no such whole numbers as the tree has.
-        OverflowError: If a number is too large.
+        TypeError: If a sample has another structure than the tree.
+        ValueError: If a sample has the wrong shape or number of parts, or numbers that the tree's integer dtype
+            cannot represent.
+        OverflowError: If an integer is too large.
     """
     if isinstance(tree, dict):
         for key, part in tree.items():
@@ -71,26 +72,26 @@ def write(tree: ArrayTree, index: Any, sample: Any) -> None:
             write(part, index, value)
     else:
         shape = tree[index].shape
-        if np.shape(sample) != shape:  # numpy itself would repeat a single value
+        if np.shape(sample) != shape:  # NumPy would broadcast a single value
             raise ValueError(f"expected shape {shape}, got {np.shape(sample)}")
         tree[index] = sample if tree.dtype.kind == "f" else as_whole(sample, tree.dtype)
 
 
 def as_whole(sample: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """A sample of whole numbers as an array of their dtype, if that holds the same numbers.
+    """Return a sample as an array of an integer dtype that has the same values.
 
-    numpy itself would cut off fractions, make something up for NaN, and wrap round what is too large.
+    NumPy itself would truncate fractions, convert NaN to an arbitrary number, and wrap large numbers around.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If the dtype cannot represent the values.
 
     >>> as_whole(np.array([300, 2]), np.dtype(np.uint8))
     Traceback (most recent call last):
     ValueError: expected numbers of uint8, got [300   2]
     """
-    # Most samples are of the very dtype, or an int where int64 is wanted, of which numpy itself refuses too large ones.
+    # Most samples have this dtype, or are an int for int64, where NumPy raises OverflowError by itself.
     if getattr(sample, "dtype", None) is dtype or (type(sample) is int and dtype == np.int64):
-        return sample  # type: ignore[no-any-return]  # an array, or one number
+        return sample  # type: ignore[no-any-return]  # an array or a number
     array = np.asarray(sample)
     if array.dtype == dtype:
         return array
@@ -102,7 +103,7 @@ def as_whole(sample: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def clear(tree: ArrayTree, index: Any) -> None:
-    """Set every array's ``[index]`` to zero."""
+    """Set ``[index]`` of every array to zero."""
     if isinstance(tree, dict):
         for part in tree.values():
             clear(part, index)
@@ -114,12 +115,12 @@ def clear(tree: ArrayTree, index: Any) -> None:
 
 
 def row(tree: ArrayTree, index: int) -> ArrayTree:
-    """The tree of every array's ``[index]``, as copies."""
+    """Return a tree of copies of every array's ``[index]``."""
     return rows(tree, [index])[0]
 
 
 def rows(tree: ArrayTree, indices: Sequence[int]) -> list[ArrayTree]:
-    """For each index the tree of every array's ``[index]``, as copies.
+    """Return for each index a tree of copies of every array's ``[index]``.
 
     >>> rows((np.arange(6), np.arange(6).reshape(3, 2)), [2, 0])
     [(np.int64(2), array([4, 5])), (np.int64(0), array([0, 1]))]
@@ -134,7 +135,7 @@ def rows(tree: ArrayTree, indices: Sequence[int]) -> list[ArrayTree]:
 
 
 def map_arrays(function: Callable[[npt.NDArray[Any]], Any], tree: ArrayTree) -> Any:
-    """A tree of the same shape with ``function`` applied to each array."""
+    """Return a tree of the same structure with ``function`` applied to each array."""
     if isinstance(tree, dict):
         return {key: map_arrays(function, part) for key, part in tree.items()}
     if isinstance(tree, tuple):
@@ -152,7 +153,7 @@ def layout(tree: ArrayTree) -> Any:
 
 
 def equal(one: ArrayTree, other: ArrayTree) -> bool:
-    """Whether two trees have the same parts and, to the bit, the same numbers in them.
+    """Return True if two trees have the same structure and, to the bit, the same values.
 
     >>> equal({"x": np.array([1.0, np.nan])}, {"x": np.array([1.0, np.nan])})
     True
@@ -168,22 +169,22 @@ def equal(one: ArrayTree, other: ArrayTree) -> bool:
 
 
 def flat_size(space: Space[Any]) -> int:
-    """Number of values of one sample in ``flatten``."""
+    """Return the number of values of one sample after ``flatten``."""
     return gymnasium.spaces.flatdim(space)
 
 
 def flatten(space: Space[Any], tree: ArrayTree, batch_dims: int) -> npt.NDArray[np.float32]:
-    """A batch of samples as vectors, laid out as ``gymnasium.spaces.flatten`` lays out one sample.
+    """Return a batch of samples as vectors with the layout of ``gymnasium.spaces.flatten``.
 
-    ``Box`` and ``MultiBinary`` values stand as they are, ``Discrete`` and ``MultiDiscrete`` ones as one-hot.
+    ``Box`` and ``MultiBinary`` values are unchanged; ``Discrete`` and ``MultiDiscrete`` values become one-hot.
 
     Args:
         space: The space of one sample.
         tree: The samples.
-        batch_dims: How many leading dimensions are the batch's.
+        batch_dims: Number of leading dimensions that belong to the batch.
 
     Returns:
-        ``(*batch_shape, flat_size(space)) float32``, for a float32 vector space the very array given.
+        ``(*batch_shape, flat_size(space)) float32``; for a float32 vector space a view of the given array.
 
     >>> flatten(Discrete(3), np.array([2, 0]), batch_dims=1)
     array([[0., 0., 1.],

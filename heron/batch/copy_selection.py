@@ -1,5 +1,6 @@
-"""What copies are called, which of them a call is about, and the seed of each."""
+"""Ids, selections, masks and seeds of env copies."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -10,15 +11,15 @@ from heron.batch.array_tree import BoolArray
 from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError, check_id, meant, shown
 
 EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray
-"""Copies by index, by env_id, by a list of either, or by a ``(num_envs,) bool`` mask."""
+"""Copies given by index, env_id, a list of either, or a ``(num_envs,) bool`` mask."""
 
 
 def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ...]:
-    """The names of ``num_envs`` copies, ``env_0`` ... by default.
+    """Return the env_ids of ``num_envs`` copies, ``env_0`` ... by default.
 
     Raises:
-        ConfigurationError: If there is no copy, or not one distinct name for each.
-        InvalidMessageError: If a name is empty or no string.
+        ConfigurationError: If ``num_envs`` is not positive, or ``env_ids`` has the wrong length or duplicates.
+        InvalidMessageError: If an env_id is empty or not a string.
     """
     if num_envs < 1:
         raise ConfigurationError(f"expected at least one environment copy, got {num_envs}")
@@ -27,18 +28,19 @@ def check_env_ids(env_ids: Sequence[str] | None, num_envs: int) -> tuple[str, ..
     if isinstance(env_ids, str) or len(env_ids) != num_envs:
         raise ConfigurationError(f"expected {num_envs} env_ids, one for each copy, got {env_ids!r}")
     names = tuple(check_id("env_id", env_id) for env_id in env_ids)
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigurationError(f"env_ids must be distinct, but {twice} stand more than once")
+    if len(set(names)) != len(names):
+        duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
+        raise ConfigurationError(f"duplicate env_ids {duplicates}: give each copy its own")
     return names
 
 
 def select_envs(which: EnvSelection, env_ids: Sequence[str]) -> list[int]:
-    """Indices of the selected copies.
+    """Return the indices of the selected copies.
 
     Raises:
-        UnknownEnvError: If there is no such copy.
-        ConfigurationError: If a copy stands twice.
-        InvalidMaskError: If a mask has another shape, or is a list.
+        UnknownEnvError: If an index or env_id does not exist.
+        ConfigurationError: If a copy is selected twice.
+        InvalidMaskError: If a mask has the wrong shape, or is a list.
 
     >>> select_envs(["b", 0], ["a", "b", "c"])
     [1, 0]
@@ -51,20 +53,20 @@ def select_envs(which: EnvSelection, env_ids: Sequence[str]) -> list[int]:
         checked_mask(which, len(env_ids), "a mask of copies")
     indices = [_index(item, env_ids) for item in listed]
     if len(set(indices)) != len(indices):
-        raise ConfigurationError(f"each copy may be named once, got {which!r}")
+        raise ConfigurationError(f"duplicate copies in {which!r}: select each copy once")
     return indices
 
 
 def checked_mask(mask: Any, size: int, name: str = "mask") -> BoolArray:
-    """The mask, if it is one.
+    """Return the mask if it is valid.
 
     Args:
-        mask: Anything.
-        size: How many entries it must have.
-        name: What to call it.
+        mask: Any value.
+        size: Expected number of entries.
+        name: Name of the mask, for the error message.
 
     Raises:
-        InvalidMaskError: If it is no array, or has another shape or dtype.
+        InvalidMaskError: If it is not an array, or has the wrong shape or dtype.
     """
     if not isinstance(mask, np.ndarray) or mask.shape != (size,) or mask.dtype != np.bool_:
         got = (
@@ -75,19 +77,19 @@ def checked_mask(mask: Any, size: int, name: str = "mask") -> BoolArray:
 
 
 def checked_for_reset(mask: BoolArray | None, seeds: Sequence[int | None] | None, env_ids: Sequence[str]) -> BoolArray:
-    """The mask of a reset, all copies by default.
+    """Return the mask of a reset, all copies by default.
 
     Raises:
-        InvalidMaskError: If it is none.
-        ConfigurationError: If there is not one seed for each copy.
+        InvalidMaskError: If the mask is not ``(num_envs,) bool``.
+        ConfigurationError: If ``seeds`` has the wrong length.
     """
     if seeds is not None and len(seeds) != len(env_ids):
-        raise ConfigurationError(f"expected {len(env_ids)} seeds, one for each copy, got {seeds!r:.200}")
+        raise ConfigurationError(f"seeds has the wrong length: expected {len(env_ids)}, got {seeds!r:.200}")
     return np.ones(len(env_ids), dtype=bool) if mask is None else checked_mask(mask, len(env_ids))
 
 
 def env_mask(indices: Sequence[int], num_envs: int) -> BoolArray:
-    """``(num_envs,) bool``, true at the indices."""
+    """Return a ``(num_envs,) bool`` mask that is true at the indices."""
     mask = np.zeros(num_envs, dtype=bool)
     mask[list(indices)] = True
     return mask
@@ -96,10 +98,10 @@ def env_mask(indices: Sequence[int], num_envs: int) -> BoolArray:
 def spread_seeds(
     seed: int | Sequence[int | None] | npt.NDArray[np.integer[Any]] | None, count: int
 ) -> list[int | None]:
-    """One seed for each of ``count`` copies: ``seed + k`` for the k-th, or the k-th of a list.
+    """Return a seed for each of ``count`` copies: ``seed + k`` for copy k, or entry k of a list.
 
     Raises:
-        ConfigurationError: If a list has not ``count`` seeds, or a seed is no non-negative integer.
+        ConfigurationError: If a list has the wrong length, or a seed is not a non-negative integer.
 
     >>> spread_seeds(7, 3)
     [7, 8, 9]
@@ -112,7 +114,7 @@ def spread_seeds(
         first = _checked_seed(seed)
         return [first + place for place in range(count)]
     if len(seed) != count:
-        raise ConfigurationError(f"expected {count} seeds, one for each copy, got {seed!r}")
+        raise ConfigurationError(f"seeds has the wrong length: expected {count}, got {seed!r}")
     return [None if one is None else _checked_seed(one) for one in seed]
 
 
@@ -129,6 +131,6 @@ def _index(item: Any, env_ids: Sequence[str]) -> int:
     if is_number and 0 <= item < len(env_ids):
         return int(item)
     raise UnknownEnvError(
-        f"no environment copy {item!r}: expected an index from 0 to {len(env_ids) - 1}, or one of {shown(env_ids)}"
+        f"unknown env copy {item!r}: expected an index from 0 to {len(env_ids) - 1}, or one of {shown(env_ids)}"
         f"{meant(item, env_ids)}"
     )

@@ -1,4 +1,4 @@
-"""NaN in what environments return: noticed in all copies at once, and looked for only then."""
+"""Detection of NaN in results: in all copies at once first, and in single copies only if there is any."""
 
 from collections.abc import Iterator, Mapping
 from math import isnan
@@ -12,7 +12,7 @@ from heron.batch.batch_env import AgentGroup, GroupState
 
 
 class NanWatch:
-    """Looks for NaN among the observations and rewards of a batch; infinite values are left alone.
+    """Detector of NaN in the observations and rewards of a batch; infinite values are allowed.
 
     Args:
         groups: The environment's groups.
@@ -28,12 +28,12 @@ class NanWatch:
         self._arrays = [array for watched in self._watched.values() for _, array in watched]
 
     def fires(self) -> bool:
-        """Whether there is any NaN."""
+        """Return True if there is any NaN."""
         # A minimum is NaN if anything is; unlike isnan(...).any() it needs no array of flags.
         return any([isnan(np.minimum.reduce(array, axis=None)) for array in self._arrays])  # noqa: C419 -- faster
 
     def find(self, index: int) -> list[str]:
-        """What is NaN in one copy, by agent, in words; it is set to 0, so that it is told once."""
+        """Describe what is NaN in one copy, by agent, and set it to 0, so that it is reported once."""
         found = []
         for name, watched in self._watched.items():
             for what, array in watched:
@@ -46,7 +46,7 @@ class NanWatch:
 
 
 def nan_in(tree: ArrayTree, name: str) -> list[str]:
-    """What is NaN in a tree called ``name``, in words.
+    """Describe what is NaN in a tree called ``name``.
 
     >>> nan_in({"x": np.array([0.0, np.nan])}, "observation")
     ["the observation['x'] is NaN at entries 1"]
@@ -56,12 +56,12 @@ def nan_in(tree: ArrayTree, name: str) -> list[str]:
 
 
 def has_nan(tree: ArrayTree) -> bool:
-    """Whether there is any NaN in a tree."""
+    """Return True if there is any NaN in a tree."""
     return any(np.isnan(np.minimum.reduce(array, axis=None)) for _, array in _float_leaves(tree, ""))
 
 
 def _float_leaves(tree: ArrayTree, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """The arrays of floats in a tree that are not empty, and what to call them."""
+    """Yield the non-empty arrays of floats in a tree, with their names."""
     if isinstance(tree, dict):
         for key, part in tree.items():
             yield from _float_leaves(part, f"{name}[{key!r}]")
@@ -77,7 +77,7 @@ def _places(flags: npt.NDArray[np.bool_]) -> str:
 
 
 def _shown(flags: npt.NDArray[np.bool_]) -> str:
-    """The first few indices of what is true."""
+    """Return the indices of the first few true entries."""
     few = 5
     indices = [tuple(index) if flags.ndim > 1 else index[0] for index in np.argwhere(flags).tolist()]
     return ", ".join(map(str, indices[:few])) + (", ..." if len(indices) > few else "")

@@ -1,4 +1,4 @@
-"""Why a sample does not lie in its space, and how two spaces differ."""
+"""Differences between a sample and its space, and between two spaces, in words."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -10,26 +10,26 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 
 
 def misfit(space: Space[Any], sample: Any) -> str | None:
-    """Why ``sample`` is not in ``space``, with the place; None if it is.
+    """Explain why ``sample`` is not in ``space``, with the place; return None if it is.
 
     >>> misfit(Box(0, 1, (2,)), np.array([0.5, 1.5], np.float32))
     '[1] is 1.5, outside [0.0, 1.0]'
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Gymnasium warns where it converts; that is judged below
-        with suppress(OverflowError):  # before version 1.4 it raises this for numbers that the dtype does not hold
+        warnings.simplefilter("ignore")  # Gymnasium warns of conversions, which are checked below
+        with suppress(OverflowError):  # raised before version 1.4 for numbers that the dtype cannot represent
             if space.contains(sample):
                 return None
     found = next(_misfits(space, sample, ""), None)
     return found or f"{sample!r:.200} is not in {space!r:.200}"
 
 
-def difference(got: Space[Any], expected: Space[Any], path: str = "") -> str | None:
-    """How a space differs from the one that was expected, with the place; None if they are equal.
+def space_difference(got: Space[Any], expected: Space[Any], path: str = "") -> str | None:
+    """Describe how a space differs from the expected one, with the place; return None if they are equal.
 
-    >>> difference(Dict(x=Box(0, 1, (3,))), Dict(x=Box(0, 1, (2,))))
+    >>> space_difference(Dict(x=Box(0, 1, (3,))), Dict(x=Box(0, 1, (2,))))
     "['x'] is of shape (3,), expected (2,)"
-    >>> difference(Discrete(3), Discrete(5))
+    >>> space_difference(Discrete(3), Discrete(5))
     'it has n 3, expected 5'
     """
     if got == expected:
@@ -68,7 +68,7 @@ def _leaf_differences(got: Any, expected: Any, here: str) -> Iterator[str]:
 
 
 def _entries(value: Any, other: Any) -> str:
-    """The first entry in which two arrays of the same shape differ."""
+    """Describe the first entry in which two arrays of the same shape differ."""
     places = np.argwhere(np.not_equal(value, other))
     first = tuple(places[0].tolist())
     where = f" at entry {first[0] if len(first) == 1 else first}" if first else ""
@@ -81,7 +81,7 @@ def _article(space: Any) -> str:
 
 
 def wrong_dtypes(space: Space[Any], sample: Any, path: str = "") -> Iterator[str]:
-    """Where a sample in the space is of another type than the space's, so that storing it converts it."""
+    """Describe the parts of a valid sample that are converted when stored, since they lack the space's dtype."""
     if isinstance(space, Dict):
         for key, part in space.spaces.items():
             yield from wrong_dtypes(part, sample[key], f"{path}[{key!r}]")
@@ -121,7 +121,7 @@ def _leaf_misfits(space: Any, sample: Any, path: str) -> Iterator[str]:
     try:
         array = np.asarray(sample)
     except (TypeError, ValueError):
-        yield f"{here} {sample!r:.80}, which makes no array"
+        yield f"{here} {sample!r:.80}, which is not an array"
         return
     if array.dtype == object or array.dtype.kind not in "biuf":
         yield f"{here} {sample!r:.80}, expected {space.dtype} {space.shape}"

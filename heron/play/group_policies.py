@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Space
 
 from heron.batch.action_records import as_actions, is_record_space, map_leaves
-from heron.batch.space_fit import difference, misfit
+from heron.batch.space_fit import misfit, space_difference
 from heron.errors import ConfigurationError
 from heron.play.action_masks import MASK_KEY, masks_in
 from heron.play.policies import (
@@ -43,7 +43,7 @@ def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
     if isinstance(value, RandomPolicy) and value.action_space != space:
         raise ConfigurationError(
             f"policy of group {group.name!r}: the random policy's action_space is {value.action_space}, "
-            f"but the group's is {space}: {difference(value.action_space, space)}"
+            f"but the group's is {space}: {space_difference(value.action_space, space)}"
         )
     if isinstance(value, type):
         raise ConfigurationError(
@@ -124,7 +124,7 @@ def _check_spaces(model: Any, group: VecGroup) -> None:
         if has is not None and not same(has, expected):
             raise ConfigurationError(
                 f"policy of group {group.name!r}: the model's {what} is {has}, but the group's is {expected}: "
-                f"{difference(has, expected)}"
+                f"{space_difference(has, expected)}"
             )
 
 

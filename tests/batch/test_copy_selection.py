@@ -1,4 +1,4 @@
-"""Which copies are meant, and what is said where none are."""
+"""Selections of copies, and errors about invalid ones."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,18 @@ def test_selected(which, indices):
     [
         ([True, False, True], InvalidMaskError, r"must be an array of shape \(3,\) and dtype bool, got list \[True"),
         ((np.True_, 1), InvalidMaskError, "must be an array of shape"),
-        (True, UnknownEnvError, "no environment copy True"),
+        (True, UnknownEnvError, "unknown env copy True"),
         (np.array([True, False]), InvalidMaskError, r"got \(2,\) and bool"),
         (np.ones((3, 1), bool), InvalidMaskError, r"got \(3, 1\) and bool"),
-        (np.array([1, 0, 1]), ConfigurationError, "each copy may be named once"),
-        (["env_0", 0], ConfigurationError, "each copy may be named once"),
-        ("env0", UnknownEnvError, "no environment copy 'env0': .*; did you mean 'env_0'?"),
+        (np.array([1, 0, 1]), ConfigurationError, "duplicate copies"),
+        (["env_0", 0], ConfigurationError, "duplicate copies"),
+        ("env0", UnknownEnvError, "unknown env copy 'env0': .*; did you mean 'env_0'?"),
         ("ENV_2", UnknownEnvError, "did you mean 'env_2'?"),
-        (3, UnknownEnvError, "no environment copy 3: expected an index from 0 to 2, or one of env_0, env_1, env_2$"),
-        (-1, UnknownEnvError, "no environment copy -1"),
-        (1.0, UnknownEnvError, "no environment copy 1.0"),
-        (None, UnknownEnvError, "no environment copy None"),
-        ([[0, 1]], UnknownEnvError, r"no environment copy \[0, 1\]"),
+        (3, UnknownEnvError, "unknown env copy 3: expected an index from 0 to 2, or one of env_0, env_1, env_2$"),
+        (-1, UnknownEnvError, "unknown env copy -1"),
+        (1.0, UnknownEnvError, "unknown env copy 1.0"),
+        (None, UnknownEnvError, "unknown env copy None"),
+        ([[0, 1]], UnknownEnvError, r"unknown env copy \[0, 1\]"),
     ],
 )
 def test_selected_wrongly(which, error, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
-from heron.batch.space_fit import difference, misfit
+from heron.batch.space_fit import misfit, space_difference
 
 BOX = Box(-1, 1, (2,), np.float32)
 
@@ -30,8 +30,8 @@ BOX = Box(-1, 1, (2,), np.float32)
     ],
 )
 def test_difference(got, expected, told):
-    assert difference(got, expected).startswith(told)
-    assert difference(expected, expected) is None
+    assert space_difference(got, expected).startswith(told)
+    assert space_difference(expected, expected) is None
 
 
 def test_the_first_value_outside_is_told_and_how_many_more():

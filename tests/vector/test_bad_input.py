@@ -275,5 +275,5 @@ def test_an_agent_that_stands_twice_is_told():
     class Twice(Scripted):
         possible_agents = property(lambda self: [A, B, A], lambda self, ids: None)
 
-    with pytest.raises(ConfigurationError, match=r"must stand once in possible_agents, but .* has \['agent_0'\] more"):
+    with pytest.raises(ConfigurationError, match=r"duplicate agents \['agent_0'\] in possible_agents"):
         make_vec(Twice, 1)

@@ -66,7 +66,7 @@ class TestMakeVec:
             make_vec(Scripted, number)
 
     def test_duplicate_ids(self):
-        with pytest.raises(ConfigurationError, match="env_ids must be distinct"):
+        with pytest.raises(ConfigurationError, match="duplicate env_ids"):
             make_vec(Scripted, 2, env_ids=["a", "a"])
 
     def test_factory_that_raises(self):

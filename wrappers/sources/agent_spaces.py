@@ -5,7 +5,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from heron.batch.batch_env import AgentGroup
-from heron.batch.space_fit import difference
+from heron.batch.space_fit import space_difference
 from heron.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class AgentSpaces:
             if space is known.get((kind, agent)):
                 continue
             expected = getattr(self._groups[agent], kind)
-            if differs := difference(space, expected):
+            if differs := space_difference(space, expected):
                 raise ConfigurationError(
                     f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning: "
                     f"{differs}"
@@ -71,7 +71,7 @@ class AgentSpaces:
             for agent, kind in product(self._groups, KINDS):
                 group = self._groups[agent]
                 space, expected = getattr(env, kind)(agent), getattr(group, kind)
-                if differs := difference(space, expected):
+                if differs := space_difference(space, expected):
                     raise ConfigurationError(
                         f"{env_id}: the {kind} of {agent!r} is {space}, but that of group {group.name!r} is "
                         f"{expected}: {differs}"

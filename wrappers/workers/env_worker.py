@@ -16,7 +16,7 @@ from typing import Any
 import cloudpickle
 
 from heron.batch.batch_env import AgentGroup, BatchEnv
-from heron.batch.space_fit import difference
+from heron.batch.space_fit import space_difference
 from heron.errors import ConfigurationError
 from heron.wrappers.workers.shared_arrays import Memory, SharedArrays
 from heron.wrappers.workers.worker_channel import (
@@ -157,7 +157,7 @@ def check_shard(env: BatchEnv, env_ids: Sequence[str], groups: Mapping[str, Agen
         raise ConfigurationError(f"expected a shard with the copies {list(env_ids)}, got {list(env.env_ids)}")
     for name, kind in product(groups.keys() & env.groups.keys(), ("observation_space", "action_space")):
         own, expected = getattr(env.groups[name], kind), getattr(groups[name], kind)
-        if differs := difference(own, expected):
+        if differs := space_difference(own, expected):
             raise ConfigurationError(
                 f"{env_ids[0]}: the {kind} of group {name!r} is {own}, but that of the first copy is {expected}: "
                 f"{differs}"
