@@ -56,6 +56,7 @@ class ArrayEnv(BatchEnv, Generic[State]):
     """
 
     metadata: Mapping[str, Any] = {"render_modes": []}
+    _own_attributes: dict[str, dict[int, Any]]
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class ArrayEnv(BatchEnv, Generic[State]):
         self.groups = groups_by_name(groups)
         self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
+        self._own_attributes = {}
         self._state = CopyArrays(state, num_envs)
         self._initial = CopyArrays(state, num_envs)
         self._streams = RandomStreams(num_envs)

@@ -479,3 +479,32 @@ def test_worlds_that_are_not_functions_of_their_copy_are_found(world):
     with pytest.raises(ContractError) as caught:
         check_batch_env(partial(world, 3), STEPS)
     assert any("seed" in finding.check or "alone" in finding.check for finding in caught.value.findings)
+
+
+class Quiet(TagEnv):
+    def _infos(self, state):
+        return {}
+
+
+def calls_of(function):
+    """Return the number of functions that are called, Python's and NumPy's."""
+    count = 0
+
+    def note(frame, event, arg):
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_reset_of_many_copies_calls_no_more_than_a_reset_of_few():
+    few, many = Quiet(4), Quiet(4096)
+    for env in (few, many):
+        env.reset()
+    assert calls_of(many.reset) == calls_of(few.reset)
+    assert calls_of(lambda: many.reset(some(many, *range(0, 4096, 2)))) == calls_of(lambda: few.reset(some(few, 0, 2)))

@@ -71,7 +71,7 @@ def test_refused_calls_reach_no_copy(env):
         (InvalidActionError, "flyer", lambda: env.step(ACTIONS | {"flyer": 0}, FIRST)),
         (InvalidMaskError, "float64", lambda: env.step(ACTIONS, np.ones(3))),
         (InvalidMaskError, "list", lambda: env.reset([True, False, False])),
-        (ConfigurationError, "3 seeds", lambda: env.reset(seeds=[1])),
+        (ConfigurationError, "expected 3", lambda: env.reset(seeds=[1])),
         (ValueError, "2 values", lambda: env.set_attr("mark", [1], [0, 1])),
     ]
     env.calls.clear()
