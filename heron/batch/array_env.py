@@ -1,4 +1,4 @@
-"""The base of worlds written on arrays: it does everything that a batched environment does besides physics."""
+"""Base of worlds written on arrays: all that a batched environment does, except for the physics."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,18 @@ class ArrayEnv(BatchEnv, Generic[State]):
     A world is a state and three functions of it: ``_begin`` returns the first state of an episode, ``_advance`` the
     next one with rewards and ends, and ``_observe`` the observations. ``docs/guide.md`` has an example.
 
-    The functions get the n copies that are reset or stepped and no others, as new arrays, and return new values for
-    them. So they cannot change another copy, and a seed gives the same episode whatever runs beside, as long as rows
-    are not mixed and random numbers come from ``random`` only. ``heron.testing.check_batch_env`` finds a world that is
-    otherwise, such as one with a matrix product, whose last bit depends on the number of rows.
+    The functions get only the n copies that are reset or stepped, as new arrays, and return new values for them. So
+    they cannot change another copy, and a seed gives the same episode whatever runs beside, provided that random
+    numbers come from ``random`` and that rows are not mixed. A matrix product mixes rows: its last bit may depend on
+    their number, which that of ``np.einsum`` does not. ``heron.testing.check_batch_env`` checks this.
 
-    A parameter of the world, which may differ between copies, is a field of the state that nothing changes: ``_begin``
-    gets the fields as they were when the world was made, or as ``set_attr`` has set them since.
+    If a function raises, the copies that were reset or stepped are truncated and need a reset, since the error does not
+    tell which of them caused it.
 
-    A subclass takes ``num_envs`` first, and ``env_ids`` by keyword.
+    A parameter of the world, which may differ between copies, is a field of the state that no function changes:
+    ``_begin`` gets the fields as they were when the world was made, or as ``set_attr`` has set them since.
+
+    The constructor of a subclass takes ``num_envs`` first, and ``env_ids`` by keyword.
 
     Args:
         num_envs: Number of copies.
@@ -111,9 +114,12 @@ class ArrayEnv(BatchEnv, Generic[State]):
         )
 
     def state_dict(self, which: EnvSelection | None = None) -> dict[str, Any]:
-        """Return all that these copies are, all of them by default, as new arrays that can be pickled.
+        """Save copies, all by default: their state, random streams, results, infos and attributes.
 
-        Copies with this loaded go on to the bit as these would have done.
+        Copies that load this continue exactly, to the bit, as the saved copies would.
+
+        Returns:
+            A dict of new arrays that can be pickled.
         """
         indices = self._selected(which)
         own = self._own_attributes
@@ -124,11 +130,11 @@ class ArrayEnv(BatchEnv, Generic[State]):
         }
 
     def load_state_dict(self, saved: Mapping[str, Any], which: EnvSelection | None = None) -> None:
-        """Let these copies, all of them by default, go on where others were saved, in their order.
+        """Load saved copies into copies of this world, all by default.
 
         Args:
-            saved: From ``state_dict`` of a world of the same kind, which may have another number of copies.
-            which: As many copies as were saved.
+            saved: From ``state_dict`` of a world of the same class, which may have another number of copies.
+            which: As many copies as were saved, in the same order.
 
         Raises:
             ConfigurationError: If the saved arrays do not fit; nothing was loaded.
@@ -136,9 +142,9 @@ class ArrayEnv(BatchEnv, Generic[State]):
         indices = self._selected(which)
         own, given = self._arrays(), saved["arrays"]
         if layout(own) != layout(given):
-            raise ConfigurationError(f"saved arrays do not fit {type(self).__name__}: {layout(given)}")
+            raise ConfigurationError(f"saved arrays do not fit {self}: expected {layout(own)}, got {layout(given)}")
         if len(saved["infos"]) != len(indices):
-            raise ConfigurationError(f"{len(saved['infos'])} copies were saved, but {len(indices)} are to be loaded")
+            raise ConfigurationError(f"{len(saved['infos'])} copies were saved, but {len(indices)} were selected")
         write(own, np.array(indices, np.intp), given)
         for index, infos, attributes in zip(indices, saved["infos"], saved["attributes"], strict=True):
             self._results.infos[index] = deepcopy(infos)
@@ -233,7 +239,7 @@ class ArrayEnv(BatchEnv, Generic[State]):
         if name in self._state.arrays:
             return [self._state.arrays[name][index].copy() for index in indices]
         found = super()._get_attr(name, indices)
-        # A method of the world is one of each copy, whose index it gets.
+        # A method of the world gets the copy's index first.
         return [partial(one, index) if ismethod(one) else one for one, index in zip(found, indices, strict=True)]
 
     def _set_attr(self, name: str, values: Sequence[Any], indices: Sequence[int]) -> None:
