@@ -1,6 +1,11 @@
-"""HERON: hierarchies of communicating agents on PettingZoo environments."""
+"""HERON: hierarchies of communicating agents on PettingZoo and Gymnasium environments."""
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from heron.errors import HeronError
@@ -37,3 +42,23 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'heron' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+class _FolderBesideFinder:
+    """Find ``heron.envs`` and ``heron.wrappers`` beside this package, in a checkout without symbolic links.
+
+    Git writes a text file in place of each link there. Adding the parent folder to ``__path__`` would find both, but
+    ``tests/`` and ``examples/`` too.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a linked folder, for the import system."""
+        return PathFinder.find_spec(name, [str(_CHECKOUT)]) if name in {"heron.envs", "heron.wrappers"} else None
+
+
+_CHECKOUT = Path(__file__).parents[1]
+if not Path(__file__).with_name("wrappers").is_dir() and (_CHECKOUT / "pyproject.toml").is_file():
+    sys.meta_path.insert(0, _FolderBesideFinder)  # before the finder of an editable install of another checkout
