@@ -22,7 +22,7 @@ from heron.errors import ConfigurationError, EnvCreationError, HeronError
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
 from heron.testing.env import env_section
 from heron.testing.section import Section
-from heron.testing.view.reference import check_against_environments
+from heron.testing.view.against_environments import check_against_environments
 from heron.wrappers import GymVectorEnv, LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv

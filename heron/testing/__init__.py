@@ -1,4 +1,4 @@
-"""Contracts as checks: run them on your own broker, environment or view."""
+"""Contract checks for your own broker, environment or view."""
 
 from heron.testing.batch_env import BATCH_ENV_CHECKS, check_batch_env
 from heron.testing.broker import BROKER_CHECKS, check_broker
@@ -10,7 +10,7 @@ from heron.testing.env import (
     check_parallel_env,
     inspect_env,
 )
-from heron.testing.findings import Finding, Findings, Where
+from heron.testing.findings import Check, Finding, Findings, Where
 from heron.testing.view import VIEW_CHECKS, ViewPlan, check_view
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "BROKER_CHECKS",
     "ENV_CHECKS",
     "VIEW_CHECKS",
+    "Check",
     "Finding",
     "Findings",
     "Limits",

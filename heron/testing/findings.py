@@ -1,20 +1,44 @@
-"""What checks find: records that say what fails, how, where, and how to mend it."""
+"""Results of checks: what fails, where, and how to fix it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from heron.errors import ContractError
+
+_Make_contra = TypeVar("_Make_contra", contravariant=True)
+_Option_contra = TypeVar("_Option_contra", contravariant=True)
+
+
+class Check(Protocol[_Make_contra, _Option_contra]):
+    """One check of a suite: a function ``check_...`` whose docstring states the promise in its first line.
+
+    All suites (``BATCH_ENV_CHECKS``, ``BROKER_CHECKS``, ``ENV_CHECKS``, ``VIEW_CHECKS``) are tuples of these.
+    """
+
+    __name__: str
+    __doc__: str | None
+
+    def __call__(self, make: _Make_contra, option: _Option_contra = ..., /) -> None:
+        """Check what ``make`` makes.
+
+        Args:
+            make: Makes a new subject at each call.
+            option: One option of the suite: a number of steps, limits, a plan.
+
+        Raises:
+            AssertionError: If the promise is broken.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where something was found, as far as that is known.
+    """Place of a finding, as far as it is known.
 
     Attributes:
         env_id: The copy.
         agent: The agent.
-        seed: The seed of the episode; None where a reset had none.
+        seed: The seed of the episode; None if its reset had no seed.
         step: The environment step; 0 is the reset.
     """
 
@@ -34,15 +58,15 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check found.
+    """One problem that a check found.
 
     Attributes:
-        check: The check's name.
-        problem: What is wrong, in words that hold wherever it was found.
-        detail: How: what was expected and what came, where it was found first.
-        where: Where it was found first.
-        fix: How to mend it.
-        times: How often it was found.
+        check: Name of the check, without ``check_``.
+        problem: Description of the problem, the same wherever it occurs.
+        detail: Expected and actual values at the first occurrence.
+        where: Place of the first occurrence.
+        fix: Advice on how to fix it.
+        times: Number of occurrences.
         is_error: False for a remark, which breaks no promise.
     """
 
@@ -63,42 +87,42 @@ class Finding:
 
 
 class Findings:
-    """A collection in which the same problem of the same check stands once, with its first place and a count."""
+    """A collection of findings, in which a repeated problem counts once, with its first place and a count."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Finding] = {}
 
     def add(self, finding: Finding) -> None:
-        """Take a finding in."""
+        """Add a finding."""
         key = (finding.check, finding.problem)
         known = self._found.get(key)
         self._found[key] = finding if known is None else replace(known, times=known.times + finding.times)
 
     def extend(self, findings: Iterable[Finding]) -> None:
-        """Take several in."""
+        """Add several findings."""
         for finding in findings:
             self.add(finding)
 
     def of(self, check: str) -> list[Finding]:
-        """What one check found."""
+        """Return the findings of one check."""
         return [finding for finding in self._found.values() if finding.check == check]
 
     @property
     def all(self) -> tuple[Finding, ...]:
-        """Everything, in the order in which it was found first."""
+        """All findings, in the order of their first occurrence."""
         return tuple(self._found.values())
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """Everything that breaks a promise."""
+        """Findings that break a promise."""
         return tuple(finding for finding in self._found.values() if finding.is_error)
 
 
 def raise_if_broken(subject: str, findings: Sequence[Finding]) -> None:
-    """Raise if any finding breaks a promise.
+    """Raise an error if any finding breaks a promise.
 
     Raises:
-        ContractError: With all findings, those that are mere remarks included.
+        ContractError: With all findings, including remarks.
     """
     errors = [finding for finding in findings if finding.is_error]
     if errors:
@@ -106,38 +130,33 @@ def raise_if_broken(subject: str, findings: Sequence[Finding]) -> None:
         raise ContractError(f"{subject} breaks {len(errors)} of its promises:\n{lines}", tuple(findings))
 
 
-class NamedCheck(Protocol):
-    """One check of a suite; its name and docstring say what it checks."""
-
-    __name__: str
-    __doc__: str | None
-
-    def __call__(self, *arguments: Any) -> None:
-        """Raise an ``AssertionError`` if a promise is broken."""
+def name_of(check: Check[Any, Any]) -> str:
+    """Return the name of a check, without ``check_``."""
+    return check.__name__.removeprefix("check_")
 
 
-def promise_of(check: NamedCheck) -> str:
-    """What a check checks, in one line."""
-    return (check.__doc__ or check.__name__).strip().splitlines()[0].rstrip(".")
+def promise_of(check: Check[Any, Any]) -> str:
+    """Return the promise that a check is about, in one line."""
+    return (check.__doc__ or name_of(check)).strip().splitlines()[0].rstrip(".")
 
 
-def outcome(check: NamedCheck, *arguments: Any) -> Finding | None:
-    """Run one check of a suite; what it found, if it found anything."""
+def outcome(check: Check[Any, Any], *arguments: Any) -> Finding | None:
+    """Run one check and return its finding; None if the promise is kept."""
     try:
         check(*arguments)
     except AssertionError as error:
         detail = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever a user's part raises is what was found
+    except Exception as error:  # noqa: BLE001 - an error of the user's part is a finding
         detail = f"{type(error).__name__}: {error}"
     else:
         return None
-    return Finding(check.__name__, promise_of(check), f"not so: {detail}")
+    return Finding(name_of(check), promise_of(check), f"broken: {detail}")
 
 
-def run_suite(subject: str, checks: Iterable[NamedCheck], *arguments: Any) -> None:
-    """Run all checks with the same arguments, also after one that fails.
+def run_suite(subject: str, checks: Iterable[Check[Any, Any]], *arguments: Any) -> None:
+    """Run all checks with the same arguments, including those after a failure.
 
     Raises:
-        ContractError: With all that they found.
+        ContractError: With every finding.
     """
     raise_if_broken(subject, [found for check in checks if (found := outcome(check, *arguments)) is not None])

@@ -141,7 +141,8 @@ def test_the_view_of_all_agents_is_compared_with_the_plain_environment():
         assert any("the reward of slot 0 at step 1: the environment and the view have" in line for line in told)
     _, _, *views = plan(env_factory("mpe2.simple_tag_v3"), Limits(1, 5))
     for section in views:  # by itself, the environment has nobody to act for the other group
-        assert "check_against_environments" not in section.promises
+        assert "against_environments" not in section.promises
+        assert "closing_twice" in section.promises
 
 
 def test_actions_of_parts_are_checked_but_not_under_sb3():

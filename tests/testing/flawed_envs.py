@@ -315,7 +315,7 @@ class Warns(Walk):
 
 
 class Turns(AECEnv):
-    """Two agents take turns, with masks; whoever counts past 6 ends the game."""
+    """Two agents take turns, with masks; counting past 6 ends the game."""
 
     metadata: ClassVar[dict[str, Any]] = {"name": "turns_v0", "render_modes": []}
 

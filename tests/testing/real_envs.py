@@ -9,6 +9,6 @@ from heron.wrappers.sources.env_names import env_factory
 def real_env(name, **kwargs):
     """A function that makes it."""
     with warnings.catch_warnings():
-        # The modules say at their import that there is a registry now, which older versions have not got.
+        # The modules warn at their import of a registry that older versions lack.
         warnings.simplefilter("ignore", DeprecationWarning)
         return partial(env_factory(name), **kwargs)

@@ -12,7 +12,7 @@ from mpe2 import simple_world_comm_v3
 
 from heron.errors import ContractError
 from heron.testing import BATCH_ENV_CHECKS, check_batch_env
-from heron.testing.batch_env import arrays, attributes, lifecycle, masks, seeds
+from heron.testing.batch_env import arrays, attributes, lifecycle, masks, reproducibility
 from heron.wrappers import LoopEnv, ProcessEnv
 
 from . import flawed_envs
@@ -262,29 +262,33 @@ class KnowsEverything(Broken):
 BROKEN = [
     (arrays.check_groups, TwiceTheSameId, "env_ids must be distinct"),
     (arrays.check_array_shapes, FloatRewards, "rewards of 'a' must be (3, 1) float64"),
-    (arrays.check_array_shapes, NewArrays, "arrays are reused"),
+    (arrays.check_array_shapes, NewArrays, "reuse the arrays"),
     (arrays.check_observations_in_space, FarAway, "'b' of env_1 at step 1 is outside its space: [0] is 9.0"),
-    (arrays.check_flags, TellsTwice, "only an agent that was active can end: not so for 'b' of env_0 at step 4"),
-    (arrays.check_flags, GoesWithoutAWord, "not active any more has ended: not so for 'b' of env_0 at step 3"),
+    (arrays.check_flags, TellsTwice, "only an agent that was active may end: broken by 'b' of env_0 at step 4"),
+    (arrays.check_flags, GoesWithoutAWord, "becomes inactive must have ended: broken by 'b' of env_0 at step 3"),
     (arrays.check_ended_agents_rest, PaysTheDead, "'b' of env_0 at step 4 got 1.0"),
-    (arrays.check_ended_agents_rest, ForgetsLastObservation, "keeps its observation: not 'b' of env_0 at step 4"),
-    (arrays.check_input_stays_as_it_was, ChangesOptions, "reset changed the options"),
-    (arrays.check_input_stays_as_it_was, ChangesActions, "step changed the actions"),
+    (arrays.check_ended_agents_rest, ForgetsLastObservation, "keep its observation: 'b' of env_0 at step 4"),
+    (arrays.check_input_stays_as_it_was, ChangesOptions, "reset changed the given options"),
+    (arrays.check_input_stays_as_it_was, ChangesActions, "step changed the given actions"),
     (lifecycle.check_new_copies_need_a_reset, StepsWithoutReset, "a step before the first reset"),
-    (lifecycle.check_ended_copies_need_a_reset, StepsOthersBeforeRefusing, "env_1 was touched"),
-    (lifecycle.check_running_is_who_is_active, AlwaysRunning, "running is [True, True, True], active [False"),
+    (lifecycle.check_ended_copies_need_a_reset, StepsOthersBeforeRefusing, "env_1 changed"),
+    (lifecycle.check_running, AlwaysRunning, "running is [True, True, True], expected [False"),
     (lifecycle.check_closing_twice, ClosesOnce, "closed already"),
-    (lifecycle.check_given_states, IgnoresGivenStates, "are not the given ones"),
-    (lifecycle.check_describes_itself, Speechless, "must say where"),
-    (masks.check_masked_step, StepsEveryone, "masked step 0: env_1 was touched"),
-    (masks.check_masked_step, StepsSomeInSpiteOfItsWord, "steps_some is False, so a step that leaves out"),
-    (masks.check_masked_reset, ResetsEveryone, "masked reset of env_0: env_1 was touched"),
-    (masks.check_empty_mask, EmptyMaskIsAll, "a reset of no copy: env_0 was touched"),
-    (seeds.check_same_seeds, IgnoresSeeds, "the same seeds on a new environment: env_0 differs at turn 0"),
-    (seeds.check_copies_follow_their_seeds, OneSeedForAll, "seed 1 in every copy or in one: env_0 differs at turn 0"),
-    (seeds.check_a_copy_alone, OneStream, "a copy alone and among others: env_0 differs at turn 2"),
-    (seeds.check_resets_of_others, ResetsDrawFromTheFirst, "resets of other copies: env_0 differs at turn 2"),
-    (attributes.check_attributes_reach_their_copies, WrongOrder, "each copy has its own value, got [12, 11, 10]"),
+    (lifecycle.check_given_states, IgnoresGivenStates, "is not the given state"),
+    (lifecycle.check_describes_itself, Speechless, "describe()"),
+    (masks.check_masked_step, StepsEveryone, "masked step 0: env_1 changed"),
+    (masks.check_masked_step, StepsSomeInSpiteOfItsWord, "steps_some is False"),
+    (masks.check_masked_reset, ResetsEveryone, "masked reset of env_0: env_1 changed"),
+    (masks.check_empty_mask, EmptyMaskIsAll, "a reset of no copy: env_0 changed"),
+    (reproducibility.check_same_seeds, IgnoresSeeds, "the same seeds on a new environment: env_0 differs at step 0"),
+    (
+        reproducibility.check_copies_follow_their_seeds,
+        OneSeedForAll,
+        "seed 1 in every copy and in one: env_0 differs at step 0",
+    ),
+    (reproducibility.check_a_copy_alone, OneStream, "a copy alone and beside others: env_0 differs at step 2"),
+    (reproducibility.check_resets_of_others, ResetsDrawFromTheFirst, "resets of other copies: env_0 differs at step 2"),
+    (attributes.check_attributes_reach_their_copies, WrongOrder, "got [12, 11, 10]"),
     (attributes.check_calls_reach_their_copies, DropsArguments, "got [(2, ('x',), {})"),
     (attributes.check_unknown_attributes, KnowsEverything, "expected AttributeError, got"),
 ]
@@ -301,13 +305,13 @@ def test_no_check_is_left_without_an_environment_that_breaks_it():
     assert {check for check, _, _ in BROKEN} == set(BATCH_ENV_CHECKS)
 
 
-def test_all_checks_run_and_every_failure_is_told():
+def test_all_checks_run_and_every_failure_is_reported():
     with pytest.raises(ContractError) as caught:
         check_batch_env(IgnoresSeeds, STEPS)
 
     found = {finding.check for finding in caught.value.findings}
-    assert found >= {"check_same_seeds", "check_copies_follow_their_seeds", "check_a_copy_alone"}
-    assert "check_masked_step" not in found
+    assert found >= {"same_seeds", "copies_follow_their_seeds", "a_copy_alone"}
+    assert "masked_step" not in found
     assert all(name in str(caught.value) for name in found)
 
 

@@ -12,10 +12,12 @@ from heron.testing import (
     check_parallel_env,
     inspect_env,
 )
+from heron.testing.findings import name_of
 
 from . import flawed_envs as envs
 
 LIMITS = Limits(episodes=2, max_steps=20)
+NAMES = {name_of(check) for check in ENV_CHECKS}
 
 FLAWS = {
     envs.Outside: ("observations", "an observation is outside its space", "[1] is 7.0, outside [-2.0, 2.0]", "b", 2),
@@ -24,27 +26,27 @@ FLAWS = {
     envs.NotANumber: ("observations", "an observation is outside its space", "is nan, outside", "a", 0),
     envs.SeesNothing: ("observations", "an agent has no observation", "only ['a']", "b", 0),
     envs.InfiniteReward: ("rewards", "a reward is not finite", "got inf", "a", 1),
-    envs.ArrayReward: ("rewards", "a reward is no number", "ndarray", "a", 1),
+    envs.ArrayReward: ("rewards", "a reward is not a number", "ndarray", "a", 1),
     envs.NoReward: ("rewards", "an agent is missing in rewards", "only ['a']", "b", 1),
-    envs.IntFlags: ("flags", "a flag is no bool", "terminations has int 0", "a", 1),
+    envs.IntFlags: ("flags", "a flag is not a bool", "terminations has int 0", "a", 1),
     envs.Silent: ("flags", "an agent left without being terminated or truncated", "", "b", 3),
     envs.Lingering: ("flags", "an agent has ended, but is still in agents", "", "b", 3),
-    envs.NoInfo: ("infos", "an info is no dict", "got None", "a", 1),
+    envs.NoInfo: ("infos", "an info is not a dict", "got None", "a", 1),
     envs.FourParts: ("returns", "step must return (observations, rewards", "got 4 values", None, 1),
     envs.ListOfRewards: ("returns", "step must return its rewards as a dict by agent", "got [", None, 1),
     envs.Raising: ("returns", "step raised", "ZeroDivisionError: no wind", None, 3),
     envs.Reborn: ("agents", "an agent comes back after its end", "", "b", 5),
     envs.Unknown: ("agents", "an agent is not in possible_agents", "got ['c']", None, 0),
-    envs.Numbered: ("agents", "an agent id is no string", "got [0, 1]", None, 0),
-    envs.NewSpaces: ("spaces", "observation_space gives a new object at each call", "", "a", 0),
-    envs.GrowingSpaces: ("spaces", "the observation_space changes", "has become", "a", 0),
-    envs.Aliased: ("arrays", "an observation handed out before is changed", "that of step 0 changed later", "a", 1),
+    envs.Numbered: ("agents", "an agent id is not a string", "got [0, 1]", None, 0),
+    envs.NewSpaces: ("spaces", "observation_space returns a new object at each call", "", "a", 0),
+    envs.GrowingSpaces: ("spaces", "the observation_space changes", "became", "a", 0),
+    envs.Aliased: ("arrays", "a returned observation is changed later", "that of step 0 changed", "a", 1),
     envs.ChangesActions: ("arrays", "step changes the actions it is given", "['a'][0]", None, 1),
     envs.TrustsItsObservations: ("arrays", "writing into an observation changes the episode", "", None, 1),
-    envs.Unseeded: ("seeds", "the same seed gives another episode", "['observations']['a'][0]", None, 0),
-    envs.UnseededLater: ("seeds", "the episode after a seeded one is another each time", "", None, 0),
+    envs.Unseeded: ("seeds", "the same seed gives a different episode", "['observations']['a'][0]", None, 0),
+    envs.UnseededLater: ("seeds", "the episode after a seeded one is different each time", "", None, 0),
     envs.Replaying: ("seeds", "a reset without a seed replays the last seed's episode", "", None, None),
-    envs.Tired: ("seeds", "episodes before a seeded reset change what follows it", "['rewards']", None, 1),
+    envs.Tired: ("seeds", "the episode of a seed depends on earlier episodes", "['rewards']", None, 1),
     envs.GlobalRandom: ("copies", "another copy in the same process changes the episode", "", None, 1),
 }
 
@@ -61,7 +63,7 @@ def test_flaw_is_found_named_and_located(flawed):
     assert detail in finding.detail
     assert finding.fix or agent is None
     assert (finding.where.agent, finding.where.step) == (agent, step)
-    assert check in ENV_CHECKS
+    assert check in NAMES
 
 
 @pytest.mark.parametrize(
@@ -73,9 +75,9 @@ def test_a_flaw_that_no_single_step_shows_is_found_alone(flawed):
     found = {(finding.check, finding.problem) for finding in inspect_env(flawed, LIMITS).errors}
 
     expected = {FLAWS[flawed][:2]}
-    if flawed is envs.Aliased:  # whoever gets its arrays can write into them
+    if flawed is envs.Aliased:  # callers can write into its arrays
         expected.add(("arrays", "writing into an observation changes the episode"))
-    assert found - {("parallel_api_test", "it fails")} == expected
+    assert found - {("library", "parallel_api_test fails")} == expected
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_a_flaw_that_no_single_step_shows_is_found_alone(flawed):
         (envs.Endless, "ending", "no episode ends"),
         (envs.Certain, "randomness", "every seed gives the same episode"),
         (envs.Warns, "warnings", "it warns: WARN: the wind is rising"),
-        (envs.NarrowDtype, "observations", "an observation is of another type than its space"),
+        (envs.NarrowDtype, "observations", "an observation has a different dtype than its space"),
     ],
 )
 def test_oddities_are_remarks_and_break_nothing(odd, check, problem):
@@ -107,8 +109,19 @@ def test_oddities_are_remarks_and_break_nothing(odd, check, problem):
 )
 def test_sound_environments_pass_without_a_remark_of_ours(check, make):
     check(make)
-    remarks = [finding for finding in inspect_env(make).all if finding.check in ENV_CHECKS]
+    remarks = [finding for finding in inspect_env(make).all if finding.check in NAMES - {"library"}]
     assert not remarks
+
+
+@pytest.mark.parametrize("check", ENV_CHECKS, ids=lambda check: check.__name__)
+def test_each_check_runs_alone(check):
+    name = name_of(check)
+    flawed = next((env for env, (found, *_) in FLAWS.items() if found == name), None)
+
+    check(envs.Walk, Limits(1, 5))
+    if flawed is not None:
+        with pytest.raises(AssertionError, match=f"^{name}: "):
+            check(flawed, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -129,13 +142,13 @@ def test_checks_raise_with_all_findings(check, make, agent):
     assert isinstance(caught.value, AssertionError)
 
 
-def test_the_same_problem_stands_once_with_a_count():
+def test_a_repeated_problem_counts_once():
     (finding,) = inspect_env(envs.Outside, LIMITS).of("observations")
 
     assert finding.times == 4  # at steps 2 and 3, when b has its last, of two episodes
 
 
-def test_the_seed_of_a_later_episode_is_told():
+def test_the_seed_of_a_later_episode_is_reported():
     class FailsLater(envs.Walk):
         episodes = 0
 
@@ -169,12 +182,12 @@ def test_every_environment_is_closed():
     [(check_parallel_env, envs.Single), (check_aec_env, envs.Walk), (check_gymnasium_env, envs.Walk)],
 )
 def test_other_kinds_are_refused(check, make):
-    with pytest.raises(EnvCreationError, match="expected a function that makes a"):
+    with pytest.raises(EnvCreationError, match=r"ParallelEnv|AECEnv|Env"):
         check(make)
     with pytest.raises(EnvCreationError, match="expected a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env"):
         inspect_env(dict)
 
 
-def test_nan_is_no_matter_of_bounds():
+def test_nan_has_a_fix_of_its_own():
     fixes = {finding.fix for finding in inspect_env(envs.NotANumber, LIMITS).of("observations")}
     assert fixes == {"find out where it becomes NaN"}

@@ -3,8 +3,8 @@ import pytest
 
 from heron.errors import ContractError, HeronError
 from heron.testing import Finding, Findings, Where
+from heron.testing.comparison import difference, frozen
 from heron.testing.findings import raise_if_broken
-from heron.testing.sameness import difference, frozen
 
 
 def test_a_finding_reads_as_a_sentence():
@@ -44,7 +44,7 @@ def test_remarks_break_nothing():
         ((1, 2), (1,), ": 2 and 1 entries"),
         (np.zeros((2, 2)), np.eye(2), "[0, 0]: 0.0 and 1.0"),
         (np.zeros(2), np.zeros(2, np.float32), "float64 (2,) and float32 (2,)"),
-        (frozen(np.zeros(1000)), frozen(np.ones(1000)), "two arrays (1000,) float64 of other values"),
+        (frozen(np.zeros(1000)), frozen(np.ones(1000)), "arrays (1000,) float64 with different values"),
         (1.0, float("nan"), "1.0 and nan"),
     ],
 )

@@ -12,7 +12,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from heron import make_vec
 from heron.errors import ConfigurationError, ContractError
 from heron.testing import VIEW_CHECKS, ViewPlan, check_view
-from heron.testing.view import attributes, reference, view_checks
+from heron.testing.view import view_checks
+from heron.testing.view.against_environments import check_against_environments
 from heron.wrappers.sb3 import Sb3VecEnv
 
 from .flawed_envs import Single, Walk
@@ -237,23 +238,23 @@ BROKEN = [
     (view_checks.check_ends, NoTerminalObservation, "ended, but [] have a terminal observation"),
     (view_checks.check_ends, EarlyTerminalObservation, "slots [] ended, but [1] have a terminal observation"),
     (view_checks.check_infos_are_new, OneInfoForAll, "two slots share an info dict"),
-    (view_checks.check_infos_are_new, SameInfosAgain, "an info dict came twice"),
-    (view_checks.check_results_stay, ReusesItsArrays, "what step 0 returned was changed later"),
-    (view_checks.check_results_stay, ReusesItsRewards, "what step 1 returned was changed later"),
-    (view_checks.check_results_stay, ChangesActions, "step changed the actions"),
+    (view_checks.check_infos_are_new, SameInfosAgain, "an info dict"),
+    (view_checks.check_results_stay, ReusesItsArrays, "results of step 0"),
+    (view_checks.check_results_stay, ReusesItsRewards, "results of step 1"),
+    (view_checks.check_results_stay, ChangesActions, "actions"),
     (view_checks.check_same_seed, IgnoresSeeds, "seed 0 on a new view, step 0"),
-    (view_checks.check_slots_have_seeds_of_their_own, OneSeedForAll, "every copy plays the same episode"),
+    (view_checks.check_slots_have_seeds_of_their_own, OneSeedForAll, "same episode"),
     (view_checks.check_partial_reset, ResetsEveryone, "slot 1 at a reset of copy 0"),
     (view_checks.check_partial_reset, ResetsTheNextToo, "slot 1 at a reset of copy 0"),
-    (attributes.check_attributes_reach_their_slots, SetsTheFirstForAll, "[10, 11, 12], got [10, 10, 10]"),
-    (attributes.check_attributes_reach_their_slots, ForgetsAtTheReset, "after a reset: [10, 11, 12], got [None"),
-    (attributes.check_calls_reach_their_slots, DropsKeywords, "got [(0, ('x',), {})"),
-    (attributes.check_calls_reach_their_slots, AnswersInAnotherOrder, "got [(2, ('x',), {'key': 2})"),
+    (view_checks.check_attributes_reach_their_slots, SetsTheFirstForAll, "[10, 11, 12], got [10, 10, 10]"),
+    (view_checks.check_attributes_reach_their_slots, ForgetsAtTheReset, "[10, 11, 12], got [None"),
+    (view_checks.check_calls_reach_their_slots, DropsKeywords, "got [(0, ('x',), {})"),
+    (view_checks.check_calls_reach_their_slots, AnswersInAnotherOrder, "got [(2, ('x',), {'key': 2})"),
     (view_checks.check_closing_twice, ClosesOnce, "closed already"),
-    (reference.check_against_environments, TerminalIsTheNextReset, "the terminal observation of slot"),
-    (reference.check_against_environments, NeverTruncates, "cut off is False, in the environment True"),
-    (reference.check_against_environments, DoublesRewards, "the reward of slot 0 at step 1"),
-    (reference.check_against_environments, OneSeedForAll, "the observation of slot 1 at the reset"),
+    (check_against_environments, TerminalIsTheNextReset, "the terminal observation of slot"),
+    (check_against_environments, NeverTruncates, "truncated is False, in the environment True"),
+    (check_against_environments, DoublesRewards, "the reward of slot 0 at step 1"),
+    (check_against_environments, OneSeedForAll, "the observation of slot 1 at the reset"),
 ]
 
 
@@ -272,12 +273,12 @@ def test_a_view_that_reuses_arrays_on_request_is_not_blamed():
     check_view(lambda: Sync(copy=False), Single, steps=STEPS)
 
 
-def test_every_failure_is_told():
+def test_every_failure_is_reported():
     with pytest.raises(ContractError) as caught:
         check_view(TerminalIsTheNextReset, Single, steps=STEPS)
 
-    assert [finding.check for finding in caught.value.findings] == ["check_against_environments"]
-    assert "check_against_environments" in str(caught.value)
+    assert [finding.check for finding in caught.value.findings] == ["against_environments"]
+    assert "- against_environments: " in str(caught.value)
 
 
 def test_other_things_are_refused():

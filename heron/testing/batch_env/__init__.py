@@ -1,6 +1,6 @@
-"""What every ``BatchEnv`` promises, as checks that run on any of them.
+"""Checks of a ``BatchEnv``.
 
-All of it at once, or one by one under pytest::
+Run all at once, or one by one under pytest::
 
     check_batch_env(make_my_env)
 
@@ -8,12 +8,12 @@ All of it at once, or one by one under pytest::
     def test_my_env(check):
         check(make_my_env)
 
-Each check makes its own environments, closes them, and raises an ``AssertionError`` that says which promise is
-broken, in which copy and at which step.
+Each check makes and closes its own environments, and raises an ``AssertionError`` that names the broken promise, the
+copy and the step.
 """
 
-from heron.testing.batch_env import arrays, attributes, lifecycle, masks, seeds
-from heron.testing.batch_env.player import STEPS, BatchEnvCheck, MakeBatchEnv
+from heron.testing.batch_env import arrays, attributes, lifecycle, masks, reproducibility
+from heron.testing.batch_env.batch_player import STEPS, BatchEnvCheck, MakeBatchEnv
 from heron.testing.findings import run_suite
 
 __all__ = ["BATCH_ENV_CHECKS", "BatchEnvCheck", "check_batch_env"]
@@ -22,22 +22,22 @@ BATCH_ENV_CHECKS: tuple[BatchEnvCheck, ...] = (
     *arrays.CHECKS,
     *lifecycle.CHECKS,
     *masks.CHECKS,
-    *seeds.CHECKS,
+    *reproducibility.CHECKS,
     *attributes.CHECKS,
 )
-"""Every check, in the order from the simplest promise to the most involved."""
+"""All checks, from the simplest promise to the most involved."""
 
 
 def check_batch_env(make: MakeBatchEnv, steps: int = STEPS) -> None:
     """Check that a batched environment keeps every promise of ``BatchEnv``.
 
     Args:
-        make: Makes a new environment at each call, always of the same kind; of two copies at least, or much
-            stays unchecked.
-        steps: Longest episode; one that goes on is broken off there.
+        make: Makes a new environment at each call, always of the same kind. With a single copy, many promises
+            cannot be checked.
+        steps: Longest episode, in steps; a longer one is truncated there.
 
     Raises:
-        ContractError: If promises are broken; it has a finding for each check that failed.
+        ContractError: If promises are broken, with a finding for each failed check.
 
     >>> from functools import partial
     >>> from mpe2 import simple_spread_v3

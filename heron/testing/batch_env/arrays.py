@@ -1,4 +1,4 @@
-"""Promises about groups, and about what stands in the arrays."""
+"""Checks of groups and of the contents of arrays."""
 
 from contextlib import closing
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from heron.batch.array_tree import map_arrays, zeros
 from heron.batch.batch_env import BatchEnv
 from heron.batch.space_fit import misfit
-from heron.testing.batch_env.player import (
+from heron.testing.batch_env.batch_player import (
     STEPS,
     BatchEnvCheck,
     MakeBatchEnv,
@@ -16,21 +16,21 @@ from heron.testing.batch_env.player import (
     sample_at,
     seeds_from,
 )
-from heron.testing.sameness import difference, frozen
+from heron.testing.comparison import difference, frozen
 
 
 def check_groups(make: MakeBatchEnv, _steps: int = STEPS) -> None:
-    """Copies and agents have names; every agent is in exactly one group, and every group has a state."""
+    """Copies and agents have ids, every agent is in exactly one group, and every group has a state."""
     with closing(make()) as env:
         env_ids = list(env.env_ids)
         assert env.num_envs == len(env_ids) == len(set(env_ids)), f"env_ids must be distinct, got {env_ids}"
-        assert all(env_id and isinstance(env_id, str) for env_id in env_ids), f"env_ids must be names, got {env_ids}"
+        assert all(env_id and isinstance(env_id, str) for env_id in env_ids), f"env_ids must be strings, got {env_ids}"
         agents = [agent for group in env.groups.values() for agent in group.agent_ids]
-        assert agents, "there must be agents"
-        assert len(set(agents)) == len(agents), f"every agent is in one group, got {agents}"
-        assert [group.name for group in env.groups.values()] == list(env.groups), "groups go by their names"
-        assert list(env.states) == list(env.groups), f"states must go by group, got {list(env.states)}"
-        assert len(env.infos) == env.num_envs, f"there must be infos for each copy, got {len(env.infos)}"
+        assert agents, "groups must have agents"
+        assert len(set(agents)) == len(agents), f"every agent must be in exactly one group, got {agents}"
+        assert [group.name for group in env.groups.values()] == list(env.groups), "groups must have their names as keys"
+        assert list(env.states) == list(env.groups), f"states must have the keys of groups, got {list(env.states)}"
+        assert len(env.infos) == env.num_envs, f"infos must have one entry for each copy, got {len(env.infos)}"
 
 
 def check_array_shapes(make: MakeBatchEnv, steps: int = STEPS) -> None:
@@ -39,20 +39,20 @@ def check_array_shapes(make: MakeBatchEnv, steps: int = STEPS) -> None:
         env = player.env
         _expect_shapes(env)
         returned = env.reset(seeds=seeds_from(env))
-        assert returned is env.states or dict(returned) == dict(env.states), "reset must return states"
+        assert returned is env.states or dict(returned) == dict(env.states), "reset must return env.states"
         player.reset(seeds=seeds_from(env))
         before = _identities(env)
         for _ in player.play(steps):
             _expect_shapes(env)
-            assert _identities(env) == before, "arrays are reused, and not replaced, by the next step"
+            assert _identities(env) == before, "a step must reuse the arrays, not replace them"
         player.reset()
-        assert _identities(env) == before, "arrays are reused, and not replaced, by the next reset"
+        assert _identities(env) == before, "a reset must reuse the arrays, not replace them"
         returned = env.step(player.actions())
-        assert returned is env.states or dict(returned) == dict(env.states), "step must return states"
+        assert returned is env.states or dict(returned) == dict(env.states), "step must return env.states"
 
 
 def check_observations_in_space(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """At every step every active agent's observation is in its space, and every reward a finite number."""
+    """At every step, observations of active agents are in their space, and all rewards are finite numbers."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
@@ -62,43 +62,43 @@ def check_observations_in_space(make: MakeBatchEnv, steps: int = STEPS) -> None:
 
 
 def check_flags(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """An agent's end is told once, in the step in which it stops to be active; a reset tells of none."""
+    """An agent's end is flagged once, in the step in which it becomes inactive; a reset clears the flags."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
         for name, state in env.states.items():
-            assert not (state.terminated | state.truncated).any(), f"a reset tells of no end, but {name!r} has one"
+            assert not (state.terminated | state.truncated).any(), f"a reset must clear the flags, not so in {name!r}"
         was = {name: state.active.copy() for name, state in env.states.items()}
         for step, stepped in enumerate(player.play(steps), 1):
             rows = stepped[:, None]
             for name, state in env.states.items():
                 ended = state.terminated | state.truncated
                 for promise, broken in (
-                    ("an agent that has ended is not active", ended & state.active),
-                    ("only an agent that was active can end", ended & ~was[name]),
-                    ("an agent that is not active any more has ended", was[name] & ~state.active & ~ended),
+                    ("an agent that has ended must not be active", ended & state.active),
+                    ("only an agent that was active may end", ended & ~was[name]),
+                    ("an agent that becomes inactive must have ended", was[name] & ~state.active & ~ended),
                 ):
                     where = np.argwhere(broken & rows)
-                    assert not len(where), f"{promise}: not so for {_who(env, name, where[0])} at step {step}"
+                    assert not len(where), f"{promise}: broken by {_who(env, name, where[0])} at step {step}"
                 was[name][stepped] = state.active[stepped]
 
 
 def check_ended_agents_rest(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """An agent that takes no part keeps its last observation and is rewarded with 0."""
+    """An inactive agent keeps its last observation and gets the reward 0."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
         before = {name: _resting(env, name) for name in env.groups}
         for step, stepped in enumerate(player.play(steps), 1):
             for name, state in env.states.items():
-                for (copy, place), seen in before[name].items():
+                for (copy, place), observation in before[name].items():
                     if not stepped[copy] or state.active[copy, place]:
                         continue
                     who = f"{_who(env, name, (copy, place))} at step {step}"
-                    how = difference(seen, frozen(sample_at(state.observations, copy, place)))
-                    assert how is None, f"an agent that takes no part keeps its observation: not {who}, {how}"
+                    how = difference(observation, frozen(sample_at(state.observations, copy, place)))
+                    assert how is None, f"an inactive agent must keep its observation: {who}: {how}"
                     reward = state.rewards[copy, place]
-                    assert reward == 0, f"an agent that takes no part gets no reward: {who} got {reward}"
+                    assert reward == 0, f"an inactive agent must get the reward 0: {who} got {reward}"
             before = {name: _resting(env, name) for name in env.groups}
 
 
@@ -109,9 +109,9 @@ def check_input_stays_as_it_was(make: MakeBatchEnv, steps: int = STEPS) -> None:
         mask = np.ones(env.num_envs, dtype=bool)
         seeds, options = seeds_from(env), {"unknown to the environment": [1]}
         env.reset(mask, seeds, options)
-        assert mask.all(), "reset changed the mask that it was given"
-        assert seeds == seeds_from(env), f"reset changed the seeds that it was given to {seeds}"
-        assert options == {"unknown to the environment": [1]}, f"reset changed the options to {options}"
+        assert mask.all(), "reset changed the given mask"
+        assert seeds == seeds_from(env), f"reset changed the given seeds to {seeds}"
+        assert options == {"unknown to the environment": [1]}, f"reset changed the given options to {options}"
         player.reset(seeds=seeds)
         for _ in range(min(steps, 5)):
             mask = env.running
@@ -121,8 +121,8 @@ def check_input_stays_as_it_was(make: MakeBatchEnv, steps: int = STEPS) -> None:
             given, mask_before = frozen(actions), mask.copy()
             env.step(actions, mask)
             how = difference(given, frozen(actions))
-            assert how is None, f"step changed the actions that it was given, {how}"
-            assert (mask == mask_before).all(), "step changed the mask that it was given"
+            assert how is None, f"step changed the given actions: {how}"
+            assert (mask == mask_before).all(), "step changed the given mask"
 
 
 CHECKS: tuple[BatchEnvCheck, ...] = (
@@ -175,7 +175,7 @@ def _expect_fitting(env: BatchEnv, step: int) -> None:
 
 
 def _resting(env: BatchEnv, name: str) -> dict[tuple[int, int], Any]:
-    """What those agents see that are not active."""
+    """Return copies of the observations of inactive agents, by copy and place."""
     state = env.states[name]
     return {
         (copy, place): frozen(sample_at(state.observations, copy, place))

@@ -1,4 +1,4 @@
-"""Promises about resets, ends and closing."""
+"""Checks of resets, ends and closing."""
 
 from contextlib import closing
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from heron.batch.batch_env import GroupState
 from heron.errors import ResetRequiredError
-from heron.testing.batch_env.player import (
+from heron.testing.batch_env.batch_player import (
     STEPS,
     BatchEnvCheck,
+    BatchPlayer,
     MakeBatchEnv,
-    Player,
+    copy_results,
     episodes,
     expect_same,
     expect_unchanged,
+    mask_of,
     opened,
-    said,
     seeds_from,
-    some,
 )
 
 
@@ -28,12 +28,12 @@ def check_new_copies_need_a_reset(make: MakeBatchEnv, _steps: int = STEPS) -> No
         assert not env.running.any(), f"a new environment has running copies: {env.running.tolist()}"
         _expect_refused(player, None, "a step before the first reset")
         if env.num_envs > 1:
-            player.reset(some(env, 0))
-            _expect_refused(player, None, "a step of copies of which one has never been reset")
+            player.reset(mask_of(env, 0))
+            _expect_refused(player, None, "a step of all copies, one of which has never been reset")
 
 
 def check_ended_copies_need_a_reset(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """Stepping a copy that has ended raises ``ResetRequiredError``, and steps none of the others."""
+    """Stepping a copy that has ended raises ``ResetRequiredError``, and steps no other copy."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
@@ -42,23 +42,23 @@ def check_ended_copies_need_a_reset(make: MakeBatchEnv, steps: int = STEPS) -> N
         ended = np.flatnonzero(~env.running)
         if not len(ended):
             return
-        player.reset(~some(env, int(ended[0])))
-        before = {copy: said(env, copy) for copy in range(env.num_envs)}
+        player.reset(~mask_of(env, int(ended[0])))
+        before = {copy: copy_results(env, copy) for copy in range(env.num_envs)}
         _expect_refused(player, None, f"a step of {env.env_ids[ended[0]]}, which has ended")
-        expect_unchanged(env, before, "a refused step steps no copy")
-        player.reset(some(env, int(ended[0])))
+        expect_unchanged(env, before, "a refused step must step no copy")
+        player.reset(mask_of(env, int(ended[0])))
         player.step()
 
 
-def check_running_is_who_is_active(make: MakeBatchEnv, steps: int = STEPS) -> None:
+def check_running(make: MakeBatchEnv, steps: int = STEPS) -> None:
     """A copy is running as long as any of its agents is active."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
-        assert env.running.all(), f"copies do not run after their reset: {env.running.tolist()}"
+        assert env.running.all(), f"all copies must run after a reset, but running is {env.running.tolist()}"
         for _ in player.play(steps):
             active = np.concatenate([state.active for state in env.states.values()], axis=1).any(axis=1)
-            assert (env.running == active).all(), f"running is {env.running.tolist()}, active {active.tolist()}"
+            assert (env.running == active).all(), f"running is {env.running.tolist()}, expected {active.tolist()}"
 
 
 def check_closing_twice(make: MakeBatchEnv, _steps: int = STEPS) -> None:
@@ -71,41 +71,41 @@ def check_closing_twice(make: MakeBatchEnv, _steps: int = STEPS) -> None:
 
 
 def check_given_states(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """After ``use_states`` has returned True, results stand in the given arrays, and are the same."""
+    """After ``use_states`` has returned True, the given arrays hold the results, which are the same."""
     with opened(make) as reference, closing(make()) as env:
         given = {name: GroupState.empty(group, env.num_envs) for name, group in env.groups.items()}
         if not env.use_states(given):
             return
         expected = episodes(reference, seeds_from(env), steps)
-        got = episodes(Player(env), seeds_from(env), steps)
+        got = episodes(BatchPlayer(env), seeds_from(env), steps)
         for name, state in given.items():
-            assert env.states[name] is state, f"states[{name!r}] are not the given ones after use_states"
+            assert env.states[name] is state, f"states[{name!r}] is not the given state after use_states"
         for copy, env_id in enumerate(env.env_ids):
-            expect_same(got[copy], expected[copy], "given arrays hold the same results", env_id)
+            expect_same(got[copy], expected[copy], "given arrays must hold the same results", env_id)
 
 
 def check_describes_itself(make: MakeBatchEnv, _steps: int = STEPS) -> None:
-    """``describe`` and ``remark`` are text for people."""
+    """``describe`` and ``remark`` are text for the user."""
     with closing(make()) as env:
-        assert env.describe(), "describe() must say where and how the copies are stepped"
+        assert env.describe(), "describe() must not be empty"
         assert isinstance(env.describe(), str), f"describe() must return a string, got {env.describe()!r}"
         assert isinstance(env.remark, str), f"remark must be a string, got {env.remark!r}"
 
 
-def _expect_refused(player: Player, mask: None, promise: str) -> None:
+def _expect_refused(player: BatchPlayer, mask: None, promise: str) -> None:
     try:
         player.step(mask)
     except ResetRequiredError:
         return
     except Exception as error:
         raise AssertionError(f"{promise}: expected ResetRequiredError, got {error!r}") from error
-    raise AssertionError(f"{promise}: expected ResetRequiredError, nothing was raised")
+    raise AssertionError(f"{promise}: expected ResetRequiredError, but no error was raised")
 
 
 CHECKS: tuple[BatchEnvCheck, ...] = (
     check_new_copies_need_a_reset,
     check_ended_copies_need_a_reset,
-    check_running_is_who_is_active,
+    check_running,
     check_closing_twice,
     check_given_states,
     check_describes_itself,

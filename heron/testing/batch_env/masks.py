@@ -1,23 +1,23 @@
-"""Promises about masked calls: they touch no other copy."""
+"""Checks that masked calls change no other copy."""
 
 import numpy as np
 
 from heron.errors import ConfigurationError
-from heron.testing.batch_env.player import (
+from heron.testing.batch_env.batch_player import (
     STEPS,
     BatchEnvCheck,
+    BatchPlayer,
     MakeBatchEnv,
-    Player,
+    copy_results,
     expect_unchanged,
+    mask_of,
     opened,
-    said,
     seeds_from,
-    some,
 )
 
 
 def check_masked_step(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """A masked step changes nothing of any other copy, to the bit; or it is refused where ``steps_some`` is False."""
+    """A masked step changes no other copy, to the bit; it is refused if ``steps_some`` is False."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
@@ -25,7 +25,7 @@ def check_masked_step(make: MakeBatchEnv, steps: int = STEPS) -> None:
             _expect_refused(player)
             return
         for step in range(steps):
-            mask = some(env, step % env.num_envs) & env.running
+            mask = mask_of(env, step % env.num_envs) & env.running
             if not env.running.any():
                 return
             if not mask.any():
@@ -36,49 +36,49 @@ def check_masked_step(make: MakeBatchEnv, steps: int = STEPS) -> None:
 
 
 def check_masked_reset(make: MakeBatchEnv, steps: int = STEPS) -> None:
-    """A masked reset changes nothing of any other copy, to the bit, with a seed and without."""
+    """A masked reset changes no other copy, to the bit, with a seed and without."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
         for step in range(min(steps, 2 * env.num_envs)):
             if env.running.any():
                 player.step(env.running)
-            mask = some(env, step % env.num_envs)
+            mask = mask_of(env, step % env.num_envs)
             before = _others(player, mask)
             player.reset(mask, seeds_from(env, 50) if step % 2 else None)
             expect_unchanged(env, before, f"masked reset of {env.env_ids[step % env.num_envs]}")
-            assert env.running[mask].all(), "a copy runs after its reset"
+            assert env.running[mask].all(), "a copy must run after its reset"
 
 
 def check_empty_mask(make: MakeBatchEnv, _steps: int = STEPS) -> None:
-    """A mask without a copy does nothing."""
+    """A mask that selects no copy changes nothing."""
     with opened(make) as player:
         env = player.env
         player.reset(seeds=seeds_from(env))
         player.step()
-        nobody = np.zeros(env.num_envs, dtype=bool)
-        before = _others(player, nobody)
-        player.step(nobody)
+        none = np.zeros(env.num_envs, dtype=bool)
+        before = _others(player, none)
+        player.step(none)
         expect_unchanged(env, before, "a step of no copy")
-        player.reset(nobody)
+        player.reset(none)
         expect_unchanged(env, before, "a reset of no copy")
 
 
-def _expect_refused(player: Player) -> None:
+def _expect_refused(player: BatchPlayer) -> None:
     env = player.env
     if env.num_envs == 1:
         return
     before = _others(player, np.zeros(env.num_envs, dtype=bool))
     try:
-        player.step(some(env, 0))
+        player.step(mask_of(env, 0))
     except ConfigurationError:
         expect_unchanged(env, before, "a refused step of some copies")
         return
-    raise AssertionError("steps_some is False, so a step that leaves out running copies must be refused")
+    raise AssertionError("steps_some is False, so a step of only some running copies must be refused")
 
 
-def _others(player: Player, mask: np.ndarray) -> dict[int, dict[str, object]]:
-    return {copy: said(player.env, copy) for copy in np.flatnonzero(~mask).tolist()}
+def _others(player: BatchPlayer, mask: np.ndarray) -> dict[int, dict[str, object]]:
+    return {copy: copy_results(player.env, copy) for copy in np.flatnonzero(~mask).tolist()}
 
 
 CHECKS: tuple[BatchEnvCheck, ...] = (check_masked_step, check_masked_reset, check_empty_mask)

@@ -14,6 +14,7 @@ Each check makes one broker, uses only the methods of ``MessageBroker``, closes 
 
 from heron.testing.broker import bulk, delivery, lanes, lifecycle, subscribers, threads
 from heron.testing.broker.promise import BrokerCheck, MakeBroker, Settle, do_nothing
+from heron.testing.findings import run_suite
 
 __all__ = ["BROKER_CHECKS", "BrokerCheck", "check_broker"]
 
@@ -42,5 +43,4 @@ def check_broker(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
     >>> from heron.messaging import InMemoryBroker
     >>> check_broker(InMemoryBroker)
     """
-    for check in BROKER_CHECKS:
-        check(make_broker, settle)
+    run_suite("the broker", BROKER_CHECKS, make_broker, settle)

@@ -1,7 +1,8 @@
-"""Is an environment sound? Whole random episodes, looked at turn by turn, and played again to be compared.
+"""Checks of an environment over whole random episodes.
 
-PettingZoo's own tests compare a single step under one seed and never look whether an observation lies in its
-space. These checks do both at every step, and go on after what they find::
+PettingZoo's own tests compare a single step under one seed, and do not test whether the observations of a
+``ParallelEnv`` are in their space. These checks examine every step, play the episodes again to compare them, and report
+all findings::
 
     def test_my_env():
         check_parallel_env(MyEnv)
@@ -14,8 +15,8 @@ import gymnasium
 from pettingzoo import AECEnv, ParallelEnv
 
 from heron.errors import EnvCreationError
+from heron.testing.env.episodes import Limits
 from heron.testing.env.inspection import ENV_CHECKS, env_section, inspect_env
-from heron.testing.env.play import Limits
 from heron.testing.env.subjects import subject_of
 from heron.testing.findings import raise_if_broken
 
@@ -37,12 +38,12 @@ def check_parallel_env(
 
     Args:
         make: Makes a new environment at each call.
-        episodes: Whole episodes that are looked at turn by turn.
-        max_steps: Longest episode; one that goes on is broken off there.
-        seed: Of the first episode; the following ones count on.
+        episodes: Number of whole episodes that are examined.
+        max_steps: Longest episode, in steps; a longer one is truncated there.
+        seed: Seed of the first episode; each further one has the next seed.
 
     Raises:
-        ContractError: With every finding: what fails, how, for which agent, at which step of which seed.
+        ContractError: If promises are broken, with every finding and its agent, seed and step.
         EnvCreationError: If ``make`` makes something else.
 
     >>> from mpe2 import simple_spread_v3
@@ -56,12 +57,12 @@ def check_aec_env(make: Callable[[], AECEnv], *, episodes: int = 3, max_steps: i
 
     Args:
         make: Makes a new environment at each call.
-        episodes: As for ``check_parallel_env``.
-        max_steps: Longest episode in turns of single agents.
-        seed: As there.
+        episodes: Number of whole episodes that are examined.
+        max_steps: Longest episode, in steps of single agents.
+        seed: Seed of the first episode; each further one has the next seed.
 
     Raises:
-        ContractError: With every finding.
+        ContractError: If promises are broken, with every finding.
         EnvCreationError: If ``make`` makes something else.
     """
     _check(make, AECEnv, Limits(episodes, max_steps, seed))
@@ -74,12 +75,12 @@ def check_gymnasium_env(
 
     Args:
         make: Makes a new environment at each call.
-        episodes: As for ``check_parallel_env``.
-        max_steps: As there.
-        seed: As there.
+        episodes: Number of whole episodes that are examined.
+        max_steps: Longest episode, in steps; a longer one is truncated there.
+        seed: Seed of the first episode; each further one has the next seed.
 
     Raises:
-        ContractError: With every finding.
+        ContractError: If promises are broken, with every finding.
         EnvCreationError: If ``make`` makes something else.
     """
     _check(make, gymnasium.Env, Limits(episodes, max_steps, seed))
@@ -88,6 +89,6 @@ def check_gymnasium_env(
 def _check(make: Callable[[], Any], kind: type, limits: Limits) -> None:
     env = make()
     if not isinstance(env, kind):
-        raise EnvCreationError(f"expected a function that makes a {kind.__name__}, it made {env!r}")
+        raise EnvCreationError(f"expected a function that makes a {kind.__name__}, but it made {env!r}")
     subject_of(env).close()
     raise_if_broken(str(env), inspect_env(make, limits).all)

@@ -1,4 +1,4 @@
-"""PettingZoo's and Gymnasium's environments as subjects of a check."""
+"""PettingZoo and Gymnasium environments as subjects of a check."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,15 +8,15 @@ from gymnasium.spaces import Space
 from pettingzoo import AECEnv, ParallelEnv
 
 from heron.errors import EnvCreationError
-from heron.testing.env.env_step import BadReturnError, Subject, Turn, checked_dicts, unpacked
+from heron.testing.env.step_record import BadReturnError, StepRecord, Subject, checked_dicts, unpacked
 
 _RESET: Final = ("observations", "infos")
 _STEP: Final = ("observations", "rewards", "terminations", "truncations", "infos")
-_SINGLE_AGENT: Final = "agent"
+_AGENT: Final = "agent"
 
 
 class _PettingZooSubject:
-    """What ``ParallelEnv`` and ``AECEnv`` have in common."""
+    """Common part of ``ParallelEnv`` and ``AECEnv``."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
@@ -41,60 +41,60 @@ class _PettingZooSubject:
 class ParallelSubject(_PettingZooSubject):
     """A ``ParallelEnv`` under examination."""
 
-    every_agent_each_turn = True
+    every_agent_each_step = True
 
     def __init__(self, env: ParallelEnv) -> None:
         super().__init__(env)
         self.agents: list[Any] = []
 
-    def reset(self, seed: int | None) -> Turn:
+    def reset(self, seed: int | None) -> StepRecord:
         before, self._step = tuple(getattr(self.env, "agents", ())), 0
         parts = unpacked(self.env.reset(seed=seed), _RESET, "reset")
         checked_dicts(_RESET, parts, "reset")
         observations, infos = parts
         self.agents = list(self.env.agents)
-        return Turn(0, before, tuple(self.agents), {}, observations, {}, {}, {}, infos)
+        return StepRecord(0, before, tuple(self.agents), {}, observations, {}, {}, {}, infos)
 
-    def step(self, actions: Mapping[Any, Any]) -> Turn:
+    def step(self, actions: Mapping[Any, Any]) -> StepRecord:
         before = tuple(self.env.agents)
         self._step += 1
         parts = unpacked(self.env.step(dict(actions)), _STEP, "step")
         checked_dicts(_STEP, parts, "step")
         after = tuple(self.env.agents)
-        turn = Turn(self._step, before, after, actions, *parts)
-        self.agents = [agent for agent in after if not turn.ended(agent)]
-        return turn
+        record = StepRecord(self._step, before, after, actions, *parts)
+        self.agents = [agent for agent in after if not record.ended(agent)]
+        return record
 
 
 class AecSubject(_PettingZooSubject):
-    """An ``AECEnv`` under examination. A turn is what the agent sees whose move it is now.
+    """An ``AECEnv`` under examination. A step holds the results of the agent that acts next.
 
-    Agents that have ended take their last turn with the action None, as PettingZoo asks.
+    Agents that have ended take a last step with the action None, as PettingZoo requires.
     """
 
-    every_agent_each_turn = False
+    every_agent_each_step = False
 
     @property
     def agents(self) -> list[Any]:
         return [self.env.agent_selection] if self.env.agents else []
 
-    def reset(self, seed: int | None) -> Turn:
+    def reset(self, seed: int | None) -> StepRecord:
         before, self._step = tuple(getattr(self.env, "agents", ())), 0
         self.env.reset(seed=seed)
-        return self._look(before, {})
+        return self._record(before, {})
 
-    def step(self, actions: Mapping[Any, Any]) -> Turn:
+    def step(self, actions: Mapping[Any, Any]) -> StepRecord:
         before = tuple(self.env.agents)
         selected = self.env.agent_selection
         over = self.env.terminations[selected] or self.env.truncations[selected]
         self._step += 1
         self.env.step(None if over else actions[selected])
-        return self._look(before, {} if over else actions)
+        return self._record(before, {} if over else actions)
 
-    def _look(self, before: tuple[Any, ...], actions: Mapping[Any, Any]) -> Turn:
+    def _record(self, before: tuple[Any, ...], actions: Mapping[Any, Any]) -> StepRecord:
         after = tuple(self.env.agents)
         if not after:
-            return Turn(self._step, before, after, actions, {}, {}, {}, {}, {})
+            return StepRecord(self._step, before, after, actions, {}, {}, {}, {}, {})
         agent = self.env.agent_selection
         if agent not in after:
             raise BadReturnError("agent_selection must be one of agents", f"{agent!r} is not in {list(after)}")
@@ -102,13 +102,13 @@ class AecSubject(_PettingZooSubject):
             self.env.last(), ("observation", "reward", "termination", "truncation", "info"), "last"
         )
         flags = ({agent: terminated}, {agent: truncated}, {agent: info})
-        return Turn(self._step, before, after, actions, {agent: observation}, {agent: reward}, *flags)
+        return StepRecord(self._step, before, after, actions, {agent: observation}, {agent: reward}, *flags)
 
 
 class SingleSubject:
     """A Gymnasium ``Env`` under examination, as an environment of one agent."""
 
-    every_agent_each_turn = True
+    every_agent_each_step = True
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         self.env = env
@@ -117,7 +117,7 @@ class SingleSubject:
 
     @property
     def possible_agents(self) -> Sequence[Any]:
-        return (_SINGLE_AGENT,)
+        return (_AGENT,)
 
     def observation_space(self, _agent: Any) -> Space[Any]:
         return self.env.observation_space
@@ -125,30 +125,30 @@ class SingleSubject:
     def action_space(self, _agent: Any) -> Space[Any]:
         return self.env.action_space
 
-    def reset(self, seed: int | None) -> Turn:
+    def reset(self, seed: int | None) -> StepRecord:
         before, self._step = tuple(self.agents), 0
         observation, info = unpacked(self.env.reset(seed=seed), ("observation", "info"), "reset")
-        self.agents = [_SINGLE_AGENT]
-        return Turn(0, before, (_SINGLE_AGENT,), {}, {_SINGLE_AGENT: observation}, {}, {}, {}, {_SINGLE_AGENT: info})
+        self.agents = [_AGENT]
+        return StepRecord(0, before, (_AGENT,), {}, {_AGENT: observation}, {}, {}, {}, {_AGENT: info})
 
-    def step(self, actions: Mapping[Any, Any]) -> Turn:
+    def step(self, actions: Mapping[Any, Any]) -> StepRecord:
         before = tuple(self.agents)
         self._step += 1
         names = ("observation", "reward", "terminated", "truncated", "info")
-        values = unpacked(self.env.step(actions[_SINGLE_AGENT]), names, "step")
+        values = unpacked(self.env.step(actions[_AGENT]), names, "step")
         over = bool(values[2]) or bool(values[3])
-        self.agents = [] if over else [_SINGLE_AGENT]
-        return Turn(self._step, before, tuple(self.agents), actions, *({_SINGLE_AGENT: value} for value in values))
+        self.agents = [] if over else [_AGENT]
+        return StepRecord(self._step, before, tuple(self.agents), actions, *({_AGENT: value} for value in values))
 
     def close(self) -> None:
         self.env.close()
 
 
 def subject_of(env: Any) -> Subject:
-    """The subject that an environment is.
+    """Return an environment as a subject.
 
     Raises:
-        EnvCreationError: If it is none of the three kinds.
+        EnvCreationError: If it is not of one of the three kinds.
     """
     if isinstance(env, ParallelEnv):
         return ParallelSubject(env)

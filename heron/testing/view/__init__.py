@@ -1,6 +1,6 @@
-"""What every vector env promises to who learns from it, as checks for Gymnasium's ``VectorEnv`` and SB3's ``VecEnv``.
+"""Checks of a Gymnasium ``VectorEnv`` or SB3 ``VecEnv``.
 
-All of it at once, or one by one under pytest::
+Run all at once, or one by one under pytest::
 
     check_view(make_my_view, make_env=make_one_env)
 
@@ -8,28 +8,21 @@ All of it at once, or one by one under pytest::
     def test_my_view(check):
         check(make_my_view, ViewPlan(make_env=make_one_env))
 
-Each check makes its own views, closes them, and raises an ``AssertionError`` that says which promise is broken, in
-which slot and at which step.
+Each check makes and closes its own views, and raises an ``AssertionError`` that names the broken promise, the slot and
+the step.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from heron.testing.findings import run_suite
-from heron.testing.view import attributes, reference, view_checks
-from heron.testing.view.driver import MakeView
-from heron.testing.view.plan import ViewPlan
-from heron.testing.view.view_checks import ViewCheck
+from heron.testing.view import against_environments, view_checks
+from heron.testing.view.view_player import MakeView, ViewCheck, ViewPlan
 
 __all__ = ["VIEW_CHECKS", "ViewCheck", "ViewPlan", "check_view"]
 
-VIEW_CHECKS: tuple[ViewCheck, ...] = (
-    *view_checks.CHECKS,
-    attributes.check_attributes_reach_their_slots,
-    attributes.check_calls_reach_their_slots,
-    reference.check_against_environments,
-)
-"""Every check, in the order from the simplest promise to the most involved."""
+VIEW_CHECKS: tuple[ViewCheck, ...] = (*view_checks.CHECKS, *against_environments.CHECKS)
+"""All checks, from the simplest promise to the most involved."""
 
 
 def check_view(
@@ -44,18 +37,17 @@ def check_view(
     """Check that a view keeps its promises.
 
     Args:
-        make_view: Makes a new view at each call, a Gymnasium ``VectorEnv`` or an SB3 ``VecEnv``; of two copies at
-            least, or much stays unchecked.
-        make_env: Makes one of the environments under it, to compare the view with, step by step: a Gymnasium
-            ``Env`` or a PettingZoo ``ParallelEnv``, whose copies are seeded with ``seed``, ``seed + 1`` ...
-        agents: With a ``ParallelEnv``, the agents of a copy whose slots follow each other; all by default.
-        slots_per_env: How many slots belong to one copy.
-        steps: How many steps are played; several episodes should fit in.
-        seed: Of the first copy.
+        make_view: Makes a new Gymnasium ``VectorEnv`` or SB3 ``VecEnv`` at each call. With a single copy, many promises
+            cannot be checked.
+        make_env: Makes one of the environments in the view, a Gymnasium ``Env`` or a PettingZoo ``ParallelEnv``. If
+            given, the view is compared with copies of it, seeded with ``seed``, ``seed + 1`` ...
+        agents: With a ``ParallelEnv``, the agents of a copy in the order of its slots; all by default.
+        slots_per_env: Number of slots of one copy.
+        steps: Number of steps to play; enough for several episodes.
+        seed: Seed of the first copy.
 
     Raises:
-        ContractError: If promises are broken; it has a finding for each check that failed.
-        ConfigurationError: If ``make_view`` makes something else.
+        ContractError: If promises are broken, with a finding for each failed check.
 
     >>> import gymnasium
     >>> make_env = lambda: gymnasium.make("CartPole-v1")

@@ -1,4 +1,4 @@
-"""Whether two observations, infos or whole trajectories are equal to the bit."""
+"""Bit-exact comparison of observations, infos and whole trajectories."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 _SMALL: Final = 256
-"""Arrays of at most so many values are kept; of others just a digest, or whole episodes of images would pile up."""
+"""Largest array that is kept as a copy; of larger ones only a digest is kept, to save memory."""
 
 
 @dataclass(frozen=True)
 class Digest:
-    """What is kept of a large array."""
+    """Digest of a large array."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -22,13 +22,13 @@ class Digest:
 
     @classmethod
     def of(cls, array: Any) -> "Digest":
-        """The digest of one array."""
+        """Return the digest of an array."""
         content = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
         return cls(array.shape, str(array.dtype), content)
 
 
 def frozen(value: Any) -> Any:
-    """A copy of a value that later steps cannot change."""
+    """Return a copy of a value that later steps cannot change."""
     if isinstance(value, np.ndarray):
         return value.copy() if value.size <= _SMALL or value.dtype == object else Digest.of(value)
     if isinstance(value, Mapping):
@@ -39,7 +39,7 @@ def frozen(value: Any) -> Any:
 
 
 def difference(first: Any, second: Any, path: str = "") -> str | None:
-    """Where and how two values differ first, or None if they are equal to the bit. NaN equals NaN.
+    """Return the first difference of two values, or None if they are equal to the bit. NaN equals NaN.
 
     >>> difference({"x": np.zeros(2)}, {"x": np.array([0.0, 1.0])})
     "['x'][1]: 0.0 and 1.0"
@@ -56,7 +56,7 @@ def _differences(first: Any, second: Any, path: str) -> Iterator[str]:
             yield from _sequence_differences(first, second, path)
         case (Digest(), Digest()):
             if first != second:
-                yield f"{prefix}two arrays {first.shape} {first.dtype} of other values"
+                yield f"{prefix}arrays {first.shape} {first.dtype} with different values"
         case (np.ndarray(), _) | (_, np.ndarray()):
             yield from _array_differences(np.asarray(first), np.asarray(second), path)
         case _ if not _alike(first, second):
@@ -90,7 +90,7 @@ def _array_differences(first: Any, second: Any, path: str) -> Iterator[str]:
         unequal = np.argwhere(~((first == second) | ((first != first) & (second != second))))  # noqa: PLR0124 - NaN
         where = tuple(unequal[0].tolist()) if len(unequal) else (0,) * first.ndim
         place = ", ".join(map(str, where))
-        if len(unequal):  # else just signs of zeros or bits of NaNs differ, which no learner sees
+        if len(unequal):  # otherwise only signs of zeros or bits of NaNs differ, which no learner sees
             yield f"{path}[{place}]: {first[where]} and {second[where]}"
 
 
@@ -100,4 +100,4 @@ def _alike(first: Any, second: Any) -> bool:
     try:
         return bool(first == second) or bool(first != first and second != second)  # noqa: PLR0124 - NaN
     except (TypeError, ValueError):
-        return type(first) is type(second)  # things that cannot be compared count as equal
+        return type(first) is type(second)  # values that cannot be compared count as equal

@@ -1,4 +1,4 @@
-"""Whether a seed says all: the same seed, the same episode, whatever else happens."""
+"""Reproducibility of an environment: the same seed gives the same episode in all circumstances."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -6,23 +6,23 @@ from typing import Any, Final
 
 import numpy as np
 
-from heron.testing.env.env_step import Subject
-from heron.testing.env.play import Limits, Trace, play, record, trace
+from heron.testing.comparison import difference
+from heron.testing.env.episodes import Limits, Trace, frozen_step, play, trace
+from heron.testing.env.step_record import Subject
 from heron.testing.env.subjects import subject_of
 from heron.testing.findings import Finding, Findings, Where
-from heron.testing.sameness import difference
 
 _OTHER_SEEDS: Final = (101, 202, 303)
-"""Added to the seed where another one is wanted."""
+"""Offsets from the seed to other seeds."""
 
 
 class SeedCheck:
-    """Plays the same episodes in different circumstances and compares them, turn by turn, to the bit.
+    """Comparison of the same episodes in different circumstances, step by step, to the bit.
 
     Args:
         make: Makes a new environment.
-        limits: How much to play.
-        findings: Where to put what is found.
+        limits: Length of the episodes, and the seed.
+        findings: Collection to add findings to.
     """
 
     def __init__(self, make: Callable[[], Any], limits: Limits, findings: Findings) -> None:
@@ -31,65 +31,62 @@ class SeedCheck:
         self._max_steps = limits.max_steps
         self._findings = findings
         self._reference: Trace = []
-        self._repeats = False
 
     def run(self) -> None:
-        """Compare as much as makes sense: an environment that is not reproducible is not compared any further."""
+        """Compare episodes; an environment that is not reproducible is not compared any further."""
         with closing(subject_of(self._make())) as subject:
             self._reference = self._trace(subject, self._seed)
             second = self._trace(subject, None)
-            self._repeats = self._same_again(second)
-            if self._repeats:
-                self._leaves_no_trace(subject)
-                self._stands_alone()
-                self._copies_observations()
-            self._depends_on_the_seed(subject)
+            if self._repeats(second):
+                self._compare_after_other_episodes(subject)
+                self._compare_beside_another_copy()
+                self._compare_with_overwritten_observations()
+            self._compare_other_seeds(subject)
 
     def _trace(self, subject: Subject, seed: int | None) -> Trace:
         return trace(subject, seed, self._seed, self._max_steps)
 
-    def _same_again(self, second: Trace) -> bool:
+    def _repeats(self, second: Trace) -> bool:
+        """Compare with a new environment: the seeded episode and the one after it."""
         with closing(subject_of(self._make())) as fresh:
-            fix = "draw every random number from a generator that reset(seed=...) makes anew"
-            same = self._compare("the same seed gives another episode", self._trace(fresh, self._seed), fix)
-            fix = "let a reset without a seed go on with the generator, and make no new one"
-            problem = "the episode after a seeded one is another each time"
+            fix = "draw every random number from a generator that reset(seed=...) creates anew"
+            same = self._compare("the same seed gives a different episode", self._trace(fresh, self._seed), fix)
+            fix = "let a reset without a seed continue with the existing generator"
+            problem = "the episode after a seeded one is different each time"
             return same and self._compare(problem, self._trace(fresh, None), fix, second, seed=None)
 
-    def _leaves_no_trace(self, subject: Subject) -> None:
-        fix = "set everything that an episode changes back in reset, before anything is drawn"
-        self._compare("episodes before a seeded reset change what follows it", self._trace(subject, self._seed), fix)
+    def _compare_after_other_episodes(self, subject: Subject) -> None:
+        problem = "the episode of a seed depends on earlier episodes"
+        fix = "restore in reset everything that an episode changes, before drawing random numbers"
+        self._compare(problem, self._trace(subject, self._seed), fix)
 
-    def _stands_alone(self) -> None:
+    def _compare_beside_another_copy(self) -> None:
         """Step another copy with another seed in between."""
         with closing(subject_of(self._make())) as mine, closing(subject_of(self._make())) as other:
             beside = _endless(other, self._seed + _OTHER_SEEDS[0], self._max_steps)
             mixed = []
-            for turn in play(mine, self._seed, self._seed, self._max_steps):
-                mixed.append(record(turn))
+            for step in play(mine, self._seed, self._seed, self._max_steps):
+                mixed.append(frozen_step(step))
                 next(beside)
             problem = "another copy in the same process changes the episode"
             fix = "share nothing between copies: no global random numbers, no mutable class attributes"
             self._compare(problem, mixed, fix, check="copies")
 
-    def _copies_observations(self) -> None:
-        """Overwrite each observation when it has been noted."""
-        scribbled = []
+    def _compare_with_overwritten_observations(self) -> None:
+        overwritten = []
         with closing(subject_of(self._make())) as fresh:
-            for turn in play(fresh, self._seed, self._seed, self._max_steps):
-                scribbled.append(record(turn))
-                for observation in turn.observations.values():
+            for step in play(fresh, self._seed, self._seed, self._max_steps):
+                overwritten.append(frozen_step(step))
+                for observation in step.observations.values():
                     _overwrite(observation)
         problem = "writing into an observation changes the episode"
-        self._compare(problem, scribbled, "return a copy of what the environment goes on with", check="arrays")
+        self._compare(problem, overwritten, "return a copy of the environment's own arrays", check="arrays")
 
-    def _depends_on_the_seed(self, subject: Subject) -> None:
+    def _compare_other_seeds(self, subject: Subject) -> None:
         others = [self._trace(subject, self._seed + offset) for offset in _OTHER_SEEDS]
         if all(difference(self._reference, other) is None for other in others):
-            detail = f"seeds {self._seed} and {[self._seed + offset for offset in _OTHER_SEEDS]}"
-            self._findings.add(
-                Finding("randomness", "every seed gives the same episode", f"{detail}, same actions", is_error=False)
-            )
+            detail = f"seeds {self._seed} and {[self._seed + offset for offset in _OTHER_SEEDS]}, same actions"
+            self._findings.add(Finding("randomness", "every seed gives the same episode", detail, is_error=False))
             return
         first, second = (self._trace(subject, None) for _ in range(2))
         if difference(first, second) is None and difference(first, others[-1]) is None:
@@ -108,7 +105,7 @@ class SeedCheck:
         check: str = "seeds",
         seed: int | None = -1,
     ) -> bool:
-        """Compare an episode with the reference, and note the first turn that differs."""
+        """Compare an episode with the reference, and add a finding for the first step that differs."""
         expected = self._reference if expected is None else expected
         for step, (one, other) in enumerate(zip(expected, got, strict=False)):
             if how := difference(one, other):
@@ -116,14 +113,14 @@ class SeedCheck:
                 self._findings.add(Finding(check, problem, how, where, fix))
                 return False
         if len(expected) != len(got):
-            detail = f"it lasts {len(expected) - 1} steps, and then {len(got) - 1}"
+            detail = f"it lasts {len(expected) - 1} steps the first time and {len(got) - 1} the second"
             self._findings.add(Finding(check, problem, detail, Where(seed=self._seed), fix))
             return False
         return True
 
 
 def _endless(subject: Subject, seed: int, max_steps: int) -> Iterator[None]:
-    """Episode after episode, one turn at a time."""
+    """Play episode after episode, one step at each ``next``."""
     while True:
         for _ in play(subject, seed, seed, max_steps):
             yield
@@ -131,7 +128,7 @@ def _endless(subject: Subject, seed: int, max_steps: int) -> Iterator[None]:
 
 
 def _overwrite(observation: Any) -> None:
-    """Put ones into every array that can be written to."""
+    """Write ones into every writable array."""
     if isinstance(observation, Mapping):
         for part in observation.values():
             _overwrite(part)

@@ -1,4 +1,4 @@
-"""What PettingZoo and Gymnasium check themselves, with their warnings as remarks."""
+"""The checks of PettingZoo and Gymnasium themselves, whose warnings become remarks."""
 
 import io
 import re
@@ -14,31 +14,31 @@ from heron.testing.findings import Finding, Findings
 
 _CYCLES: Final = 100
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
-"""Gymnasium's warnings are made for terminals."""
-
-
-def library_check_name(env: Any) -> str:
-    """The name of the library's own check for an environment of this kind."""
-    if isinstance(env, ParallelEnv):
-        return "parallel_api_test"
-    return "api_test" if isinstance(env, AECEnv) else "check_env"
+"""Terminal colours in Gymnasium's warnings."""
 
 
 def run_library_check(make: Callable[[], Any], findings: Findings) -> None:
-    """Run the library's own check on a new environment; its warnings become remarks."""
+    """Run the library's own check on a new environment."""
     env = make()
-    name = library_check_name(env)
+    name = _name(env)
     try:
         check = _library_check(name)
-        with remarked_warnings(name, findings), redirect_stdout(io.StringIO()):
+        with remarked_warnings("library", findings), redirect_stdout(io.StringIO()):
             check(env)
     except ImportError as error:
-        findings.add(Finding(name, "it cannot be run", str(error), fix="install what it needs", is_error=False))
-    except Exception as error:  # noqa: BLE001 - an assertion, or whatever the environment raises
+        fix = "install the missing package"
+        findings.add(Finding("library", f"{name} cannot be run", str(error), fix=fix, is_error=False))
+    except Exception as error:  # noqa: BLE001 - an assertion, or an error of the environment
         text = " ".join(str(error).split())
-        findings.add(Finding(name, "it fails", f"{type(error).__name__}: {text:.300}"))
+        findings.add(Finding("library", f"{name} fails", f"{type(error).__name__}: {text:.300}"))
     finally:
         env.close()
+
+
+def _name(env: Any) -> str:
+    if isinstance(env, ParallelEnv):
+        return "parallel_api_test"
+    return "api_test" if isinstance(env, AECEnv) else "check_env"
 
 
 def _library_check(name: str) -> Callable[[Any], None]:
@@ -46,7 +46,7 @@ def _library_check(name: str) -> Callable[[Any], None]:
         return lambda env: check_env(env.unwrapped, skip_render_check=True, skip_close_check=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # It imports environments of its own, which need more than PettingZoo itself does, and warn of their age.
+        # It imports environments that need optional packages and raise deprecation warnings.
         from pettingzoo import test  # noqa: PLC0415
     check: Callable[..., None] = getattr(test, name)
     return lambda env: check(env, num_cycles=_CYCLES)
@@ -54,12 +54,12 @@ def _library_check(name: str) -> Callable[[Any], None]:
 
 @contextmanager
 def remarked_warnings(check: str, findings: Findings) -> Iterator[None]:
-    """Make a remark of each warning in the block."""
-    with warnings.catch_warnings(record=True) as heard:
+    """Add a remark for each warning in the block."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
-            for warning in heard:
+            for warning in caught:
                 text = " ".join(_COLOURS.sub("", str(warning.message)).split())
                 findings.add(Finding(check, f"it warns: {text:.200}", is_error=False))
