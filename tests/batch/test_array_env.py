@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
+from heron.testing.batch_env.player import Player, episodes, expect_same, said, seeds_from, some
 from stable_baselines3 import PPO
 
 import heron
@@ -27,7 +28,6 @@ from heron.errors import (
     UnknownEnvError,
 )
 from heron.testing import BATCH_ENV_CHECKS, check_batch_env, check_parallel_env, check_view
-from heron.testing.batch_env.player import Player, episodes, expect_same, said, seeds_from, some
 from heron.wrappers import GymVectorEnv, LoopEnv, ProcessEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 

@@ -96,9 +96,7 @@ class LoopEnv(BatchEnv):
         self._nan = NanWatch(self.groups, self.states)
         self._single = self._single_agent_steps()
 
-    def _reset(
-        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
-    ) -> None:
+    def _reset(self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None) -> None:
         start = self._reset_copy if self._single is None else self._single.reset
 
         def reset_copy(index: int) -> None:

@@ -95,9 +95,7 @@ class VectorEnvSource(BatchEnv):
             self._check_others(native, mask)
             self._driver.check_reset(native, used, options)
 
-    def _reset(
-        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
-    ) -> None:
+    def _reset(self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None) -> None:
         used = _seeds_used(mask, seeds)
         for index in np.flatnonzero(mask).tolist():
             self._log.begin(index, used[index])

@@ -174,9 +174,7 @@ class ProcessEnv(BatchEnv):
         with suppress(WorkerError):  # the reset tells of it, or makes it good
             self._ask_shards("check_reset", indices, arguments)
 
-    def _reset(
-        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
-    ) -> None:
+    def _reset(self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None) -> None:
         self._arrays.mask[:] = mask
         self._pool.remember_active(is_reset=True)
 
