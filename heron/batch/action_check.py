@@ -1,6 +1,7 @@
 """Checks of actions against their space, for a whole batch at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,66 +10,82 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from heron.batch.action_records import as_actions, map_leaves
 from heron.batch.batch_env import BoolArray
-from heron.errors import InvalidActionError, shown
+from heron.errors import HeronError, InvalidActionError, shown
+
+
+@dataclass(frozen=True, slots=True)
+class ActionErrors:
+    """The errors of one check: their type, and the owner of the actions in words.
+
+    Attributes:
+        kind: The type of the error.
+        batch: Returns the owner of all actions, such as ``"env_0: actions of ['agent_0']"``.
+        single: Returns the owner of the action at an index of the batch.
+    """
+
+    kind: type[HeronError]
+    batch: Callable[[], str]
+    single: Callable[[tuple[int, ...]], str]
+
+
+def errors_of_agents(agent_ids: Sequence[str], env_ids: Sequence[str]) -> ActionErrors:
+    """Return the errors of actions ``(N, M, ...)`` of M agents in N copies."""
+    return ActionErrors(
+        InvalidActionError,
+        lambda: f"{shown(env_ids)}: actions of {list(agent_ids)}",
+        lambda index: f"{env_ids[index[0]]}: action of {agent_ids[index[1]]!r}",
+    )
 
 
 def checked_actions(
-    actions: Any, space: Space[Any], where: BoolArray, agent_ids: Sequence[str], env_ids: Sequence[str], leaf: str = ""
+    actions: Any, space: Space[Any], where: BoolArray, errors: ActionErrors, leaf: str = ""
 ) -> npt.NDArray[Any]:
     """Return ``actions`` as an array of the space's dtype, if all that are used are in the space.
 
     Args:
-        actions: ``(N, M, *space.shape)``, of a dtype that can be cast to the space's. For a ``Dict`` or ``Tuple`` space
-            a dict or tuple of such arrays, or records.
+        actions: ``(*where.shape, *space.shape)``, of a dtype that can be cast to the space's. For a ``Dict`` or
+            ``Tuple`` space a dict or tuple of such arrays, or records.
         space: The action space of one agent.
-        where: ``(N, M) bool``, the agents whose actions are used.
-        agent_ids: The M agents.
-        env_ids: The N copies.
+        where: The agents whose actions are used, a bool array such as ``(N, M)``.
+        errors: Makes the errors.
         leaf: Path of this part of an action, for the error message.
 
     Returns:
-        ``(N, M, *space.shape)``, or ``(N, M)`` records; the given array if nothing is converted.
+        ``(*where.shape, *space.shape)``, or records ``where.shape``; the given array if nothing is converted.
 
     Raises:
-        InvalidActionError: If shape or dtype are wrong, or an action that is used contains NaN or is outside the
-            space.
+        HeronError: Of the type of ``errors``, if shape or dtype are wrong, or an action that is used contains NaN or is
+            outside the space.
     """
     own = space.shape
     if own is None:
-        return _checked_records(actions, space, where, agent_ids, env_ids)
+        return _checked_records(actions, space, where, errors)
     try:
         array = np.asarray(actions)
     except ValueError as error:
-        raise InvalidActionError(f"{_whose(agent_ids, env_ids, leaf)} must make one array, got {actions!r}") from error
-    shape = (*where.shape, *own)
-    if array.shape != shape:
-        raise InvalidActionError(
-            f"{_whose(agent_ids, env_ids, leaf)} must have shape {shape} (copies, agents, ...), got {array.shape}"
-        )
-    if array.dtype != space.dtype and not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
-        raise InvalidActionError(f"{_whose(agent_ids, env_ids, leaf)} must have dtype {space.dtype}, got {array.dtype}")
+        raise errors.kind(f"{errors.batch()}{_of(leaf)} must make one array, got {actions!r:.200}") from error
+    if array.shape != (*where.shape, *own):
+        raise errors.kind(f"{errors.batch()}{_of(leaf)} must have shape {(*where.shape, *own)}, got {array.shape}")
     cast = array
     if array.dtype != space.dtype:
+        if not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
+            raise errors.kind(f"{errors.batch()}{_of(leaf)} must have dtype {space.dtype}, got {array.dtype}")
         with np.errstate(over="ignore"):
             cast = array.astype(space.dtype)
     # Integers are compared as given, since a narrower dtype would wrap them around; floats are rounded first.
     inside = inside_space(cast if cast.dtype.kind == "f" else array, space)
-    if np.count_nonzero(inside) == inside.size:
-        return cast
-    good = inside.reshape(*where.shape, -1).all(axis=-1) | ~where
-    if not good.all():
-        env, agent = np.argwhere(~good)[0]
-        raise InvalidActionError(
-            f"{env_ids[env]}: action of {agent_ids[agent]!r}{leaf and ' '}{leaf} must lie in {space}, "
-            f"got {array[env, agent]}"
-        )
+    if np.count_nonzero(inside) < inside.size:
+        good = inside.reshape(*where.shape, -1).all(axis=-1) | ~where
+        if not good.all():
+            index = tuple(np.argwhere(~good)[0].tolist())
+            raise errors.kind(f"{errors.single(index)}{_of(leaf)} must lie in {space}, got {array[index]}")
     return cast
 
 
 def checked_action(action: Any, space: Space[Any], agent_id: str, env_id: str) -> Any:
     """Check one agent's action in one copy as ``checked_actions`` does; return an array, a NumPy scalar or a record."""
     batch = batch_of_one(action, space, agent_id, env_id, dims=2)
-    return checked_actions(batch, space, np.ones((1, 1), dtype=bool), [agent_id], [env_id])[0, 0]
+    return checked_actions(batch, space, np.ones((1, 1), dtype=bool), errors_of_agents([agent_id], [env_id]))[0, 0]
 
 
 def batch_of_one(action: Any, space: Space[Any], agent_id: str, env_id: str, *, dims: int = 1) -> Any:
@@ -88,18 +105,15 @@ def batch_of_one(action: Any, space: Space[Any], agent_id: str, env_id: str, *, 
     return map_leaves(space, action, wrapped, f"{env_id}: action of {agent_id!r}", InvalidActionError)
 
 
-def _checked_records(
-    actions: Any, space: Space[Any], where: BoolArray, agent_ids: Sequence[str], env_ids: Sequence[str]
-) -> npt.NDArray[Any]:
+def _checked_records(actions: Any, space: Space[Any], where: BoolArray, errors: ActionErrors) -> npt.NDArray[Any]:
     def checked(part: Space[Any], array: Any, leaf: str) -> npt.NDArray[Any]:
-        return checked_actions(array, part, where, agent_ids, env_ids, leaf)
+        return checked_actions(array, part, where, errors, leaf)
 
-    parts = map_leaves(space, actions, checked, _whose(agent_ids, env_ids), InvalidActionError)
-    return as_actions(space, parts, where.shape)
+    return as_actions(space, map_leaves(space, actions, checked, errors.batch(), errors.kind), where.shape)
 
 
-def _whose(agent_ids: Sequence[str], env_ids: Sequence[str], leaf: str = "") -> str:
-    return f"{shown(env_ids)}: actions of {list(agent_ids)}{leaf and ' '}{leaf}"
+def _of(leaf: str) -> str:
+    return f" {leaf}" if leaf else ""
 
 
 def inside_space(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Space
 
-from heron.batch.action_check import inside_space
-from heron.batch.action_records import as_actions, is_record_space, map_leaves, zero_actions
+from heron.batch.action_check import ActionErrors, checked_actions
+from heron.batch.action_records import zero_actions
 from heron.batch.array_tree import ArrayTree, map_arrays
 from heron.batch.batch_env import BoolArray
 from heron.errors import PolicyError, summary
@@ -35,12 +34,15 @@ class GroupDecider:
         self.group = group
         self.policy = policy
         self._memory = SlotMemory((venv.num_envs, group.num_agents))
-        self._acts_in_records = is_record_space(group.action_space)
 
     def ask(self, where: BoolArray) -> npt.NDArray[Any]:
-        """``(N, M, ...)``, the policy's actions for the agents in ``where``, ``(N, M) bool``, and zeros for the others.
+        """Return the policy's actions for some agents, and zeros for the others.
 
-        Those in ``Dict`` and ``Tuple`` spaces are records.
+        Args:
+            where: ``(N, M) bool``, the agents.
+
+        Returns:
+            ``(N, M, ...)`` in the dtype of the action space, records for ``Dict`` and ``Tuple`` spaces.
 
         Raises:
             PolicyError: If the policy raises, or returns actions of a wrong shape or dtype or outside their space.
@@ -48,9 +50,15 @@ class GroupDecider:
         space = self.group.action_space
         actions = zero_actions(space, where.shape)
         if where.any():
-            decided = self._decide(where)
-            check = self._checked_records if self._acts_in_records else self._checked
-            actions[where] = check(decided, where, space)
+            asked = np.argwhere(where)
+            errors = ActionErrors(
+                PolicyError,
+                lambda: f"actions that the policy of group {self.group.name!r} returns",
+                lambda row: (
+                    f"action that the policy of group {self.group.name!r} returns for {self._place(*asked[row])}"
+                ),
+            )
+            actions[where] = checked_actions(self._decide(where), space, np.ones(len(asked), dtype=bool), errors)
         return actions
 
     def keep(self, decided: BoolArray) -> None:
@@ -84,46 +92,6 @@ class GroupDecider:
                 f"policy of group {self.group.name!r} raised {summary(error)}, when it was asked for {first}{beside}"
             ) from error
 
-    def _checked(self, decided: Any, where: BoolArray, space: Space[Any], leaf: str = "") -> npt.NDArray[Any]:
-        """Actions, or a part of them, as an array of the right shape."""
-        chosen = self._as_array(decided, leaf)
-        shape = (int(where.sum()), *(space.shape or ()))
-        if chosen.shape != shape or not np.can_cast(chosen.dtype, np.dtype(space.dtype), "same_kind"):
-            raise PolicyError(
-                f"policy of group {self.group.name!r} must return actions{leaf and ' '}{leaf} of shape {shape} and "
-                f"dtype {space.dtype}, got {chosen.shape} and {chosen.dtype}"
-            )
-        self._check_inside(chosen, where, space, leaf)
-        return chosen
-
-    def _checked_records(self, decided: Any, where: BoolArray, space: Space[Any]) -> npt.NDArray[Any]:
-        def checked(part: Space[Any], chosen: Any, leaf: str) -> npt.NDArray[Any]:
-            return self._checked(chosen, where, part, leaf)
-
-        owner = f"what the policy of group {self.group.name!r} returns"
-        return as_actions(space, map_leaves(space, decided, checked, owner, PolicyError), (int(where.sum()),))
-
-    def _check_inside(self, chosen: npt.NDArray[Any], where: BoolArray, space: Space[Any], leaf: str) -> None:
-        """Check that the actions lie in their space, as they are before they are cast."""
-        cast = chosen.astype(space.dtype) if chosen.dtype.kind == "f" else chosen  # rounding may be needed to fit
-        inside = inside_space(cast, space)
-        if np.count_nonzero(inside) < inside.size:
-            row = int(np.argmin(inside.reshape(len(chosen), -1).all(axis=1)))
-            copy, agent = np.argwhere(where)[row].tolist()
-            raise PolicyError(
-                f"policy of group {self.group.name!r} must return actions{leaf and ' '}{leaf} in {space}, but got "
-                f"{chosen[row]} for {self._place(copy, agent)}"
-            )
-
     def _place(self, copy: int, agent: int) -> str:
         venv = self.venv
         return f"{self.group.agent_ids[agent]!r} of {venv.env_ids[copy]} at step {venv.steps[copy]}"
-
-    def _as_array(self, actions: Any, leaf: str) -> npt.NDArray[Any]:
-        try:
-            return np.asarray(actions)
-        except ValueError as error:
-            raise PolicyError(
-                f"policy of group {self.group.name!r} must return actions{leaf and ' '}{leaf} that make one array, got "
-                f"{actions!r}"
-            ) from error

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from heron.batch.action_check import checked_actions
+from heron.batch.action_check import checked_actions, errors_of_agents
 from heron.batch.batch_env import BoolArray
 from heron.vector.group_result import GroupResult
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
@@ -55,7 +55,7 @@ class FlatSteps:
         venv.check_open()
         acting = result.active if mask is None else result.active & mask[:, None]
         was_active = result.active.copy()
-        checked = checked_actions(actions, group.action_space, acting, group.agent_ids, venv.env_ids)
+        checked = checked_actions(actions, group.action_space, acting, errors_of_agents(group.agent_ids, venv.env_ids))
         try:
             venv.batch_env.step({group.name: checked}, mask)
         finally:  # beside a copy that raised, the others have been stepped

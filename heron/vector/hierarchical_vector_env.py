@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.agents import Agent, Hierarchy
-from heron.batch.action_check import checked_actions
+from heron.batch.action_check import checked_actions, errors_of_agents
 from heron.batch.array_tree import ArrayTree
 from heron.batch.batch_env import BatchEnv, BoolArray
 from heron.batch.copy_selection import EnvSelection, checked_mask, env_mask, select_envs, spread_seeds
@@ -91,6 +91,9 @@ class HierarchicalVectorEnv:
         self.groups = build_groups(batch_env.groups, self.hierarchy)
         self.coordinator_groups = [group for group in self.groups.values() if not group.is_field]
         self.field_groups = [group for group in self.groups.values() if group.is_field]
+        self._action_errors = {
+            name: errors_of_agents(group.agent_ids, batch_env.env_ids) for name, group in self.groups.items()
+        }
         intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
         self._owns_broker = broker is None
         self.broker = InMemoryBroker() if broker is None else broker
@@ -453,7 +456,7 @@ class HierarchicalVectorEnv:
 
     def _checked(self, name: str, actions: Any, where: BoolArray) -> npt.NDArray[Any]:
         group = self.groups[name]
-        return checked_actions(actions, group.action_space, where, group.agent_ids, self.env_ids)
+        return checked_actions(actions, group.action_space, where, self._action_errors[name])
 
     def _check_ready(self, stepped: BoolArray) -> None:
         stopped_too = stepped > self.running

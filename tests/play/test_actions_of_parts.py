@@ -88,7 +88,7 @@ BAD = {
         lambda batch: batch.update(grip=[0]),
         r"env_0: .*'arm_1'\] \['grip'\]: expected 2 actions.*shape \(1,\)",
     ),
-    "shape": (lambda batch: batch.update(arm=np.zeros((2, 3))), r"\['arm'\] must have shape \(1, 2, 2\) .*\(1, 2, 3\)"),
+    "shape": (lambda batch: batch.update(arm=np.zeros((2, 3))), r"\['arm'\] .*shape \(1, 2, 2\), got \(1, 2, 3\)"),
     "no number": (lambda batch: batch.update(grip=[0, None]), r"\['grip'\] must have dtype int64, got object"),
     "ragged": (lambda batch: batch.update(arm=[[0], [0, 1]]), r"\['arm'\] must make one array"),
     "a fraction": (lambda batch: batch.update(grip=[0, 0.5]), r"\['grip'\] must have dtype int64, got float64"),
@@ -150,20 +150,20 @@ def test_a_bad_part_of_one_action(view_of, action, message):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (None, r"what the policy of group 'pair' returns must be a tuple of 2, got None"),
+        (None, r"group 'pair'.* tuple of 2, got None"),
         (
             (np.zeros((1, 3), int), {}),
-            r"what the policy of group 'pair' returns \[1\] must be a dict with keys \['x', 'y'\]",
+            r"group 'pair'.*\[1\] .*keys \['x', 'y'\]",
         ),
         (
             (np.zeros((1, 3), int), {"x": [2.0], "y": [[5, 0]]}),
-            r"actions \[1\]\['x'\] in Box.* 2.0 for 'pair_0' of env_0",
+            r"'pair_0' of env_0 .*\[1\]\['x'\] .*got 2\.0",
         ),
         (
             (np.zeros((1, 3), int), {"x": [0.0], "y": [[5.5, 0]]}),
-            r"actions \[1\]\['y'\] of shape \(1, 2\) and dtype int64",
+            r"\[1\]\['y'\] .*int64, got float64",
         ),
-        ((np.zeros((1, 3), int), {"x": [[0.0], []], "y": [[5, 0]]}), r"actions \[1\]\['x'\] that make one array"),
+        ((np.zeros((1, 3), int), {"x": [[0.0], []], "y": [[5, 0]]}), r"\[1\]\['x'\] .*one array"),
     ],
 )
 def test_a_bad_part_of_what_a_policy_returns(answer, message):

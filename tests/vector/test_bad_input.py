@@ -179,7 +179,7 @@ class TestConfiguration:
 
     def test_hierarchy_that_does_not_fit(self):
         for tree, message in (
-            ({"top": [A]}, "misses the environment's agents"),
+            ({"top": [A]}, "agent_1"),
             ({"top": [A, B, "agent_2"]}, "the environment has no agents"),
             ({A: [B]}, "cannot be coordinators"),
         ):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
-from heron.batch.action_check import checked_actions
+from heron.batch.action_check import checked_actions, errors_of_agents
 from heron.batch.array_tree import ArrayTree, row
 from heron.batch.nan_watch import has_nan, nan_in
 from heron.errors import EnvStepError, HeronError, InvalidActionError, InvalidObservationError, shown, summary
@@ -68,7 +68,7 @@ class SlotWatch:
         if chosen.shape != shape:
             raise InvalidActionError(f"expected actions of shape {shape}, one a slot, got {chosen.shape}")
         everybody = np.ones((len(self.env_ids), 1), dtype=bool)
-        return checked_actions(chosen[:, None], space, everybody, [AGENT], self.env_ids)[:, 0]
+        return checked_actions(chosen[:, None], space, everybody, errors_of_agents([AGENT], self.env_ids))[:, 0]
 
     def check_numbers(
         self, observations: ArrayTree, rewards: npt.NDArray[Any], infos: Sequence[Mapping[str, Any]]

@@ -56,10 +56,10 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("returned", "message"),
         [
-            (np.zeros((3, 4)), r"policy of group 'coordinator' must return actions of shape \(1, 4\)"),
-            (np.zeros(4), r"policy of group 'coordinator' must return actions of shape \(1, 4\)"),
-            (None, r"policy of group 'coordinator' must return actions of shape"),
-            (np.zeros((1, 4), complex), "dtype float32, got .* and complex128"),
+            (np.zeros((3, 4)), r"group 'coordinator'.*shape \(1, 4\), got"),
+            (np.zeros(4), r"group 'coordinator'.*shape \(1, 4\), got"),
+            (None, r"group 'coordinator'.*shape \(1, 4\), got \(\)"),
+            (np.zeros((1, 4), complex), "float32, got complex128"),
         ],
     )
     def test_policy_that_returns_something_else(self, returned, message):
@@ -71,20 +71,18 @@ class TestBadInput:
         learner = LearnerEnv(copies((BOTH, 4), hierarchy=star()), FIELD, {TOP: lambda seen: [[0.0], [0.0, 1.0]]})
         with pytest.raises(InvalidActionError, match=r"env_0: actions of \['agent_0', 'agent_1'\] must make one array"):
             learner.step([[0, 1], [2]])
-        with pytest.raises(ConfigurationError, match="policy of group 'coordinator' must return actions that make one"):
+        with pytest.raises(ConfigurationError, match=r"group 'coordinator'.*one array"):
             learner.reset()
 
     def test_policy_that_returns_fractions_for_choices(self):
         view = Sb3VecEnv(copies((BOTH, 4), hierarchy=star()), TOP, {FIELD: lambda seen: np.full(len(seen), 0.7)})
         view.reset()
-        with pytest.raises(ConfigurationError, match=r"dtype int64, got .* and float64"):
+        with pytest.raises(ConfigurationError, match="int64, got float64"):
             plays(view, 1)
 
     def test_policy_outside_the_space(self):
         view = Sb3VecEnv(copies((BOTH, 4), hierarchy=star()), FIELD, {TOP: lambda seen: np.full((len(seen), 4), 2.0)})
-        with pytest.raises(
-            PolicyError, match=r"actions in .*, but got \[2\. 2\. 2\. 2\.\] for 'coordinator' of env_0 at"
-        ):
+        with pytest.raises(PolicyError, match=r"'coordinator' of env_0 at .*got \[2\. 2\. 2\. 2\.\]"):
             view.reset()
 
     @pytest.mark.parametrize("discount", [0, -0.5, 1.01, np.nan, "0.9"])
