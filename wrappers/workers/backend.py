@@ -23,8 +23,8 @@ from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.loop_env import LoopEnv
 from heron.wrappers.workers.cores import usable_cores
 from heron.wrappers.workers.process_env import ProcessEnv
+from heron.wrappers.workers.process_worker import GUARD
 from heron.wrappers.workers.sharding import WorkerOptions, check_picklable
-from heron.wrappers.workers.worker_process import GUARD
 
 Backend = Literal["auto", "loop", "process"]
 

@@ -1,4 +1,4 @@
-"""All worker processes of one batch of environments, and what becomes of the copies of one that is lost."""
+"""The workers of one batch of environments, and the copies of a worker that is lost."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -9,33 +9,28 @@ import numpy as np
 
 from heron.batch.batch_env import AgentGroup
 from heron.errors import HeronError, WorkerError
-from heron.wrappers.workers.shared_arrays import SharedArrays
-from heron.wrappers.workers.worker_channel import CALL, Infos
-from heron.wrappers.workers.worker_process import WorkerProcess
+from heron.wrappers.workers.batch_arrays import BatchArrays
+from heron.wrappers.workers.orders import Infos, Order
+from heron.wrappers.workers.worker import Worker
 
 _logger = logging.getLogger("heron")
 
 
 class WorkerPool:
-    """Worker processes that step their copies in shared arrays.
+    """Workers of any kind, which are given orders together.
 
     Args:
-        workers: The processes, not started yet.
+        workers: The workers, not started yet.
         groups: Group name -> agents.
-        arrays: The shared arrays of all copies.
-        restart_lost: Restart a lost worker at once, instead of telling of it as an error.
+        arrays: The driver's arrays, of all copies.
+        restart_lost: Restart a lost worker at once, instead of reporting an error.
 
     Attributes:
         infos: For each copy, agent id -> the info dict of the last reset or step, where it was not empty.
     """
 
     def __init__(
-        self,
-        workers: Sequence[WorkerProcess],
-        groups: Mapping[str, AgentGroup],
-        arrays: SharedArrays,
-        *,
-        restart_lost: bool,
+        self, workers: Sequence[Worker], groups: Mapping[str, AgentGroup], arrays: BatchArrays, *, restart_lost: bool
     ) -> None:
         self.workers = tuple(workers)
         self.infos: list[Infos] = [{} for _ in arrays.mask]
@@ -45,36 +40,37 @@ class WorkerPool:
         self._was_active = {name: state.active.copy() for name, state in arrays.states.items()}
 
     def start(self) -> None:
-        """Start all processes at once, and wait until each has made its copies.
+        """Start all workers at once, and wait until each has made its copies.
 
         Raises:
-            Exception: The first error of a process that has not.
+            Exception: The first error of a worker that could not make its copies.
         """
         for worker in self.workers:
-            worker.start(self.workers)
+            worker.start()
         for worker in self.workers:
             worker.await_start()
 
-    def restart(self, worker: WorkerProcess) -> None:
-        """Cut off a worker's copies, and let a new process make new ones.
+    def restart(self, worker: Worker) -> None:
+        """Cut off a worker's copies, and start it again with new ones.
 
         Raises:
-            Exception: The error of a process that could not make its copies.
+            Exception: The error of a copy that could not be made.
+            WorkerError: If the worker could not be started.
         """
         self.remember_active()
         worker.end("was restarted on request")
         self._cut_off(worker)
-        self._start_again(worker)
+        _start_again(worker)
 
-    def concerned(self) -> list[WorkerProcess]:
-        """The workers that have copies in the shared mask."""
+    def concerned(self) -> list[Worker]:
+        """Return the workers that have masked copies."""
         return [worker for worker in self.workers if self._arrays.mask[worker.rows].any()]
 
     def remember_active(self, *, is_reset: bool = False) -> None:
-        """Keep which agents a loss would cut off, for a worker that is lost may have written anything.
+        """Remember the agents that a loss would cut off, for a worker that is lost may have written anything.
 
         Args:
-            is_reset: Whether the masked copies are about to leave their episodes anyway.
+            is_reset: The masked copies are about to leave their episodes anyway.
         """
         for name, state in self._arrays.states.items():
             was_active = self._was_active[name]
@@ -83,11 +79,11 @@ class WorkerPool:
                 was_active[self._arrays.mask] = False
 
     def settle(self) -> None:
-        """Take the answers that are due since something, such as Ctrl-C, interrupted the waiting for them."""
+        """Take the answers that are due since an interrupt, such as Ctrl-C, ended the wait for them."""
         errors: list[Exception] = []
         for worker in self.workers:
-            if worker.pending == CALL:
-                with suppress(WorkerError):  # found out again by the next message
+            if worker.pending == "call":
+                with suppress(WorkerError):  # the next order finds it out again
                     worker.receive()
             elif worker.pending:
                 self._take(worker, errors)
@@ -95,46 +91,39 @@ class WorkerPool:
 
     def run(
         self,
-        kind: bytes,
-        bodies: Mapping[WorkerProcess, bytes | None],
+        orders: Mapping[Worker, Order],
         own_share: Callable[[list[Exception]], None],
         errors: list[Exception],
-    ) -> list[WorkerProcess]:
+    ) -> list[Worker]:
         """Let workers step or reset their masked copies while this process does its own share.
 
         Args:
-            kind: What to do.
-            bodies: The workers concerned, and what to tell them.
-            own_share: What this process does meanwhile; it adds its errors to the list.
-            errors: Gets what went wrong in any copy, in the copies' order.
+            orders: The workers concerned, and a prepared order for each.
+            own_share: Called meanwhile; it adds its errors to the list.
+            errors: Receives the errors of all copies, in the copies' order.
 
         Returns:
             The workers that were lost and restarted.
         """
-        lost: dict[WorkerProcess, WorkerError] = {}
-        for worker, body in bodies.items():
+        lost: dict[Worker, WorkerError] = {}
+        for worker, order in orders.items():
             try:
-                worker.send(kind, body)
+                worker.send(order)
             except WorkerError as error:
                 lost[worker] = error
         own_share(errors)
         restarted = []
-        for worker in bodies:
+        for worker in orders:
             known = lost.get(worker)
             if self._take(worker, errors) if known is None else self._handle_loss(worker, known, errors):
                 restarted.append(worker)
         return restarted
 
-    def send_call(self, worker: WorkerProcess, body: bytes) -> None:
-        """Let a worker call a method of its shard; a loss is told of by ``receive_value``."""
-        with suppress(WorkerError):
-            worker.send(CALL, body)
-
-    def receive_value(self, worker: WorkerProcess) -> Any:
-        """What the call returned.
+    def receive_value(self, worker: Worker) -> Any:
+        """Wait for the return value of a call.
 
         Raises:
-            Exception: What it raised.
+            Exception: The error of the call.
             WorkerError: If the worker is lost, restarted or not.
         """
         try:
@@ -157,8 +146,8 @@ class WorkerPool:
             if masked:
                 self.infos[rows.start + local] = infos.get(local, {})
 
-    def _take(self, worker: WorkerProcess, errors: list[Exception]) -> bool:
-        """Take a worker's answer to a step or reset; returns whether it was lost and restarted."""
+    def _take(self, worker: Worker, errors: list[Exception]) -> bool:
+        """Take a worker's answer to a step or reset; returns True if it was lost and restarted."""
         try:
             answer = worker.receive()
         except WorkerError as error:
@@ -168,23 +157,23 @@ class WorkerPool:
             errors.append(answer.failure.unpack(worker.where()))
         return False
 
-    def _handle_loss(self, worker: WorkerProcess, error: WorkerError, errors: list[Exception]) -> bool:
-        """Cut off the copies of a lost worker, and restart it if that is wanted; returns whether it was."""
+    def _handle_loss(self, worker: Worker, error: WorkerError, errors: list[Exception]) -> bool:
+        """Cut off the copies of a lost worker, and restart it on request; returns True if it was restarted."""
         self._cut_off(worker)
         if not self._restart_lost:
             errors.append(error)
             return False
         _logger.warning("%s: it is restarted, and its copies need a reset", error)
         try:
-            self._start_again(worker)
+            _start_again(worker)
         except HeronError as failure:
             failure.add_note(f"it was restarted because {error}")
             errors.append(failure)
             return False
         return True
 
-    def _cut_off(self, worker: WorkerProcess) -> None:
-        """Truncate the agents of a worker that is lost, and say why in their infos."""
+    def _cut_off(self, worker: Worker) -> None:
+        """Truncate the agents of a worker that is lost, and put the reason into their infos."""
         rows, reason = worker.rows, f"{worker} {worker.lost}"
         infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in worker.env_ids]
         for name, state in self._arrays.states.items():
@@ -196,13 +185,27 @@ class WorkerPool:
                 infos[local][self._groups[name].agent_ids[place]] = {"worker_lost": reason}
         self.infos[rows] = infos
 
-    def _start_again(self, worker: WorkerProcess) -> None:
-        worker.start([other for other in self.workers if other is not worker])
-        worker.await_start()
+
+def close_all(workers: Sequence[Worker], own_share: Callable[[], None]) -> None:
+    """Let all workers close their copies and end while this process closes its own.
+
+    Raises:
+        Exception: The first error of a copy, once everything is closed.
+    """
+    errors: list[Exception] = []
+    acts: list[Callable[[], None]] = [worker.ask_to_close for worker in workers]
+    for act in (*acts, own_share, *(worker.await_close for worker in workers)):
+        try:
+            act()
+        except WorkerError as error:  # it is gone, which is all that closing is for
+            _logger.info("while closing: %s", error)
+        except Exception as error:  # noqa: BLE001 -- raised below, when everything is closed
+            errors.append(error)
+    raise_first(errors)
 
 
-def end_all(workers: Sequence[WorkerProcess]) -> None:
-    """Let all workers close their copies and end, without asking whether it went well."""
+def end_all(workers: Sequence[Worker]) -> None:
+    """Let all workers close their copies and end, without waiting for errors of the copies."""
     for worker in workers:
         worker.hang_up()
     for worker in workers:
@@ -218,3 +221,8 @@ def raise_first(errors: Sequence[Exception]) -> None:
         for note in getattr(other, "__notes__", []):
             errors[0].add_note(note)
     raise errors[0]
+
+
+def _start_again(worker: Worker) -> None:
+    worker.start()
+    worker.await_start()

@@ -20,7 +20,7 @@ from heron.wrappers.workers.cores import usable_cores
 
 from ..same import assert_same
 from ..small_envs import Scripted
-from .test_process_env import snapshot
+from .kinds import snapshot
 
 
 class Slow(Scripted):
