@@ -1,4 +1,4 @@
-"""From an environment's name to a vector env, in one call."""
+"""Making a vector env from an environment's name, in one call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -46,38 +46,39 @@ def make_vec(
     timeout: float | None = None,
     restart_workers: bool | None = None,
 ) -> HierarchicalVectorEnv:
-    """Copies of an environment, under a hierarchy if there is one, that speak through one broker.
+    """Make copies of an environment, under a hierarchy if there is one, that communicate through one broker.
 
     Args:
-        env: What the copies are: an importable module with a ``parallel_env`` or ``env`` function, such as
+        env: The environment to copy: an importable module with a ``parallel_env`` or ``env`` function, such as
             ``"mpe2.simple_spread_v3"``, or ``"module:function"``; an id that is registered with Gymnasium or
             PettingZoo, such as ``"CartPole-v1"``; a function that makes a PettingZoo ``ParallelEnv`` or
-            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one a copy; a class of
+            ``AECEnv``, or a Gymnasium ``Env``; a list of such functions, one per copy; a class of
             worlds, see ``heron.batch.ArrayEnv``; a ``BatchEnv``; or a Gymnasium ``VectorEnv``, see ``VectorEnvSource``.
-        num_envs: How many copies; 1 by default, or as many as the list or ``BatchEnv`` has.
-        hierarchy: Who commands whom; nobody by default. A function gets the environment's agent ids and
+        num_envs: Number of copies; 1 by default, or the number in the list or ``BatchEnv``.
+        hierarchy: The tree of agents; flat by default. A function gets the environment's agent ids and
             returns a ``Hierarchy``, as in ``lambda ids: Hierarchy.star(ids, period=5, command_space=space)``.
         broker: Carries all messages; may be shared. By default an ``InMemoryBroker`` of its own.
-        env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
+        env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
         env_kwargs: Arguments for the environment's function.
         groups: Group name -> agent ids, to arrange the environment's agents by hand.
-        intrinsic_reward: What subordinates learn from instead of the environment's reward; see
+        intrinsic_reward: The reward of subordinates in place of the environment's; see
             ``HierarchicalVectorEnv``.
         step_length: Simulation time of one environment step.
-        validate: Check every observation against its space, and every reward for being finite; of copies that are
-            made here.
+        validate: Check every observation against its space, and every reward for being finite; only for copies that
+            are made here.
         backend: ``"loop"`` steps all copies in this process; ``"process"`` lets worker processes step most of
-            them, see ``ProcessEnv``; ``"auto"`` measures on a copy that is thrown away whether that pays.
-            ``describe()`` says what was chosen and why. The same seeds give the same trajectories with each.
+            them, see ``ProcessEnv``; ``"auto"`` tries both on copies that are thrown away, under the same hierarchy,
+            and takes the loop unless worker processes are clearly faster. ``describe()`` states the choice and its
+            reason. The same seeds give the same trajectories with each.
         num_workers: Worker processes beside this one; by default as many as there are cores for.
-        start_method: How they are started: ``"forkserver"``, the default, ``"spawn"`` or ``"fork"``.
+        start_method: Starting method of the processes: ``"forkserver"``, the default, ``"spawn"`` or ``"fork"``.
         timeout: Longest wait for one in s; 60 by default.
         restart_workers: Restart a lost one at once instead of raising; see ``ProcessEnv``. Like the three above it is
             refused with ``backend="loop"``.
 
     Raises:
         ConfigurationError: If an option does not fit, or the name cannot be imported.
-        EnvCreationError: If a copy could not be made; it says which.
+        EnvCreationError: If a copy could not be made; it names the copy.
         HierarchyError: If the hierarchy does not fit the environment's agents.
 
     >>> venv = make_vec("mpe2.simple_spread_v3", num_envs=4)
@@ -86,6 +87,7 @@ def make_vec(
     >>> venv.close()
     """
     workers = WorkerOptions(num_workers, start_method, timeout, restart_workers)
+    vector_env = partial(_vector_env, hierarchy=hierarchy, step_length=step_length)
     if isinstance(env, (BatchEnv, gymnasium.vector.VectorEnv)):
         options = {"env_kwargs": env_kwargs, "groups": groups, "validate": validate or None, **workers.given()}
         batch_env = _existing(env, num_envs, env_ids, backend, **options)
@@ -96,14 +98,12 @@ def make_vec(
         batch_env = _world(partial(env, **(env_kwargs or {})), num_envs, env_ids, backend, workers)
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
-        batch_env = make_batch_env(factories, env_ids, backend, workers, groups=groups, validate=validate)
-    try:
-        if callable(hierarchy):
-            agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
-            hierarchy = _returned(hierarchy(agent_ids))
-        return HierarchicalVectorEnv(
-            batch_env, hierarchy, broker, intrinsic_reward=intrinsic_reward, step_length=step_length
+        # A trial has a broker of its own and no intrinsic rewards: the user's may keep a state.
+        batch_env = make_batch_env(
+            factories, env_ids, backend, workers, groups=groups, validate=validate, vector_env=vector_env
         )
+    try:
+        return vector_env(batch_env, broker=broker, intrinsic_reward=intrinsic_reward)
     except BaseException:
         if batch_env is not env:
             batch_env.close()
@@ -117,7 +117,7 @@ def _world(
     backend: Backend,
     workers: WorkerOptions,
 ) -> BatchEnv:
-    """Copies of a world written on arrays, which are worth no worker processes unless these are asked for."""
+    """Make copies of a world on arrays, which are stepped by worker processes only on request."""
     num_envs = num_envs or (1 if env_ids is None else len(env_ids))
     check_backend(backend, workers, num_envs)
     if backend != "process":
@@ -126,11 +126,16 @@ def _world(
     return ProcessEnv.of_shards(lambda ids: make(len(ids), env_ids=ids), names, **workers.given())
 
 
-def _returned(hierarchy: Hierarchy) -> Hierarchy:
-    """What the caller's function has returned, which may have forgotten to."""
-    if not isinstance(hierarchy, Hierarchy):
-        raise HierarchyError(f"the function given as hierarchy must return a Hierarchy, got {hierarchy!r}")
-    return hierarchy
+def _vector_env(
+    batch_env: BatchEnv, *, hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None, **options: Any
+) -> HierarchicalVectorEnv:
+    """Make the vector env of a batch of copies."""
+    if callable(hierarchy):
+        agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
+        hierarchy = hierarchy(agent_ids)
+        if not isinstance(hierarchy, Hierarchy):  # a function may have forgotten to return it
+            raise HierarchyError(f"the function given as hierarchy must return a Hierarchy, got {hierarchy!r}")
+    return HierarchicalVectorEnv(batch_env, hierarchy, **options)
 
 
 def _factories(
@@ -143,7 +148,8 @@ def _factories(
         return [partial(factory, **env_kwargs)] * (num_envs or 1)
     if not isinstance(factory, Sequence):
         raise ConfigurationError(
-            f"expected an environment's name, a function that makes one, a list of such, or a BatchEnv, got {env!r}"
+            f"env must be a name, a function that makes an environment, a list of such functions, a BatchEnv or a "
+            f"VectorEnv, got {env!r}"
         )
     if num_envs not in (None, len(factory)):
         raise ConfigurationError(f"num_envs is {num_envs}, but the list has {len(factory)} factories")
@@ -157,7 +163,7 @@ def _existing(
     backend: str,
     **options: object,
 ) -> BatchEnv:
-    """Copies that exist already, of which little can be changed."""
+    """Return copies that exist already, of which only a few options can be changed."""
     kind = "BatchEnv" if isinstance(env, BatchEnv) else "VectorEnv"
     given = [name for name, value in options.items() if value is not None]
     if isinstance(env, BatchEnv) and env_ids is not None:

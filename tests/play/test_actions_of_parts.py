@@ -14,7 +14,7 @@ from heron.batch.array_tree import map_arrays
 from heron.errors import ConfigurationError, InvalidActionError, PolicyError
 from heron.training import evaluate, random_policies
 from heron.wrappers import GymEnv, GymVectorEnv, HierarchyAECEnv, HierarchyParallelEnv, LoopEnv, RandomPolicy
-from heron.wrappers.workers.backend import measure_step
+from heron.wrappers.workers.trial import measure_step
 
 from ..wrappers.same import assert_same
 from ..wrappers.single_envs import RECORDS, Sampled

@@ -53,7 +53,7 @@ class TestMakeVec:
             ("mpe2.no_such_env_v1", "is the package installed"),
             ("mpe2", "module 'mpe2' has no function 'parallel_env'"),
             ("mpe2.simple_spread_v3:nothing", "has no function 'nothing'"),
-            (3, "expected an environment's name"),
+            (3, "env must be .* got 3"),
         ],
     )
     def test_bad_names(self, env, message):

@@ -1,42 +1,30 @@
-"""Whether copies are stepped in this process or in several, and why."""
+"""The choice between stepping copies in this process and in several."""
 
 import logging
 import multiprocessing
-import pickle
-import random
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from math import ceil
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
-from heron.batch.action_records import as_actions
-from heron.batch.array_tree import row
 from heron.batch.batch_env import BatchEnv
 from heron.errors import ConfigurationError, summary
-from heron.play.policies import RandomPolicy
+from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.loop_env import LoopEnv
 from heron.wrappers.workers.cores import usable_cores
 from heron.wrappers.workers.process_env import ProcessEnv
 from heron.wrappers.workers.process_worker import GUARD
 from heron.wrappers.workers.sharding import WorkerOptions, check_picklable
+from heron.wrappers.workers.trial import RandomPlay, VectorEnvMaker, global_randomness_kept, measure_step, race
 
 Backend = Literal["auto", "loop", "process"]
 
 # Waking workers and waiting for them, measured on two cores.
 _SYNC_PER_STEP = 50e-6  # s
 _SYNC_PER_WORKER = 20e-6  # s
-_WORTHWHILE = 1.3
-_WORTHWHILE_IN_TRIAL = 1.1
-_TRIAL_SHARE = 2e-3  # s a step and process; so much hides the cost of waiting for each other
-_BUDGET = 0.05  # s
-_TRIAL_BUDGET = 0.3  # s
-_FEWEST_STEPS = 5
+_WORTH_A_TRIAL = 1.3
+_TRIAL_SHARE = 2e-3  # s a step and process; with so much, waiting for each other no longer matters
 
 _logger = logging.getLogger("heron")
 
@@ -49,11 +37,21 @@ def make_batch_env(
     *,
     groups: Mapping[str, Sequence[str]] | None,
     validate: bool,
+    vector_env: VectorEnvMaker = HierarchicalVectorEnv,
 ) -> BatchEnv:
-    """Copies of an environment, stepped as ``backend`` says; ``"auto"`` finds out what is faster.
+    """Make copies of an environment, stepped by ``backend``; ``"auto"`` finds out which one is faster.
+
+    Args:
+        factories: One per copy.
+        env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
+        backend: ``"loop"``, ``"process"`` or ``"auto"``.
+        options: Options for worker processes.
+        groups: Group name -> agent ids, to arrange the agents by hand.
+        validate: Check every observation and reward.
+        vector_env: Makes the vector env that a trial of ``"auto"`` steps.
 
     Raises:
-        ConfigurationError: If there is no such backend, or an option does not fit.
+        ConfigurationError: If the backend is unknown, or an option does not fit.
         EnvCreationError: If a copy could not be made.
     """
     check_backend(backend, options, len(factories))
@@ -73,12 +71,12 @@ def make_batch_env(
         return loop(factories, env_ids)
     if backend == "process":
         return processes(factories, ids=env_ids)
-    pays, why = compare(factories, options.num_workers, loop, processes)
+    pays, why = compare(factories, options.num_workers, loop, processes, vector_env)
     batch_env: BatchEnv | None = None
     if pays:
         try:
             batch_env = processes(factories, ids=env_ids)
-        except Exception as error:  # noqa: BLE001 -- what the copies themselves raise, the loop raises again
+        except Exception as error:  # noqa: BLE001 -- an error of the copies themselves is raised again by the loop
             why = f"worker processes could not be started ({summary(error)})"
     chosen = "the loop" if batch_env is None else "worker processes"
     if batch_env is None:
@@ -89,10 +87,10 @@ def make_batch_env(
 
 
 def check_backend(backend: str, options: WorkerOptions, num_envs: int) -> None:
-    """Check a backend and what was said about worker processes.
+    """Check a backend and the options for worker processes.
 
     Raises:
-        ConfigurationError: If there is no such backend, or an option does not fit.
+        ConfigurationError: If the backend is unknown, or an option does not fit.
     """
     if backend not in get_args(Backend):
         raise ConfigurationError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
@@ -102,11 +100,11 @@ def check_backend(backend: str, options: WorkerOptions, num_envs: int) -> None:
 
 
 def _check_not_starting() -> None:
-    """Stop a worker process that runs the script of its driver again while it imports it.
+    """Stop a worker process that imports its driver's script and runs all of it again.
 
-    It would do all over again what the driver does, and keep the driver waiting meanwhile.
+    It would repeat everything that the driver does, and keep the driver waiting meanwhile.
     """
-    # This is how multiprocessing itself knows, without a public name.
+    # multiprocessing itself uses this attribute for that, and has no public one.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigurationError(f"a worker process that is being started ran the script that starts it. {GUARD}")
 
@@ -116,95 +114,48 @@ def compare(
     num_workers: int | None,
     make_loop: Callable[[Sequence[EnvFactory]], BatchEnv],
     make_processes: Callable[[Sequence[EnvFactory], int], BatchEnv],
+    vector_env: VectorEnvMaker = HierarchicalVectorEnv,
 ) -> tuple[bool, str]:
-    """Whether worker processes would be faster than a loop, and why.
+    """Decide between the loop and worker processes; the loop wins if in doubt.
 
-    What a step costs is measured on a copy that is thrown away. If processes should pay by that, a few more copies
-    are stepped both ways, for nobody knows beforehand whether the other cores are free. Global random numbers are
-    left as they were.
+    The cost of a step is measured on a copy that is thrown away. If processes should pay by that, more copies are
+    stepped both ways, under the vector env that is to run: only that shows if the other cores are free. Global
+    random numbers are left as they were.
 
     Args:
-        factories: One a copy.
+        factories: One per copy.
         num_workers: Worker processes beside this one; None for as many as there are cores for.
         make_loop: Makes a batch of copies in this process.
         make_processes: Makes one with a number of workers.
+        vector_env: Makes the vector env to be stepped.
+
+    Returns:
+        True for worker processes, and the reason.
     """
     num_envs = len(factories)
     workers = min(usable_cores(), num_envs) - 1 if num_workers is None else num_workers
     if obstacle := _obstacle(factories, workers):
         return False, obstacle
     try:
-        with _global_randomness_kept():
+        with global_randomness_kept():
             with closing(make_loop(factories[:1])) as env:
                 step, infos = measure_step(env)
-            gain = _expected_gain(num_envs, workers, step, infos)
             why = f"a step of one copy takes {step * 1e6:.0f} us; with worker processes {num_envs} copies are"
-            if gain < _WORTHWHILE:
-                return False, f"{why} {gain:.2f} times as fast at best"
+            expected = _expected_gain(num_envs, workers, step, infos)
+            if expected < _WORTH_A_TRIAL:
+                return False, f"{why} {expected:.2f} times as fast at best"
             copies = factories[: min(num_envs, (workers + 1) * ceil(_TRIAL_SHARE / step))]
-            with closing(make_loop(copies)) as loop, closing(make_processes(copies, workers)) as processes:
-                gain = measure_gain(loop, processes)
+            with ExitStack() as stack:
+                batches = [stack.enter_context(closing(make_loop(copies)))]
+                batches.append(stack.enter_context(closing(make_processes(copies, workers))))
+                gain = race(*(RandomPlay(stack.enter_context(vector_env(batch))) for batch in batches))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the loop does not need worker processes
         return False, f"the cost of a step could not be measured ({summary(error)})"
-    return gain >= _WORTHWHILE_IN_TRIAL, f"{why} {gain:.2f} times as fast in a trial"
-
-
-def measure_gain(loop: BatchEnv, processes: BatchEnv) -> float:
-    """How many times as fast the second is, stepped in turn with the first."""
-    rounds: list[float] = []
-    end = time.perf_counter() + _TRIAL_BUDGET
-    first, second = _random_steps(loop), _random_steps(processes)
-    next(first), next(second)  # a worker's first step warms it up
-    while len(rounds) < _FEWEST_STEPS or time.perf_counter() < end:
-        rounds.append(next(first) / next(second))
-    return statistics.median(rounds)
-
-
-def measure_step(env: BatchEnv) -> tuple[float, float]:
-    """What a step costs, with random actions.
-
-    Args:
-        env: A batch of one copy, which is left in the middle of an episode.
-
-    Returns:
-        Median time of a step in s, and that of sending its infos between processes.
-    """
-    steps: list[float] = []
-    infos: list[float] = []
-    end = time.perf_counter() + _BUDGET
-    seconds = _random_steps(env)
-    while len(steps) < _FEWEST_STEPS or time.perf_counter() < end:
-        steps.append(next(seconds))
-        infos.append(_time_of_sending(env.infos[0]))
-    return statistics.median(steps), statistics.median(infos)
-
-
-def _random_steps(env: BatchEnv) -> Iterator[float]:
-    """Step all copies with random actions, resetting where episodes end; yields the time of each step in s."""
-    policies = {name: RandomPolicy(group.action_space, 0) for name, group in env.groups.items()}
-    while True:
-        if not env.running.all():
-            env.reset(~env.running, seeds=range(env.num_envs))
-        if not env.running.all():
-            raise ConfigurationError("a copy has no agents after a reset")
-        actions = {
-            name: np.stack([_as_actions(env, name, policies[name], index) for index in range(env.num_envs)])
-            for name in env.groups
-        }
-        start = time.perf_counter()
-        env.step(actions)
-        yield time.perf_counter() - start
-
-
-def _as_actions(env: BatchEnv, name: str, policy: RandomPolicy, index: int) -> npt.NDArray[Any]:
-    """``(M, ...)``, actions of a policy for a group in one copy."""
-    group = env.groups[name]
-    chosen = policy(row(env.states[name].observations, index))
-    return as_actions(group.action_space, chosen, (len(group.agent_ids),))
+    return gain.is_certain, f"{why} {gain}"
 
 
 def _expected_gain(num_envs: int, workers: int, step: float, infos: float) -> float:
-    """How many times as fast ``workers`` processes beside this one would be, if their cores were free."""
+    """Return the speed of ``workers`` processes beside this one relative to the loop, if their cores were free."""
     largest_shard = -(-num_envs // (workers + 1))
     sent_infos = (num_envs - num_envs // (workers + 1)) * infos
     sync = _SYNC_PER_STEP + workers * _SYNC_PER_WORKER
@@ -212,7 +163,7 @@ def _expected_gain(num_envs: int, workers: int, step: float, infos: float) -> fl
 
 
 def _obstacle(factories: Sequence[EnvFactory], workers: int) -> str:
-    """What speaks against worker processes, whatever the environment costs; empty if nothing does."""
+    """Return the reason against worker processes, whatever the environment costs; empty if there is none."""
     if len(factories) == 1:
         return "there is only one copy"
     if usable_cores() == 1:
@@ -227,25 +178,3 @@ def _obstacle(factories: Sequence[EnvFactory], workers: int) -> str:
     except ConfigurationError as error:
         return str(error)
     return ""
-
-
-def _time_of_sending(infos: Mapping[str, Any]) -> float:
-    if not infos:
-        return 0.0
-    start = time.perf_counter()
-    try:
-        pickle.loads(pickle.dumps(infos))  # noqa: S301 -- pickled right here
-    except Exception as error:
-        raise ConfigurationError(f"its infos cannot be pickled: {error}") from error
-    return time.perf_counter() - start
-
-
-@contextmanager
-def _global_randomness_kept() -> Iterator[None]:
-    """Leave the global random number generators as they were; some environments draw from them."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
