@@ -148,7 +148,7 @@ def _factories(
         return [partial(factory, **env_kwargs)] * (num_envs or 1)
     if not isinstance(factory, Sequence):
         raise ConfigurationError(
-            f"env must be a name, a function that makes an environment, a list of such functions, a BatchEnv or a "
+            "env must be a name, a function that makes an environment, a list of such functions, a BatchEnv or a "
             f"VectorEnv, got {env!r}"
         )
     if num_envs not in (None, len(factory)):

@@ -1,1 +1,1 @@
-"""Batched environments whose copies are stepped by worker processes."""
+"""Batched environments whose copies are stepped by workers: processes now, threads or actors with another transport."""

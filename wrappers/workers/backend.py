@@ -163,7 +163,7 @@ def _expected_gain(num_envs: int, workers: int, step: float, infos: float) -> fl
 
 
 def _obstacle(factories: Sequence[EnvFactory], workers: int) -> str:
-    """Return the reason against worker processes, whatever the environment costs; empty if there is none."""
+    """Return the reason against worker processes, at any cost of a step; empty if there is no reason."""
     if len(factories) == 1:
         return "there is only one copy"
     if usable_cores() == 1:

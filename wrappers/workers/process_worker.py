@@ -49,7 +49,7 @@ class SharedMemoryTransport(Transport):
 
     @property
     def forks(self) -> bool:
-        """Whether processes are started by forking this one."""
+        """True if processes are started by forking this one."""
         return self.context.get_start_method() == "fork"
 
     def allocate(self, groups: Mapping[str, AgentGroup], num_envs: int) -> BatchArrays:

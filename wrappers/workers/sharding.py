@@ -1,4 +1,4 @@
-"""How copies are shared out over processes, and what may travel to them."""
+"""Options for worker processes, the split of copies into shards, and pickling for workers."""
 
 import multiprocessing
 from dataclasses import dataclass, fields
@@ -16,13 +16,13 @@ StartMethod = Literal["forkserver", "spawn", "fork"]
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What somebody said about worker processes; None for what was left to ``ProcessEnv``, whose options they are.
+    """Options of ``ProcessEnv``; None leaves an option at its default.
 
     Attributes:
         num_workers: Worker processes beside this one.
-        start_method: How they are started.
+        start_method: Starting method of the processes.
         timeout: Longest wait for one in s.
-        restart_workers: Whether a lost one is restarted at once.
+        restart_workers: Restart a lost one at once.
     """
 
     num_workers: int | None = None
@@ -31,7 +31,7 @@ class WorkerOptions:
     restart_workers: bool | None = None
 
     def given(self) -> dict[str, Any]:
-        """The options that are not None, as keywords of ``ProcessEnv``."""
+        """Return the options that are not None, as keywords of ``ProcessEnv``."""
         values = {option.name: getattr(self, option.name) for option in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -39,7 +39,7 @@ class WorkerOptions:
         """Check each option that was given.
 
         Raises:
-            ConfigurationError: If one does not fit.
+            ConfigurationError: If an option is invalid.
         """
         if self.num_workers is not None:
             _check_num_workers(num_envs, self.num_workers)
@@ -52,7 +52,7 @@ class WorkerOptions:
 
 
 def split_rows(num_rows: int, parts: int) -> list[slice]:
-    """Neighbouring rows, shared out evenly; the last parts get one more where it does not come out even.
+    """Split rows into neighbouring parts of equal size; the last parts get one more where the division has a rest.
 
     >>> split_rows(5, 2)
     [slice(0, 2, None), slice(2, 5, None)]
@@ -61,27 +61,26 @@ def split_rows(num_rows: int, parts: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-def check_picklable(thing: object, what: str) -> None:
-    """Check that something can be sent to a worker process.
+def check_picklable(value: object, what: str) -> None:
+    """Check that an object can be sent to a worker process.
 
     Raises:
         ConfigurationError: If it cannot be pickled, even with cloudpickle.
     """
     try:
-        cloudpickle.dumps(thing)
+        cloudpickle.dumps(value)
     except Exception as error:
         raise ConfigurationError(
-            f"{what} cannot be sent to a worker process: pickling it raised {type(error).__name__}: {error}. Let it "
-            "open files, sockets, locks and simulators when it is called instead of referring to ones that are open "
-            "already, or use LoopEnv"
+            f"{what} cannot be sent to a worker process: pickling it raised {type(error).__name__}: {error}. Open "
+            "files, sockets, locks and simulators when it is called, or use LoopEnv"
         ) from error
 
 
 def checked_num_workers(num_envs: int, num_workers: int | None, start_method: str, timeout: float) -> int:
-    """The number of workers.
+    """Return the number of workers.
 
     Raises:
-        ConfigurationError: If an option does not fit.
+        ConfigurationError: If an option is invalid.
     """
     if num_workers is None:
         num_workers = min(usable_cores(), num_envs) - 1
@@ -94,10 +93,10 @@ def checked_num_workers(num_envs: int, num_workers: int | None, start_method: st
 
 
 def packed(value: object, what: str) -> bytes:
-    """Pickle something for a worker.
+    """Pickle an object for a worker.
 
     Raises:
-        ConfigurationError: If it cannot be pickled; ``what`` says what it was.
+        ConfigurationError: If it cannot be pickled; ``what`` names it in the error.
     """
     try:
         return bytes(cloudpickle.dumps(value))
@@ -110,8 +109,8 @@ def _check_num_workers(num_envs: int, num_workers: object) -> None:
     is_count = isinstance(num_workers, (int, np.integer)) and not isinstance(num_workers, bool)
     if not is_count or not 0 <= num_workers < num_envs:  # type: ignore[operator]  # it is an integer here
         raise ConfigurationError(
-            f"num_workers must be from 0 to {num_envs - 1}, for this process steps a share of the {num_envs} copies "
-            f"itself; got {num_workers!r}"
+            f"num_workers must be from 0 to {num_envs - 1}, because this process itself steps a share of the "
+            f"{num_envs} copies; got {num_workers!r}"
         )
 
 

@@ -1,4 +1,4 @@
-"""However a driver ends, its workers and its shared memory end with it."""
+"""Workers and shared memory end with their driver, in whatever way it ends."""
 
 import os
 import signal

@@ -119,7 +119,7 @@ class TestSameAsTheLoop:
 
 
 class TestContract:
-    """What any kind must do; the details stand in the tests of ``LoopEnv``."""
+    """Promises of every kind; the details are in the tests of ``LoopEnv``."""
 
     def test_masks(self, make):
         env = make([Scripted] * 4)
