@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -22,14 +22,14 @@ from heron.wrappers.workers.backend import Backend, check_backend, make_batch_en
 from heron.wrappers.workers.process_env import ProcessEnv
 from heron.wrappers.workers.sharding import StartMethod, WorkerOptions
 
+AnyEnv: TypeAlias = (
+    str | EnvFactory | Sequence[EnvFactory] | type[ArrayEnv[Any]] | BatchEnv | gymnasium.vector.VectorEnv[Any, Any, Any]
+)
+"""Anything that ``make_vec`` makes a vector env of."""
+
 
 def make_vec(
-    env: str
-    | EnvFactory
-    | Sequence[EnvFactory]
-    | type[ArrayEnv[Any]]
-    | BatchEnv
-    | gymnasium.vector.VectorEnv[Any, Any, Any],
+    env: AnyEnv,
     num_envs: int | None = None,
     hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None = None,
     broker: MessageBroker | None = None,
@@ -93,9 +93,7 @@ def make_vec(
         batch_env = _existing(env, num_envs, env_ids, backend, **options)
     elif isinstance(env, type) and issubclass(env, ArrayEnv):
         options = {"groups": groups, "validate": validate or None}
-        if given := [name for name, value in options.items() if value is not None]:
-            raise ConfigurationError(f"{given} cannot be chosen for {env.__name__}, which is written on arrays")
-        batch_env = _world(partial(env, **(env_kwargs or {})), num_envs, env_ids, backend, workers)
+        batch_env = _world(partial(env, **(env_kwargs or {})), num_envs, env_ids, backend, workers, **options)
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
         # A trial has a broker of its own and no intrinsic rewards: the user's may keep a state.
@@ -111,19 +109,25 @@ def make_vec(
 
 
 def _world(
-    make: Callable[..., BatchEnv],
+    make: "partial[ArrayEnv[Any]]",
     num_envs: int | None,
     env_ids: Sequence[str] | None,
     backend: Backend,
     workers: WorkerOptions,
+    **options: object,
 ) -> BatchEnv:
     """Make copies of a world on arrays, which are stepped by worker processes only on request."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ConfigurationError(f"{given} cannot be chosen for {make.func.__name__}, which is written on arrays")
     num_envs = num_envs or (1 if env_ids is None else len(env_ids))
     check_backend(backend, workers, num_envs)
-    if backend != "process":
-        return make(num_envs, env_ids=env_ids)
-    names = check_env_ids(env_ids, num_envs)
-    return ProcessEnv.of_shards(lambda ids: make(len(ids), env_ids=ids), names, **workers.given())
+    if backend == "process":
+        names = check_env_ids(env_ids, num_envs)
+        return ProcessEnv.of_shards(lambda ids: make(len(ids), env_ids=ids), names, **workers.given())
+    world = make(num_envs, env_ids=env_ids)
+    if backend == "auto":
+        world.remark = 'backend="auto" chose this process: a world on arrays steps all copies at once'
+    return world
 
 
 def _vector_env(
