@@ -1,12 +1,11 @@
-"""Train a hierarchy and a flat rival on mpe2.simple_spread_v3 and compare them.
+"""Train a hierarchy and a flat baseline on mpe2.simple_spread_v3, and compare them.
 
-Three agents have to cover three landmarks. In the hierarchy one coordinator
-commands a goal position to each agent every 5 steps: first the agents learn to
-reach goals, then the coordinator learns which to command. The flat rival is PPO
-with shared parameters and at least as many environment steps.
+Three agents have to cover three landmarks. In the hierarchy, a coordinator sends
+each agent a goal position every 5 steps: first the agents learn to reach goals,
+then the coordinator learns which goals to send. The flat baseline is PPO with
+shared parameters, trained on at least as many environment steps.
 """
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from heron.cli.console import console, evaluate_and_show, evaluation_table, trai
 from heron.training import TrainConfig, plot_curves, random_policies
 from heron.training.config import read_toml
 from heron.training.plots import Level
+from heron.training.run_folder import RunFolder
 
 ENV = "mpe2.simple_spread_v3"
 FOLDER = Path("runs/demo")
@@ -28,12 +28,12 @@ FLAT = replace(HIERARCHY, hierarchy=None, learners={"field": replace(HIERARCHY.l
 
 
 def main() -> None:
-    """Train, evaluate, show and write everything to ``runs/demo``."""
-    torch.set_num_threads(1)  # networks as small as these only lose by more
+    """Train and evaluate both, show the results and write everything to ``runs/demo``."""
+    torch.set_num_threads(1)  # more threads only slow down networks as small as these
     start = time.perf_counter()
     console.print(__doc__.strip(), highlight=False)
     hierarchy = train_and_save(HIERARCHY, FOLDER / "hierarchy")
-    # Learners round their steps up to whole rollouts, and the rival must not get fewer.
+    # The hierarchy may take more steps than planned, to complete its rollouts; the baseline gets as many.
     flat = train_and_save(replace(FLAT, steps=hierarchy.env_steps), FOLDER / "flat")
     published = hierarchy.venv.broker.statistics().published
     trained_on = {"random": 0, "flat PPO": flat.env_steps, "hierarchy": hierarchy.env_steps}
@@ -47,19 +47,19 @@ def main() -> None:
         for label, (venv, policies) in contenders.items()
     }
     console.print(evaluation_table(results, f"{ENV}, the same {EPISODES} episodes for all"))
-    text = json.dumps({label: result.to_mapping() for label, result in results.items()}, indent=2)
-    (FOLDER / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+    comparison = RunFolder(FOLDER)
+    comparison.write_evaluation({label: result.to_mapping() for label, result in results.items()})
     chance = results["random"]
     plot_curves(
-        FOLDER / "curves.png",
+        comparison.curves_file,
         {"hierarchy": hierarchy.progress.rows, "flat PPO": flat.progress.rows},
         {"random": Level(chance.mean, *chance.interval)},
         title=f"{ENV}, {HIERARCHY.num_envs} copies",
     )
     for label, steps in trained_on.items():
         console.print(f"{label}: trained on {steps:,} environment steps")
-    console.print(f"{published:,} messages went through the hierarchy's broker during its training.")
-    console.print(f"All in {time.perf_counter() - start:.0f} s; runs, curves and figures are in [bold]{FOLDER}[/bold].")
+    console.print(f"{published:,} messages passed through the hierarchy's broker during its training.")
+    console.print(f"Took {time.perf_counter() - start:.0f} s; runs, curves and results are in [bold]{FOLDER}[/bold].")
     hierarchy.venv.close()
     flat.venv.close()
 

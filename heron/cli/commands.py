@@ -1,6 +1,5 @@
-"""What the ``heron`` command can do."""
+"""The commands ``heron train``, ``heron evaluate`` and ``heron describe``."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,82 +9,95 @@ import torch
 import typer
 
 import heron
-from heron.cli.console import CURVES_FILE, EVALUATION_FILE, console, evaluate_and_show, evaluation_table, train_and_save
+from heron.cli.console import console, evaluate_and_show, evaluation_table, train_and_save
 from heron.cli.flags import backend_flags, hierarchy_flags, read_config
 from heron.errors import ConfigurationError
 from heron.play.policies import ModelPolicy, PolicyLike
 from heron.training import TrainConfig, load_run, random_policies
-from heron.training.run import RUN_FILE
+from heron.training.run_folder import RunFolder
 from heron.training.trainer import learner_configs
 from heron.wrappers import HierarchicalVectorEnv
 
 EVALUATION_SEED = 10_000
+ENV_HELP = "Environment: a module (mpe2.simple_spread_v3), module:function, or a registered id (CartPole-v1)"
 
 app = typer.Typer(
     name="heron",
-    help="Train hierarchies of communicating agents on PettingZoo environments.",
+    help="Train hierarchies of communicating agents on PettingZoo and Gymnasium environments.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     add_completion=False,
 )
 
-EnvName = Annotated[
-    str,
-    typer.Argument(
-        metavar="ENV", help="Environment: mpe2.simple_spread_v3, module:function, or a registered id, as CartPole-v1."
-    ),
-]
+EnvName = Annotated[str, typer.Argument(metavar="ENV", help=f"{ENV_HELP}.")]
 EnvNameOrConfig = Annotated[
     str | None,
-    typer.Argument(
-        metavar="ENV",
-        show_default=False,
-        help="Environment: mpe2.simple_spread_v3, module:function, or a registered id, as CartPole-v1; may stand in "
-        "--config instead.",
-    ),
+    typer.Argument(metavar="ENV", show_default=False, help=f"{ENV_HELP}. Optional if the file of --config names it."),
 ]
 EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env-arg", "-a", metavar="KEY=VALUE", help="Argument for the environment; may be repeated."),
 ]
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file for what is too long for flags; flags stand over it.")
+    Path | None, typer.Option("--config", "-c", help="TOML file with any of the settings; flags override it.")
 ]
 Copies = Annotated[
-    int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side; 16 by default.")
+    int | None,
+    typer.Option(
+        "--num-envs", "-n", min=1, help=f"Number of copies to run side by side; {TrainConfig.num_envs} by default."
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="The one root of all randomness; 0 by default.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Total number of environment steps, over all copies; {TrainConfig.steps} by default."),
+]
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"Number of rounds, in each of which every group learns once; {TrainConfig.rounds} by default.",
+    ),
+]
 Period = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Put one coordinator above all agents, deciding every PERIOD steps; 1 by default, with --command."
+        min=1,
+        help="Add one coordinator above all agents, which decides every PERIOD steps; 1 by default with --command.",
     ),
 ]
 Command = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
-        help="What it commands: SIZE,LOW,HIGH for SIZE numbers from LOW to HIGH, or N for one of N choices; "
-        "2,-1,1 by default.",
+        help="Commands of the coordinator: SIZE,LOW,HIGH for SIZE numbers from LOW to HIGH, or N for one of N "
+        "choices; 2,-1,1 by default.",
     ),
 ]
 Goal = Annotated[
     str | None,
-    typer.Option(metavar="FIRST,LAST", help="Commands are goals for these observation entries (LAST excluded)."),
+    typer.Option(
+        metavar="FIRST,LAST", help="Treat commands as goals for these observation entries (LAST is excluded)."
+    ),
 ]
+Algorithm = Annotated[str | None, typer.Option(help="Algorithm of all groups: a class of SB3 or sb3-contrib.")]
+Seed = Annotated[int | None, typer.Option(min=0, help=f"Root of all randomness; {TrainConfig.seed} by default.")]
 BackendName = Annotated[
     str | None,
     typer.Option(
-        "--backend", metavar="NAME", help="Step the copies in a loop, in worker process(es), or auto: what is faster."
+        "--backend", metavar="NAME", help="Where copies are stepped: loop, process, or auto for the faster one."
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=0, help="Worker processes beside this one, with --backend process or auto."),
+    typer.Option(
+        "--workers", min=0, help="Number of worker processes beside this one, with --backend process or auto."
+    ),
 ]
-Episodes = Annotated[int, typer.Option(min=1, help="How many episodes to evaluate on.")]
-Threads = Annotated[int, typer.Option(min=1, help="Of torch; small networks are fastest with one.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Number of episodes to evaluate on.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the run; runs/ENV by default.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the run that is already in the folder.")]
+Threads = Annotated[int, typer.Option(min=1, help="Number of torch threads; one is fastest for small networks.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -104,34 +116,30 @@ def _root(
     "heron train pettingzoo.sisl.pursuit_v5 -a max_cycles=100 -n 8 --steps 20000\n\n"
     "heron train mpe2.simple_spread_v3 --backend auto --workers 1\n\n"
     "heron train mpe2.simple_spread_v3 --config spread.toml --seed 3\n\n"
-    "heron train --config all-of-it.toml"
+    "heron train --config everything.toml"
 )
 def train(
     env: EnvNameOrConfig = None,
     config: Config = None,
     env_arg: EnvOption = None,
     num_envs: Copies = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Environment steps in all, over all copies; 100000 by default.")
-    ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="How often the turn goes round the groups; 1 by default.")
-    ] = None,
+    steps: Steps = None,
+    rounds: Rounds = None,
     period: Period = None,
     command: Command = None,
     goal: Goal = None,
-    algorithm: Annotated[str | None, typer.Option(help="SB3 or sb3-contrib class that all groups learn by.")] = None,
+    algorithm: Algorithm = None,
     seed: Seed = None,
     backend: BackendName = None,
     workers: Workers = None,
     episodes: Episodes = 100,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; runs/ENV by default.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a run that is in the folder already.")] = False,
+    out: Out = None,
+    force: Force = False,
     threads: Threads = 1,
 ) -> None:
-    """Train agents, or a coordinator and its agents, and keep them in a folder.
+    """Train agents, or a coordinator and its agents, and save the run to a folder.
 
-    Writes run.json, policies/, metrics.csv, curves.png, evaluation.json and tensorboard/ there.
+    The folder holds run.json, policies/, metrics.csv, curves.png, evaluation.json and tensorboard/.
     """
     torch.set_num_threads(threads)
     flags = {"num_envs": num_envs, "steps": steps, "rounds": rounds, "seed": seed}
@@ -140,18 +148,16 @@ def train(
     )
     if algorithm is not None:
         settings = with_algorithm(settings, algorithm)
-    folder = out or Path("runs") / settings.env.replace(":", "-")
-    if (folder / RUN_FILE).exists() and not force:
-        raise ConfigurationError(f"{folder} holds a run already: choose another folder with --out, or add --force")
-    trainer = train_and_save(settings, folder)
+    folder = RunFolder(out or Path("runs") / settings.env.replace(":", "-"))
+    if folder.holds_run and not force:
+        raise ConfigurationError(f"{folder} already holds a run: choose another folder with --out, or add --force")
+    trainer = train_and_save(settings, folder.path)
     title = f"{settings.env} after {trainer.env_steps:,} environment steps"
     if trainer.env_steps > settings.steps:
-        console.print(
-            f"Learners take whole rollouts, hence {trainer.env_steps:,} steps rather than {settings.steps:,}."
-        )
+        console.print(f"Took {trainer.env_steps:,} steps, not {settings.steps:,}: learners collect whole rollouts.")
     with trainer.venv as venv:
         compare(venv, trainer.policies(), folder, title, episodes, EVALUATION_SEED, settings.seed)
-    console.print(f"Everything is in {folder}; see {folder / CURVES_FILE}", markup=False, soft_wrap=True)
+    console.print(f"The run is in {folder}; see {folder.curves_file}", markup=False, soft_wrap=True)
 
 
 @app.command(
@@ -161,27 +167,30 @@ def train(
     "heron evaluate runs/demo/hierarchy --backend auto --workers 1",
 )
 def evaluate_run(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that heron train has written.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, as written by heron train.")],
     episodes: Episodes = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = EVALUATION_SEED,
     num_envs: Annotated[
-        int | None, typer.Option("--num-envs", "-n", min=1, help="Copies that run side by side; by default as trained.")
+        int | None,
+        typer.Option(
+            "--num-envs", "-n", min=1, help="Number of copies to run side by side; as in the training by default."
+        ),
     ] = None,
     stochastic: Annotated[
-        bool, typer.Option("--stochastic", help="Sample actions instead of taking the best.")
+        bool, typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones.")
     ] = False,
     backend: BackendName = None,
     workers: Workers = None,
     threads: Threads = 1,
 ) -> None:
-    """Evaluate a trained run beside random actions: mean team return, 95% interval, episodes."""
+    """Compare a trained run with random actions: mean team return, 95% interval and number of episodes."""
     torch.set_num_threads(threads)
     loaded = load_run(run)
     if loaded.config is not None:
         values = loaded.config.to_mapping() | backend_flags(backend, workers)
         loaded = replace(loaded, config=TrainConfig.from_mapping(values))
     with loaded.make_venv(num_envs) as venv:
-        compare(venv, loaded.policies(deterministic=not stochastic), run, str(run), episodes, seed)
+        compare(venv, loaded.policies(deterministic=not stochastic), RunFolder(run), str(run), episodes, seed)
 
 
 @app.command(
@@ -197,14 +206,14 @@ def describe(
     command: Command = None,
     goal: Goal = None,
 ) -> None:
-    """Show who is who: copies, hierarchy, groups, spaces, periods and channels."""
+    """Show the copies, hierarchy, groups, spaces, periods and channels of an environment."""
     settings = read_config(env, config, env_arg, {"num_envs": num_envs}, hierarchy_flags(period, command, goal), {})
     with settings.make_venv() as venv:
         console.print(venv.describe(), highlight=False, markup=False, soft_wrap=True)
 
 
 def with_algorithm(config: TrainConfig, algorithm: str) -> TrainConfig:
-    """The same config, but all groups learn by ``algorithm``."""
+    """Return a config that differs only in the algorithm, which is the same for all groups."""
     with config.make_venv(num_envs=1) as venv:
         learners = learner_configs(config.learners, venv.groups)
     return replace(config, learners={name: replace(one, algorithm=algorithm) for name, one in learners.items()})
@@ -213,16 +222,16 @@ def with_algorithm(config: TrainConfig, algorithm: str) -> TrainConfig:
 def compare(
     venv: HierarchicalVectorEnv,
     trained: Mapping[str, ModelPolicy],
-    folder: Path,
+    folder: RunFolder,
     title: str,
     episodes: int,
     seed: int,
     random_seed: int = 0,
 ) -> None:
-    """Evaluate a run beside random actions on the same episodes, show the table and write ``evaluation.json``.
+    """Evaluate a run and random actions on the same episodes, show a table and write the results to the run's folder.
 
     Raises:
-        ConfigurationError: If the file cannot be written.
+        ConfigurationError: If the results cannot be written.
     """
     contenders: dict[str, Mapping[str, PolicyLike]] = {
         "random": random_policies(venv, random_seed),
@@ -232,13 +241,10 @@ def compare(
         label: evaluate_and_show(label, venv, policies, episodes, seed) for label, policies in contenders.items()
     }
     console.print(evaluation_table(results, title))
-    sampled = {"random": True, "trained": not any(policy.deterministic for policy in trained.values())}
-    figures = {
-        label: result.to_mapping() | {"seed": seed, "deterministic": not sampled[label]}
-        for label, result in results.items()
-    }
-    path = folder / EVALUATION_FILE
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error}") from error
+    deterministic = {"random": False, "trained": any(policy.deterministic for policy in trained.values())}
+    folder.write_evaluation(
+        {
+            label: result.to_mapping() | {"seed": seed, "deterministic": deterministic[label]}
+            for label, result in results.items()
+        }
+    )

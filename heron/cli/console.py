@@ -1,7 +1,5 @@
-"""Training and evaluating for somebody who watches: progress bars, tables and pictures."""
+"""Training and evaluation in a terminal: progress bars and tables."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +8,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from heron.errors import ConfigurationError
 from heron.play.policies import PolicyLike
 from heron.training import (
     Evaluation,
@@ -21,83 +18,85 @@ from heron.training import (
     plot_curves,
     save_run,
 )
-from heron.training.progress import METRICS_FILE
-from heron.training.run import POLICY_FOLDER, RUN_FILE
-from heron.training.trainer import TENSORBOARD_FOLDER
+from heron.training.run_folder import RunFolder
 from heron.wrappers import HierarchicalVectorEnv
 
 console = Console()
-CURVES_FILE = "curves.png"
-EVALUATION_FILE = "evaluation.json"
-PARTS = (RUN_FILE, POLICY_FOLDER, METRICS_FILE, CURVES_FILE, EVALUATION_FILE, TENSORBOARD_FOLDER)
-"""All that training and evaluating write into a run's folder, the sign of a whole run first."""
 
 
-def train_and_save(config: TrainConfig, folder: Path) -> HierarchyTrainer:
-    """Train as ``config`` says under a progress bar, and write the run into ``folder``, in place of an older one.
+def train_and_save(config: TrainConfig, folder: str | Path) -> HierarchyTrainer:
+    """Train under a progress bar, and write the run to ``folder``, in place of an older one.
 
-    The run grows in a folder beside, ``folder`` with ``.part`` after its name, and is moved when it is done. A
-    training that is cut off after at least one turn leaves what was saved after the last one; before that it leaves
-    nothing, and the older run as it is. A line says which.
+    The run is written to a partial folder beside ``folder``, which is moved when the training ends. If the training
+    is interrupted, the run is as it was after the last complete turn. If it is interrupted in its first turn, nothing
+    is written and the older run stays. A line says which.
 
     Returns:
-        The trainer, whose vector env is open.
+        The trainer, with its vector env open.
 
     Raises:
-        HeronError: If the config or the folder cannot work, or an environment fails.
+        HeronError: If the config does not work, the folder cannot be written to, or an environment fails.
     """
-    config.to_mapping()  # what could not be saved should come to light before the training
+    config.to_mapping()  # fails before the training if the config cannot be saved
     trainer = HierarchyTrainer(config.make_venv(), config.learners, seed=config.seed)
     turns = trainer.turns(config.steps, config.rounds)
-    part = _part_folder(folder)
+    target = RunFolder(folder)
+    partial = target.start_partial()
     try:
-        trainer.log_to(part)
-        _train(trainer, turns, config, part)
+        trainer.log_to(partial.path)
+        _train(trainer, turns, config, partial)
     except BaseException:
-        kept = (part / RUN_FILE).exists()
-        if kept:
-            _move_run(trainer, config, part, folder)
-        what = f"what it had learned by its last whole turn is in {folder}" if kept else "its first turn was not whole"
-        console.print(f"Training was cut off; {what}", markup=False, soft_wrap=True)
+        if partial.holds_run:
+            _finish(trainer, config, partial, target)
+            outcome = f"the run in {target} is from its last complete turn"
+        else:
+            outcome = "nothing was saved, because its first turn was not complete"
+        console.print(f"Training was interrupted; {outcome}", markup=False, soft_wrap=True)
         raise
     else:
-        _move_run(trainer, config, part, folder)
+        _finish(trainer, config, partial, target)
     finally:
         trainer.stop_logging()
-        if not (part / RUN_FILE).exists():  # else it could not be moved, and this is all there is of it
-            shutil.rmtree(part, ignore_errors=True)
+        partial.discard_incomplete()  # a run that could not be moved stays
     return trainer
 
 
-def _train(trainer: HierarchyTrainer, turns: Sequence[Turn], config: TrainConfig, folder: Path) -> None:
-    """Take all turns under a progress bar, and save after each."""
+def _train(trainer: HierarchyTrainer, turns: Sequence[Turn], config: TrainConfig, partial: RunFolder) -> None:
+    """Take all turns under a progress bar, and save the run after each."""
     with progress_bar("env steps") as progress:
         task = progress.add_task("training", total=config.steps)
 
         def show(turn: Turn, steps: int) -> None:
             done = trainer.env_steps + steps
             label = turn.group if config.rounds == 1 else f"{turn.group}, round {turn.round}/{config.rounds}"
-            # Learners take whole rollouts, so the end may come somewhat later than planned.
+            # Learners collect whole rollouts, so the training may take a few more steps than planned.
             progress.update(
                 task, completed=done, total=max(done, config.steps), description=f"training {escape(label)}"
             )
 
         for turn in turns:
             trainer.take_turn(turn, show)
-            save_run(folder, trainer, config)
+            save_run(partial.path, trainer, config)
+
+
+def _finish(trainer: HierarchyTrainer, config: TrainConfig, partial: RunFolder, target: RunFolder) -> None:
+    """Move a run to its place, and draw its curves."""
+    trainer.stop_logging()
+    target.replace_with(partial)
+    plot_curves(target.curves_file, {"training": trainer.progress.rows}, title=config.env)
 
 
 def evaluate_and_show(
     label: str, venv: HierarchicalVectorEnv, policies: Mapping[str, PolicyLike], episodes: int, seed: int
 ) -> Evaluation:
-    """Evaluate under a progress bar."""
+    """Evaluate policies under a progress bar."""
     with progress_bar("episodes") as progress:
         task = progress.add_task(f"evaluating {escape(label)}", total=episodes)
         return evaluate(venv, policies, episodes, seed, on_episode=lambda: progress.advance(task))
 
 
 def evaluation_table(rows: Mapping[str, Evaluation], title: str) -> Table:
-    """Means with their intervals: one row each, and beneath it one for each group where agents are in several."""
+    """Return a table of means and intervals: a row per evaluation, and one per group if there are several."""
     table = Table(title=escape(title), title_justify="left")
     table.add_column("policies")
     for header in ("mean team return", "95% interval", "episodes", "mean length"):
@@ -114,44 +113,8 @@ def _mean_and_interval(result: Evaluation) -> tuple[str, str]:
     return f"{result.mean:.2f}", f"{low:.2f} to {high:.2f}"
 
 
-def _part_folder(folder: Path) -> Path:
-    """A new folder beside ``folder``, for a run that is not whole yet."""
-    whole = folder.resolve()
-    part = whole.parent / f"{whole.name}.part"
-    try:
-        if part.exists():
-            shutil.rmtree(part)
-        part.mkdir(parents=True)
-        # Better now than after the training.
-        if whole.exists() and not (whole.is_dir() and os.access(whole, os.W_OK)):
-            part.rmdir()
-            raise NotADirectoryError(f"{whole} is no folder that can be written to")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write a run into {folder}: {error}") from error
-    return part
-
-
-def _move_run(trainer: HierarchyTrainer, config: TrainConfig, part: Path, folder: Path) -> None:
-    """Put a run in the place of an older one, and draw its curves."""
-    trainer.stop_logging()
-    try:
-        folder.mkdir(exist_ok=True)
-        for path in (folder / name for name in PARTS):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        # The sign of a whole run comes last.
-        for path in (part / name for name in reversed(PARTS)):
-            if path.exists():
-                shutil.move(path, folder / path.name)
-    except OSError as error:
-        raise ConfigurationError(f"cannot move the run from {part} to {folder}: {error}") from error
-    plot_curves(folder / CURVES_FILE, {"training": trainer.progress.rows}, title=config.env)
-
-
 def progress_bar(unit: str) -> Progress:
-    """A progress bar that counts ``unit`` and guesses how long it will take."""
+    """Return a progress bar that counts ``unit`` and estimates the remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),

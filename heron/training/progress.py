@@ -1,4 +1,8 @@
-"""What happens while a group learns: progress for people, and a table of metrics for later."""
+"""Turns of training, and what is recorded while a group takes one.
+
+A *turn* here is a group's share of a training round, in which it learns and the others only act. It has nothing to do
+with the turn of an agent within an environment step (``heron.play``).
+"""
 
 import csv
 import time
@@ -12,16 +16,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from heron.play.turn_engine import Episode
 from heron.wrappers import HierarchicalVectorEnv
 
-METRICS_FILE = "metrics.csv"
-
 
 @dataclass(frozen=True)
 class Turn:
-    """One group's share of a round.
+    """A group's share of a training round, in which it learns and the others only act.
 
     Attributes:
-        round: Counted from 1.
-        group: The group that learns.
+        round: Number of the round, from 1.
+        group: Name of the group that learns.
         steps: Environment steps to learn for.
     """
 
@@ -32,18 +34,19 @@ class Turn:
 
 @dataclass(frozen=True)
 class Metrics:
-    """One row of ``metrics.csv``: what happened since the last row.
+    """Metrics since the previous row: one row of ``metrics.csv``.
 
     Attributes:
         seconds: Time since training began, in s.
         env_steps: Environment steps so far, over all copies and groups.
-        round: Round of the turn.
-        group: The group that learns.
-        timesteps: Decisions of all its slots so far, as SB3 counts them.
-        episodes: Episodes finished since the last row.
-        team_return: Mean over those of the sum of the environment's rewards over all field agents; NaN if none.
-        learner_return: Mean of what the learner's last episodes were worth to it; NaN if there was none yet. Within
-            each decision of a coordinator, rewards count less by its ``gamma``.
+        round: Round of the current turn.
+        group: Name of the group that learns.
+        timesteps: Decisions of all the group's slots so far, as SB3 counts them.
+        episodes: Number of episodes that finished.
+        team_return: Mean team return of these episodes, the sum of the environment's rewards over all field agents;
+            NaN without an episode.
+        learner_return: Mean return of the learner's last episodes, as SB3 keeps them; NaN before the first one. The
+            rewards within a coordinator's decision are discounted by its ``gamma``.
     """
 
     seconds: float
@@ -57,10 +60,13 @@ class Metrics:
 
 
 class Progress:
-    """Collects episodes and writes metrics.
+    """The metrics of a training, in memory and in a file.
 
     Args:
-        field_groups: Whose returns make up the team's.
+        field_groups: Names of the groups whose returns make up the team return.
+
+    Attributes:
+        rows: All rows so far.
     """
 
     def __init__(self, field_groups: Sequence[str]) -> None:
@@ -70,22 +76,22 @@ class Progress:
         self._start = time.perf_counter()
         self._path: Path | None = None
 
-    def log_to(self, folder: Path) -> None:
-        """Write all rows from now on to ``metrics.csv`` in an existing folder, in place of one that is there."""
-        self._path = folder / METRICS_FILE
-        with self._path.open("w", newline="") as file:
+    def log_to(self, path: Path) -> None:
+        """Write all rows from now on to a CSV file, which replaces an existing one."""
+        self._path = path
+        with path.open("w", newline="") as file:
             csv.writer(file).writerow([one.name for one in fields(Metrics)])
 
     def stop_logging(self) -> None:
-        """Write no more rows."""
+        """Write no more rows to the file."""
         self._path = None
 
     def note_episode(self, episode: Episode) -> None:
-        """Remember a finished episode for the next row."""
+        """Add a finished episode to the next row."""
         self._returns.append(episode.team_return(self._field_groups))
 
     def write(self, env_steps: int, turn: Turn, timesteps: int, learner_return: float) -> None:
-        """Add a row about all episodes since the last one."""
+        """Add a row on all episodes since the previous one."""
         row = Metrics(
             round(time.perf_counter() - self._start, 3),
             env_steps,
@@ -93,7 +99,7 @@ class Progress:
             turn.group,
             timesteps,
             len(self._returns),
-            float(np.mean(self._returns)) if self._returns else float("nan"),
+            _mean(self._returns),
             learner_return,
         )
         self._returns.clear()
@@ -104,10 +110,18 @@ class Progress:
 
 
 class TurnCallback(BaseCallback):
-    """Reports a turn's progress after each decision, and its metrics after each rollout of some length."""
+    """SB3 callback that reports the progress of a turn after each decision, and writes its metrics.
+
+    Args:
+        progress: Receives the metrics.
+        turn: The turn that is reported.
+        venv: The vector env whose steps are counted.
+        steps_before: Environment steps of all turns before this one.
+        on_progress: Called after each decision with the turn and its environment steps so far.
+    """
 
     MIN_STEPS = 500
-    """Environment steps between two rows, for learners with very short rollouts."""
+    """Smallest number of environment steps between two rows, for learners with very short rollouts."""
 
     def __init__(
         self,
@@ -122,7 +136,7 @@ class TurnCallback(BaseCallback):
         self._turn = turn
         self._venv = venv
         self._on_progress = on_progress
-        # The vector env counts the steps of evaluations, too.
+        # Counted from here, because the vector env counts the steps of evaluations, too.
         self._first_step = self._last_row = venv.total_steps
         self._steps_before = steps_before
 
@@ -132,16 +146,21 @@ class TurnCallback(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        if self._venv.total_steps - self._last_row >= self.MIN_STEPS:
-            self._write()
+        self._write_after(self.MIN_STEPS)
 
     def _on_training_end(self) -> None:
-        if self._venv.total_steps > self._last_row:
-            self._write()
+        self._write_after(1)
 
-    def _write(self) -> None:
-        self._last_row = self._venv.total_steps
-        episodes = self.model.ep_info_buffer or ()
-        learner_return = float(np.mean([episode["r"] for episode in episodes])) if episodes else float("nan")
-        env_steps = self._steps_before + self._venv.total_steps - self._first_step
+    def _write_after(self, steps: int) -> None:
+        """Write a row if the last one is at least ``steps`` environment steps ago."""
+        now = self._venv.total_steps
+        if now - self._last_row < steps:
+            return
+        self._last_row = now
+        learner_return = _mean([episode["r"] for episode in self.model.ep_info_buffer or ()])
+        env_steps = self._steps_before + now - self._first_step
         self._progress.write(env_steps, self._turn, self.model.num_timesteps, learner_return)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

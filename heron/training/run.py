@@ -1,4 +1,4 @@
-"""A trained hierarchy in one folder: policies, config, versions and seeds."""
+"""Saving a trained hierarchy to a folder, and loading it again: policies, config, seed and versions."""
 
 import json
 import platform
@@ -13,27 +13,28 @@ import stable_baselines3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import heron
-from heron.errors import ConfigurationError, RunError
+from heron.errors import ConfigurationError, RunError, summary
 from heron.play.policies import ModelPolicy
 from heron.training.config import TrainConfig
 from heron.training.learned_policies import learned_policies
-from heron.training.trainer import HierarchyTrainer, file_names
+from heron.training.run_folder import RunFolder
+from heron.training.trainer import HierarchyTrainer
 from heron.wrappers import HierarchicalVectorEnv, sb3
 
-RUN_FILE = "run.json"
-POLICY_FOLDER = "policies"
 FORMAT = 1
+PACKAGES = ("gymnasium", "pettingzoo", "numpy", "stable-baselines3", "torch")
+"""Packages whose versions are saved with a run."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained hierarchy that was read from its folder.
+    """A trained hierarchy, loaded from its folder.
 
     Attributes:
-        folder: Where it lies.
-        models: Group name -> its SB3 model, ready to predict.
-        config: What it was trained with; None if it was saved without one.
-        details: All else that ``run.json`` says: versions, seed, steps of training.
+        folder: The folder that it was loaded from.
+        models: Group name -> SB3 model, ready to predict.
+        config: Config of the training; None if it was saved without one.
+        details: Everything else in ``run.json``: versions, seed, number of training steps.
     """
 
     folder: Path
@@ -42,18 +43,18 @@ class Run:
     details: Mapping[str, Any]
 
     def policies(self, *, deterministic: bool = True) -> dict[str, ModelPolicy]:
-        """Group name -> its policy; random actions for a group that never learned, as in training."""
+        """Return the policy of each group: random actions for a group that never learned, as in training."""
         return learned_policies(self.models, self.details["seed"], deterministic=deterministic)
 
     def make_venv(self, num_envs: int | None = None) -> HierarchicalVectorEnv:
-        """A vector env like the one that the policies were trained on.
+        """Make a vector env like the one that the policies were trained on.
 
         Args:
-            num_envs: Another number of copies.
+            num_envs: Number of copies, if not that of the training.
 
         Raises:
             RunError: If the run was saved without its config.
-            HeronError: If the environment cannot be made here.
+            HeronError: If the environment cannot be made on this machine.
         """
         if self.config is None:
             raise RunError(f"{self.folder} was saved without its config: make the vector env as you did for training")
@@ -61,57 +62,52 @@ class Run:
 
 
 def save_run(folder: str | Path, trainer: HierarchyTrainer, config: TrainConfig | None = None) -> None:
-    """Write a trained hierarchy into ``folder``, which is made if it does not exist.
+    """Save a trained hierarchy to ``folder``, which is created if needed.
 
     Args:
-        folder: Gets ``run.json`` and one file a group in ``policies/``; older ones of the same names are replaced.
-        trainer: Whose models to save.
-        config: What they were trained with, so that ``Run.make_venv`` can make the environment.
+        folder: Receives ``run.json`` and one file per group in ``policies/``; files of the same names are replaced.
+        trainer: The trainer whose models are saved.
+        config: Config of the training, from which ``Run.make_venv`` makes the environment.
 
     Raises:
-        ConfigurationError: If the config holds something that cannot be written; nothing was changed then.
+        ConfigurationError: If the config holds something that cannot be written; the folder is then unchanged.
     """
-    folder = Path(folder)
+    run_folder = RunFolder(folder)
     plain_config = None if config is None else config.to_mapping()
-    policies = folder / POLICY_FOLDER
-    policies.mkdir(parents=True, exist_ok=True)
-    # Removed first, and at last moved into place whole, so that a folder with a run.json is always a whole run.
-    (folder / RUN_FILE).unlink(missing_ok=True)
-    files = {}
-    for place, (name, file) in enumerate(file_names(trainer.models).items()):
-        files[name] = f"{place}_{file}.zip"
-        trainer.models[name].save(policies / files[name])
+    files = run_folder.policy_files(trainer.models)
+    run_folder.start_run()
+    for name, file in files.items():
+        trainer.models[name].save(file)
     details = {
         "format": FORMAT,
         "config": plain_config,
         "seed": trainer.seed,
         "env_steps": trainer.env_steps,
         "timesteps": {name: model.num_timesteps for name, model in trainer.models.items()},
-        "policies": {name: {"file": files[name], "algorithm": _class_name(trainer.models[name])} for name in files},
+        "policies": {
+            name: {"file": file.name, "algorithm": _class_name(trainer.models[name])} for name, file in files.items()
+        },
         "versions": _versions(),
     }
-    text = json.dumps(details, indent=2)
-    unfinished = folder / f"{RUN_FILE}.part"
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(folder / RUN_FILE)
+    run_folder.write_run(details)
 
 
 def load_run(folder: str | Path) -> Run:
-    """Read a trained hierarchy back.
+    """Load a trained hierarchy from its folder.
 
     Raises:
-        RunError: If the folder holds no run, or one that cannot be read; it says what is wrong.
+        RunError: If the folder holds no run, or one that cannot be read; the message says why.
     """
-    folder = Path(folder)
-    path = folder / RUN_FILE
-    if not path.is_file():
-        raise RunError(f"{folder} holds no run: expected a file {RUN_FILE} in it")
+    run_folder = RunFolder(folder)
+    path = run_folder.run_file
+    if not run_folder.holds_run:
+        raise RunError(f"{folder} holds no run: expected a file {path.name} in it")
     try:
         details = json.loads(path.read_text(encoding="utf-8"))
         _check_format(details["format"], path)
         config = None if details["config"] is None else TrainConfig.from_mapping(details["config"])
         models = {
-            name: _load_model(folder / POLICY_FOLDER / entry["file"], entry["algorithm"])
+            name: _load_model(run_folder.policies / entry["file"], entry["algorithm"])
             for name, entry in details["policies"].items()
         }
     except RunError:
@@ -119,8 +115,8 @@ def load_run(folder: str | Path) -> Run:
     except ConfigurationError as error:
         raise RunError(f"{path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise RunError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    return Run(folder, models, config, details)
+        raise RunError(f"{path} cannot be read: {summary(error)}") from error
+    return Run(run_folder.path, models, config, details)
 
 
 def _check_format(found: object, path: Path) -> None:
@@ -135,8 +131,8 @@ def _load_model(path: Path, class_name: str) -> BaseAlgorithm:
     try:
         return algorithm.load(path, device="cpu")
     except Exception as error:
-        # SB3, zipfile, pickle and torch each have errors of their own for a broken file, and asserts, too.
-        raise RunError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+        # On a damaged file, SB3, zipfile, pickle and torch each raise errors of their own, including AssertionError.
+        raise RunError(f"{path} cannot be read: {summary(error)}") from error
 
 
 def _class_name(model: BaseAlgorithm) -> str:
@@ -146,7 +142,7 @@ def _class_name(model: BaseAlgorithm) -> str:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "heron-rl": heron.__version__}
-    for package in ("gymnasium", "pettingzoo", "numpy", "stable-baselines3", "torch"):
+    for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

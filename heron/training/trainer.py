@@ -1,7 +1,6 @@
-"""Training a hierarchy: one group learns at a time, and the turn goes round."""
+"""The trainer: in each round, the groups of a hierarchy learn one after another, each in its turn."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from heron.training.config_checks import checked_count
 from heron.training.learned_policies import TurnPolicy, learned_policies
 from heron.training.models import check_learner, gamma_of, make_model
 from heron.training.progress import Progress, Turn, TurnCallback
+from heron.training.run_folder import RunFolder
 from heron.vector.vec_group import resolve_group
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
 from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotNormalize, SlotRecorder
@@ -24,34 +24,33 @@ from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotNormalize, SlotRecord
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-TENSORBOARD_FOLDER = "tensorboard"
-MAX_FILE_NAME = 60
-SEEDS_APART = 10_007
-"""Between the seeds of two turns, so that no copy of one starts as another of the last did."""
+SEED_STRIDE = 10_007
+"""Difference between the seeds of consecutive turns, large enough that copies do not repeat each other's seeds."""
 
 
 class HierarchyTrainer:
-    """Trains the groups of a vector env in turns, each with its own SB3 model.
+    """Trainer that lets the groups of a vector env learn in turns, each with its own SB3 model.
 
     In each round the field agents learn first and then the coordinators, from the bottom up, always against
     the newest policies of all others. A group that has not learned yet acts uniformly at random, so that field
     agents meet all kinds of commands. Models, optimizers and step counts last from turn to turn.
 
-    Learners take whole rollouts. What a group takes beyond its turn is taken off its next one, so that the
-    environment steps in all exceed those asked for by no more than one rollout a group.
+    Learners collect whole rollouts. Steps that a group takes beyond its turn are subtracted from its next turn, so
+    the total exceeds the number of environment steps asked for by at most one rollout per group.
 
     Args:
         venv: The vector env. The trainer resets its copies, and does not close it.
-        learners: Group or level name -> how it learns; other groups learn by default.
-        seed: The root of all randomness: environments, models and random policies.
-        folder: Where TensorBoard logs and ``metrics.csv`` go, as by ``log_to``; nowhere by default.
+        learners: Group or level name -> config of its learner; other groups learn with the defaults.
+        seed: Root of all randomness: environments, models and random policies.
+        folder: Folder for TensorBoard logs and ``metrics.csv``, as by ``log_to``; without one, nothing is written.
 
     Attributes:
-        models: Group name -> its SB3 model.
+        models: Group name -> SB3 model.
         env_steps: Environment steps of all turns so far, over all copies.
+        progress: Metrics of all turns so far.
 
     Raises:
-        ConfigurationError: If a learner names no group, algorithm or policy, or its options do not fit.
+        ConfigurationError: If a group, algorithm or policy of ``learners`` does not exist, or its options do not fit.
     """
 
     def __init__(
@@ -84,36 +83,38 @@ class HierarchyTrainer:
             self.log_to(folder)
 
     def log_to(self, folder: str | Path) -> None:
-        """Write TensorBoard logs and ``metrics.csv`` from now on into ``folder``, which is made if need be."""
+        """Write TensorBoard logs and ``metrics.csv`` to ``folder`` from now on, which is created if needed."""
         self.stop_logging()
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.progress.log_to(folder)
-        for name, file in file_names(self.models).items():
-            log = make_output_format("tensorboard", str(folder / TENSORBOARD_FOLDER / file))
+        run_folder = RunFolder(folder)
+        run_folder.path.mkdir(parents=True, exist_ok=True)
+        self.progress.log_to(run_folder.metrics_file)
+        for name, log_folder in run_folder.tensorboard_folders(self.models).items():
+            log = make_output_format("tensorboard", str(log_folder))
             self._logs[name] = log
             self.models[name].set_logger(Logger(str(folder), [log]))
 
     def stop_logging(self) -> None:
-        """Close all logs, so that their folder may be moved, and write none from now on."""
+        """Close all logs, so that their folder can be moved, and write none from now on."""
         self.progress.stop_logging()
         for name, log in self._logs.items():
             log.close()
-            self.models[name].set_logger(Logger(None, []))  # a closed writer would begin anew in the old place
+            self.models[name].set_logger(Logger(None, []))  # a closed writer would open a new file in the old folder
         self._logs.clear()
 
     def turns(self, steps: int, rounds: int = 1) -> list[Turn]:
-        """Whose turn it is for how long, for ``steps`` environment steps in all.
+        """Return the order and the lengths of the turns for ``steps`` environment steps in total.
 
         Raises:
-            ConfigurationError: If ``steps`` or ``rounds`` is no positive integer, or no group has a share.
+            ConfigurationError: If ``steps`` or ``rounds`` is not a positive integer, or the shares of all groups are 0.
         """
         steps, rounds = checked_count("steps", steps), checked_count("rounds", rounds)
         order = [group.name for group in (*self.venv.field_groups, *reversed(self.venv.coordinator_groups))]
         shares = [Fraction(self.configs[name].share) for name in order]
         if not sum(shares):
-            raise ConfigurationError("no group has a share of the steps: at least one share must be positive")
-        # Rounding where turns end rather than how long they are keeps their sum.
+            raise ConfigurationError(
+                f"no group learns: the share of {', '.join(order)} is 0, but at least one share must be positive"
+            )
+        # Rounding the ends of the turns, rather than their lengths, preserves the sum.
         per_share = steps / (sum(shares) * rounds)
         ends = [0, *(round(share * per_share) for share in accumulate(shares * rounds))]
         owners = [(round_, name) for round_ in range(1, rounds + 1) for name in order]
@@ -124,48 +125,52 @@ class HierarchyTrainer:
         """Let every group learn in its turns.
 
         Args:
-            steps: Environment steps in all, over all copies and rounds.
-            rounds: How often the turn goes round.
+            steps: Environment steps in total, over all copies and rounds.
+            rounds: Number of rounds, in each of which every group takes one turn.
             on_progress: Called after each decision with the turn and its environment steps so far.
 
         Raises:
-            ConfigurationError: If ``steps`` or ``rounds`` is no positive integer, or no group has a share.
-            EnvStepError: If a copy raised, or all end their episodes at the reset.
+            ConfigurationError: If ``steps`` or ``rounds`` is not a positive integer, or the shares of all groups are 0.
+            EnvStepError: If a copy raises, or every episode ends at its reset.
         """
         for turn in self.turns(steps, rounds):
             self.take_turn(turn, on_progress)
 
     def take_turn(self, turn: Turn, on_progress: Callable[[Turn, int], None] | None = None) -> None:
-        """Let one group learn for its turn.
+        """Let one group learn for one turn.
 
         Raises:
-            EnvStepError: If a copy raised, or all end their episodes at the reset.
+            EnvStepError: If a copy raises, or every episode ends at its reset.
         """
-        group, model, first_step = self.venv.groups[turn.group], self.models[turn.group], self.venv.total_steps
+        model, first_step = self.models[turn.group], self.venv.total_steps
         steps = turn.steps - self._steps_ahead[turn.group]
         callback = TurnCallback(self.progress, turn, self.venv, self.env_steps, on_progress)
-        # The copies are in whatever state the last learner left them, so this one starts anew, and from a seed of
-        # its own: torch's stream is everybody's, and would depend on what else this process has done.
+        # The previous learner left the copies in the middle of episodes, so all are reset. They are seeded again,
+        # because torch's global stream depends on everything else that this process has done.
         model.set_env(self._views[turn.group], force_reset=True)
-        model.set_random_seed((self.seed + self._turns_taken * SEEDS_APART) % 2**32)
+        model.set_random_seed((self.seed + self._turns_taken * SEED_STRIDE) % 2**32)
         self._turns_taken += 1
-        # SB3 counts decisions, and one that is cut short by its episode's end lasts less than a period.
+        # SB3 counts decisions, and a decision that ends with its episode is shorter than a period.
         while (left := steps - (self.venv.total_steps - first_step)) > 0:
-            before = self.venv.total_steps
-            decisions = -(-left // group.period) * group.num_agents
-            model.learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
-            if self.venv.total_steps == before:
-                raise EnvStepError(
-                    f"group {turn.group!r} cannot learn: in {', '.join(self.venv.env_ids)} every episode ends at its "
-                    "reset, before any environment step"
-                )
+            self._learn(turn.group, left, callback)
         taken = self.venv.total_steps - first_step
         self._steps_ahead[turn.group] = taken - steps
         self.env_steps += taken
 
     def policies(self, *, deterministic: bool = True) -> dict[str, ModelPolicy]:
-        """Group name -> what its model has learned so far, or random actions if it never learned."""
+        """Return what each group has learned so far: its model's policy, or random actions if it never learned."""
         return learned_policies(self.models, self.seed, deterministic=deterministic)
+
+    def _learn(self, name: str, steps: int, callback: TurnCallback) -> None:
+        """Let a model learn for the number of decisions that ``steps`` environment steps take at least."""
+        group, before = self.venv.groups[name], self.venv.total_steps
+        decisions = -(-steps // group.period) * group.num_agents
+        self.models[name].learn(decisions, callback, log_interval=1, reset_num_timesteps=False)
+        if self.venv.total_steps == before:
+            raise EnvStepError(
+                f"group {name!r} cannot learn: in {', '.join(self.venv.env_ids)} every episode ends at its reset, "
+                "before the first environment step"
+            )
 
     def _make_view(self, name: str, config: LearnerConfig) -> VecEnv:
         others = {other: policy for other, policy in self._turn_policies.items() if other != name}
@@ -178,32 +183,17 @@ class HierarchyTrainer:
         return SlotRecorder(monitored)
 
 
-def file_names(groups: Iterable[str]) -> dict[str, str]:
-    """Group name -> a file name of its own, short and of safe characters, without a suffix.
-
-    >>> file_names(["agent", "west+east", "/etc/a", "west/east"])
-    {'agent': 'agent', 'west+east': 'west_east', '/etc/a': '_etc_a', 'west/east': 'west_east_3'}
-    """
-    names: dict[str, str] = {}
-    for place, group in enumerate(groups):
-        safe = re.sub(r"[^0-9A-Za-z-]", "_", group)[:MAX_FILE_NAME]
-        # Some file systems do not tell capitals from small letters.
-        taken = safe.lower() in map(str.lower, names.values())
-        names[group] = f"{safe}_{place}" if taken else safe
-    return names
-
-
 def learner_configs(given: Mapping[str, LearnerConfig], groups: Mapping[str, VecGroup]) -> dict[str, LearnerConfig]:
-    """How each group learns, from configs by group or level; groups left out learn by default.
+    """Return the config of each group's learner, from configs by group or level; the others get the defaults.
 
     Raises:
-        ConfigurationError: If a key names no group or level, or a value is no LearnerConfig.
+        ConfigurationError: If a key is not the name of a group or level, or a value is not a LearnerConfig.
     """
     configs = dict.fromkeys(groups, LearnerConfig())
     for key, config in given.items():
         if not isinstance(config, LearnerConfig):
             raise ConfigurationError(f"learners: expected a LearnerConfig for {key!r}, got {config!r}")
-    # Levels first, so that a group's own entry stands over its level's.
+    # Levels first, so that the entry of a group overrides that of its level.
     for key in sorted(given, key=lambda key: key in groups):
         for group in resolve_group(key, groups, "learners"):
             configs[group.name] = given[key]

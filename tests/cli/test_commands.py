@@ -1,9 +1,10 @@
-"""The ``heron`` command as somebody types it."""
+"""The ``heron`` command, as typed by a user."""
 
 import csv
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -49,7 +50,7 @@ def toml(tmp_path):
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Run ``heron`` in this process: exit code, what it printed, and what it complained of."""
+    """Run ``heron`` in this process: return its exit code, stdout and stderr."""
 
     def run(*arguments):
         monkeypatch.setattr(sys, "path", sys.path.copy())
@@ -64,7 +65,7 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture
 def refused(call):
-    """What ``heron`` says when it cannot: one line, and exit code 2."""
+    """Run ``heron``, which must fail with one line and exit code 2; return the line."""
 
     def run(*arguments):
         code, _, err = call(*arguments)
@@ -139,10 +140,10 @@ def test_defaults_in_the_help_are_those_of_the_config(call):
     text = " ".join(out.replace("│", " ").split())
     config = read_config(ENV, None, None, {}, {}, {})
 
-    assert f"side by side; {config.num_envs} by default" in text
-    assert f"over all copies; {config.steps} by default" in text
-    assert f"round the groups; {config.rounds} by default" in text
-    assert f"all randomness; {config.seed} by default" in text
+    for flag, default in (
+        ("--num-envs", config.num_envs), ("--steps", config.steps), ("--rounds", config.rounds), ("--seed", config.seed)
+    ):  # fmt: skip
+        assert re.search(rf"{flag} [^-]*(-n)?[^-]*; {default} by default", text)
 
 
 def test_version(call):
@@ -162,7 +163,7 @@ def test_installed_command_trains_what_can_then_be_evaluated(call, tmp_path, tom
     done = installed("train", ENV, "-c", toml, "--episodes", 3, "--out", "run", cwd=tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Everything is in run; see run/curves.png" in done.stdout
+    assert "run/curves.png" in done.stdout
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == [
         "curves.png", "evaluation.json", "metrics.csv", "policies", "run.json", "tensorboard",
@@ -192,7 +193,7 @@ def test_a_run_folder_is_named_after_the_environment_unless_told(call, tmp_path,
     assert f"{ENV}:parallel_env after " in out
 
 
-def test_flags_stand_over_the_file(call, tmp_path, toml):
+def test_flags_override_the_file(call, tmp_path, toml):
     folder = tmp_path / "run"
     flags = ("--steps", 24, "-a", "N=1", "--seed", 8, "--rounds", 2, "--period", 3)
     code, *_ = call("train", ENV, "-c", toml, "--episodes", 2, *flags, "-o", folder)
@@ -205,9 +206,9 @@ def test_flags_stand_over_the_file(call, tmp_path, toml):
     assert config.hierarchy.goal == {"position": [2, 4], "measure": "distance"}
 
 
-def test_environment_may_stand_in_the_file(call, refused, toml):
+def test_environment_may_be_named_in_the_file(call, refused, toml):
     for where in ((), ("--config", toml)):
-        assert "name the environment: as ENV, or as env = '...'" in refused("describe", *where)
+        assert "env is missing" in refused("describe", *where)
 
     toml.write_text(f'env = "{ENV}"\nnum_envs = 3\n')
     _, named, _ = call("describe", ENV, "-n", 3)
@@ -242,9 +243,8 @@ def test_backend_is_kept_with_the_run_and_can_be_changed_for_an_evaluation(call,
         assert call("evaluate", folder, "--episodes", 2, *flags)[0] == 0
         trained.append(json.loads((folder / "evaluation.json").read_text())["trained"]["mean_return"])
     assert trained == pytest.approx(trained[:1] * 4)
-    words = 'only for backend="process" or "auto", but the backend is "loop": num_workers'
-    assert words in refused("evaluate", folder, "--backend", "loop", "--workers", 1)
-    assert "backend must be one of" in refused("evaluate", folder, "--backend", "threads")
+    assert "num_workers" in refused("evaluate", folder, "--backend", "loop", "--workers", 1)
+    assert "threads" in refused("evaluate", folder, "--backend", "threads")
 
 
 def test_a_run_is_replaced_only_by_force_and_then_wholly(call, refused, tmp_path, toml):
@@ -254,8 +254,10 @@ def test_a_run_is_replaced_only_by_force_and_then_wholly(call, refused, tmp_path
     (folder / "notes.txt").write_text("mine")
     before = (folder / "run.json").read_bytes()
 
-    assert f"{folder} holds a run already: choose another folder with --out, or add --force" in refused(*arguments)
-    assert "no algorithm 'PP0'" in refused(*arguments, "--force", "--algorithm", "PP0")
+    refusal = refused(*arguments)
+    assert str(folder) in refusal
+    assert "--force" in refusal
+    assert "'PP0'" in refused(*arguments, "--force", "--algorithm", "PP0")
     assert (folder / "run.json").read_bytes() == before
 
     code, *_ = call(*arguments, "--force", "--seed", 1)
@@ -312,10 +314,10 @@ def test_an_evaluation_that_cannot_be_written_is_one_line(call, refused, tmp_pat
     (folder / "evaluation.json").unlink()
     (folder / "evaluation.json").mkdir()
 
-    assert f"cannot write {folder / 'evaluation.json'}: " in refused("evaluate", folder, "--episodes", 2)
+    assert f"{folder / 'evaluation.json'}: " in refused("evaluate", folder, "--episodes", 2)
 
 
-def test_ctrl_c_keeps_finished_turns_and_exits_with_130(call, tmp_path, toml, monkeypatch):
+def test_ctrl_c_keeps_complete_turns_and_exits_with_130(call, tmp_path, toml, monkeypatch):
     folder = tmp_path / "run"
     real = HierarchyTrainer.take_turn
 
@@ -329,7 +331,7 @@ def test_ctrl_c_keeps_finished_turns_and_exits_with_130(call, tmp_path, toml, mo
     code, out, err = call("train", ENV, "-c", toml, "-o", folder)
 
     assert (code, err) == (130, "")
-    assert f"Training was cut off; what it had learned by its last whole turn is in {folder}" in out
+    assert f"interrupted; the run in {folder} is " in out
     assert load_run(folder).details["timesteps"]["agent"] > 0
 
 
@@ -342,7 +344,7 @@ def test_describe_says_who_is_who(call):
     assert "env_0__action__coordinator" in out
 
 
-# -- what cannot work -------------------------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -351,20 +353,20 @@ def test_describe_says_who_is_who(call):
         (("train", "no.such.module"), "no.such.module"),
         (("train", ENV, "-a", "max_cycles"), "--env-arg must be KEY=VALUE, got 'max_cycles'"),
         (("train", ENV, "-a", "colour=3"), "colour"),
-        (("train", ENV, "--command", "2,-1"), "--command must be SIZE,LOW,HIGH, as in 2,-1,1, or a number of choices"),
-        (("train", ENV, "--command", "2,1,-1"), "command must be like"),
-        (("train", ENV, "--command", "0"), "command must be like"),
-        (("train", ENV, "--goal", "2"), "--goal must be FIRST,LAST, as in 2,4, got '2'"),
-        (("train", ENV, "--goal", "4,2"), "position must be a pair"),
-        (("train", ENV, "--goal", "2,5"), "goal is for 3 entries"),
-        (("train", ENV, "--algorithm", "PP0"), "no algorithm 'PP0'"),
+        (("train", ENV, "--command", "2,-1"), "--command must be SIZE,LOW,HIGH"),
+        (("train", ENV, "--command", "2,1,-1"), "command must be"),
+        (("train", ENV, "--command", "0"), "command must be"),
+        (("train", ENV, "--goal", "2"), "--goal must be FIRST,LAST"),
+        (("train", ENV, "--goal", "4,2"), "position"),
+        (("train", ENV, "--goal", "2,5"), "goal is for 3"),
+        (("train", ENV, "--algorithm", "PP0"), "'PP0'"),
         (("train", ENV, "--algorithm", "SAC"), "SAC"),
-        (("train", ENV, "--config", "nowhere.toml"), "cannot read the config file nowhere.toml"),
-        (("train", ENV, "--backend", "threads"), "backend must be one of"),
-        (("train", ENV, "--workers", "1"), 'but the backend is "loop": num_workers'),
+        (("train", ENV, "--config", "nowhere.toml"), "nowhere.toml"),
+        (("train", ENV, "--backend", "threads"), "'threads'"),
+        (("train", ENV, "--workers", "1"), "num_workers"),
         (("train", ENV, "--backend", "auto", "--workers", "16"), "num_workers must be from 0 to 15"),
         (("describe", ENV, "--command", "x"), "--command must be"),
-        (("evaluate", "nowhere"), "nowhere holds no run: expected a file run.json in it"),
+        (("evaluate", "nowhere"), "nowhere holds no run"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing_behind(refused, tmp_path, monkeypatch, arguments, words):
@@ -388,11 +390,11 @@ def test_a_command_line_that_cannot_be_read_is_explained(call, arguments):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("steps = ", "cannot read the config file"),
-        ("stepps = 3", "the config has no ['stepps']"),
-        ("env_kwargs = 3", "env_kwargs must be a table, got 3"),
-        ("hierarchy = 3", "hierarchy must be a table, got 3"),
-        ("learners = 3", "learners must be a table"),
+        ("steps = ", "run.toml"),
+        ("stepps = 3", "['stepps']"),
+        ("env_kwargs = 3", "env_kwargs must be"),
+        ("hierarchy = 3", "hierarchy must be"),
+        ("learners = 3", "learners must be"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(refused, tmp_path, content, words):
@@ -414,7 +416,7 @@ def test_a_message_of_several_lines_is_shown_as_one(refused, monkeypatch):
 def test_a_folder_that_cannot_be_made_is_named(refused, tmp_path):
     (tmp_path / "file").write_text("")
 
-    assert "cannot write a run into" in refused("train", ENV, *SHORT, "-o", tmp_path / "file" / "run")
+    assert f"into {tmp_path / 'file' / 'run'}: " in refused("train", ENV, *SHORT, "-o", tmp_path / "file" / "run")
 
 
 def test_it_runs_in_a_folder_that_is_gone(refused, tmp_path, monkeypatch):
@@ -430,13 +432,13 @@ def test_it_runs_in_a_folder_that_is_gone(refused, tmp_path, monkeypatch):
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch, package):
     for name in list(sys.modules):
         if name.partition(".")[0] in {"heron", package}:
-            monkeypatch.delitem(sys.modules, name)  # to be imported anew here, and as before by all others
+            monkeypatch.delitem(sys.modules, name)  # imported again here, and as before by all others
     monkeypatch.setitem(sys.modules, package, None)
 
     with pytest.raises(SystemExit) as caught:
         importlib.import_module("heron.cli").main()
 
     message = caught.value.code  # Python prints it as one line, and exits with 1
-    assert message.startswith("heron: the command line needs the extra 'train': pip install 'heron-rl[train]'")
+    assert "pip install 'heron-rl[train]'" in message
     assert package in message
     assert "\n" not in message

@@ -11,7 +11,6 @@ import heron
 from heron.agents import Hierarchy
 from heron.errors import ConfigurationError, RunError
 from heron.training import HierarchyConfig, HierarchyTrainer, LearnerConfig, TrainConfig, evaluate, load_run, save_run
-from heron.training.trainer import file_names
 from heron.wrappers import make_vec
 
 from .tiny_envs import TINY, Steady
@@ -96,7 +95,7 @@ def test_a_run_without_its_config_can_be_loaded_but_not_make_its_environment(tmp
 
     assert run.config is None
     assert set(run.policies()) == {"agent", "coordinator"}
-    with pytest.raises(RunError, match="was saved without its config: make the vector env as you did"):
+    with pytest.raises(RunError, match="without its config"):
         run.make_venv()
 
 
@@ -104,7 +103,7 @@ def test_a_config_that_cannot_be_written_leaves_the_older_run(folder, trainer):
     before = (folder / "run.json").read_text()
     odd = replace(CONFIG, learners={"field": LearnerConfig(options={"learning_rate": lambda left: left})})
 
-    with pytest.raises(ConfigurationError, match="cannot be written to a file"):
+    with pytest.raises(ConfigurationError, match="function"):
         save_run(folder, trainer, odd)
 
     assert (folder / "run.json").read_text() == before
@@ -119,12 +118,12 @@ def test_a_run_that_is_cut_off_while_it_is_saved_is_no_run(folder, trainer, monk
     with pytest.raises(OSError, match="disk full"):
         save_run(folder, trainer, CONFIG)
 
-    with pytest.raises(RunError, match=r"holds no run: expected a file run\.json in it"):
+    with pytest.raises(RunError, match=r"run\.json"):
         load_run(folder)
 
 
 def test_no_folder_is_no_run(tmp_path):
-    with pytest.raises(RunError, match=r"nowhere holds no run: expected a file run\.json in it"):
+    with pytest.raises(RunError, match=r"nowhere .*run\.json"):
         load_run(tmp_path / "nowhere")
 
 
@@ -132,7 +131,7 @@ def test_no_folder_is_no_run(tmp_path):
 def test_a_run_file_that_is_none_is_named(folder, text):
     (folder / "run.json").write_text(text, encoding="latin-1")
 
-    with pytest.raises(RunError, match=r"run\.json cannot be read: "):
+    with pytest.raises(RunError, match=r"run\.json"):
         load_run(folder)
 
 
@@ -142,14 +141,14 @@ def test_a_newer_format_is_named_once(folder):
     with pytest.raises(RunError) as caught:
         load_run(folder)
 
-    expected = f"{folder / 'run.json'} has format 2, but HERON {heron.__version__} reads format 1"
-    assert str(caught.value) == expected
+    for words in (str(folder / "run.json"), "format 2", "format 1", heron.__version__):
+        assert str(caught.value).count(words) == 1
 
 
 def test_a_config_that_does_not_fit_is_named(folder):
     edit(folder, config={"env": "mpe2.simple_spread_v3", "colour": "blue"})
 
-    with pytest.raises(RunError, match=r"run\.json: the config has no \['colour'\]"):
+    with pytest.raises(RunError, match=r"run\.json: .*\['colour'\]"):
         load_run(folder)
 
 
@@ -161,7 +160,7 @@ def test_a_policy_that_is_missing_or_cut_off_is_named(folder, keep):
     if keep is not None:
         path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
 
-    with pytest.raises(RunError, match=r"1_agent\.zip cannot be read: "):
+    with pytest.raises(RunError, match=r"1_agent\.zip"):
         load_run(folder)
 
 
@@ -172,7 +171,7 @@ def test_a_policy_with_a_damaged_middle_is_named(folder):
         content[place] ^= 0xFF
     path.write_bytes(bytes(content))
 
-    with pytest.raises(RunError, match=r"1_agent\.zip cannot be read: "):
+    with pytest.raises(RunError, match=r"1_agent\.zip"):
         load_run(folder)
 
 
@@ -182,7 +181,7 @@ def test_a_policy_with_a_damaged_middle_is_named(folder):
 def test_an_algorithm_that_is_none_is_refused(folder, algorithm):
     edit(folder, policies={"agent": {"file": "1_agent.zip", "algorithm": algorithm}})
 
-    with pytest.raises(RunError, match="cannot be read: "):
+    with pytest.raises(RunError, match=re.escape(str(folder))):
         load_run(folder)
 
 
@@ -210,14 +209,6 @@ def test_group_names_of_any_kind_and_length_give_files_in_the_folder(tmp_path):
     assert set(load_run(tmp_path / "run").models) == set(venv.groups)
     assert len(list(tmp_path.glob("run/logs/tensorboard/*/*"))) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def test_file_names_are_short_safe_and_apart():
-    names = file_names(["agent", "x" * 500, "x" * 400, "A/b", "a_B", "é", ".."])
-
-    assert names["agent"] == "agent"
-    assert len({name.lower() for name in names.values()}) == len(names)
-    assert all(re.fullmatch(r"[0-9A-Za-z_-]{1,64}", name) for name in names.values())
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
