@@ -10,13 +10,13 @@ MISSING_EXTRA = "heron: the command line needs the extra 'train': pip install 'h
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line on stderr and exit code 2."""
-    # As with python -m, so that "my_env:make" finds my_env.py; last, so that no file here hides what is installed.
-    with suppress(FileNotFoundError):  # the folder may have been deleted
+    """Run the command; an error of ours is shown as one line on stderr, and the exit code is 2."""
+    # As with python -m, so that "my_env:make" finds my_env.py; last, so that no local file hides an installed package.
+    with suppress(FileNotFoundError):  # if the folder was deleted
         sys.path.append(str(Path.cwd()))
     try:
-        # Not above, so that a missing extra can be explained.
-        import heron.cli.check_command  # noqa: F401, PLC0415 -- adds its command
+        # Imported here, so that a missing extra can be explained.
+        import heron.cli.check_command  # noqa: F401, PLC0415 -- registers its command
         from heron.cli.commands import app  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.exit(MISSING_EXTRA.format(name=error.name))

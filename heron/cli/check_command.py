@@ -1,4 +1,4 @@
-"""``heron check``: is an environment sound?"""
+"""The command ``heron check``."""
 
 import warnings
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from heron.wrappers.sources.env_names import env_factory
 
 _COPIES = 3
 _LONGEST_IN_SUITES = 50
-"""The suites play every episode dozens of times, and need no long ones."""
+"""Longest episode in the suites, which play each episode dozens of times."""
 
 
 @app.command(
@@ -45,16 +45,18 @@ _LONGEST_IN_SUITES = 50
 def check(
     env: EnvName,
     env_arg: EnvOption = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Whole episodes that are looked at turn by turn.")] = 3,
-    max_steps: Annotated[int, typer.Option(min=1, help="Where an episode is broken off that goes on.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode; the following ones count on.")] = 0,
+    episodes: Annotated[int, typer.Option(min=1, help="Number of episodes whose every step is checked.")] = 3,
+    max_steps: Annotated[int, typer.Option(min=1, help="Maximum number of steps of an episode.")] = 500,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the first episode; the next ones are SEED + 1, SEED + 2, ...")
+    ] = 0,
     alone: Annotated[
-        bool, typer.Option("--alone", help="Check it by itself only, not as copies and under the vector APIs.")
+        bool, typer.Option("--alone", help="Check only the environment, not its copies or its vector views.")
     ] = False,
 ) -> None:
-    """Check an environment over whole episodes: what fails, how, where, and how to mend it.
+    """Check an environment over whole episodes: report what fails, where, and how to fix it.
 
-    Exit code 1 if anything fails. ENV is a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env.
+    ENV is a PettingZoo ParallelEnv or AECEnv, or a Gymnasium Env. The exit code is 1 if a check fails.
     """
     make = partial(env_factory(env), **dict(map(parse_env_arg, env_arg or ())))
     sections = plan(make, Limits(episodes, max_steps, seed), alone=alone)
@@ -64,7 +66,7 @@ def check(
             progress.update(task, description=f"checking {escape(section.title)}")
             for job in section.jobs:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # the section of the environment hears them, and tells
+                    warnings.simplefilter("ignore")  # the section of the environment itself reports them
                     job()
                 progress.advance(task)
     console.print(overview(sections, env))
@@ -75,15 +77,15 @@ def check(
 
 
 def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> list[Section]:
-    """Everything that can be checked of an environment.
+    """Return all sections of checks for an environment.
 
     Args:
-        make: Makes a new environment at each call.
-        limits: How much to play.
-        alone: Leave out how it does as copies, and under Gymnasium's and SB3's vector APIs.
+        make: Factory that makes a new environment.
+        limits: Number and length of the episodes.
+        alone: Leave out the sections on copies, and on the vector views for Gymnasium and SB3.
 
     Raises:
-        EnvCreationError: If it cannot be made, or is none.
+        EnvCreationError: If the factory raises, or makes something that is not an environment.
     """
     try:
         own = env_section(make, limits)
@@ -115,7 +117,7 @@ def _view_section(
     env: BatchEnv,
     view_plan: ViewPlan,
 ) -> Section:
-    """A library's view of one group, while all others do always the same."""
+    """Return the section on a vector view of one group, while each other group repeats one action."""
     title = f"{learn} under {'SB3' if kind is Sb3VecEnv else 'Gymnasium'}"
     try:
         if kind is Sb3VecEnv:
@@ -125,7 +127,7 @@ def _view_section(
     others = {name: _constant_action(group.action_space) for name, group in env.groups.items() if name != learn}
     agents = env.groups[learn].agent_ids
     view_plan = replace(view_plan, agents=agents, slots_per_env=len(agents))
-    # Played by itself, an environment has nobody to act for the others.
+    # The plain environment has no policies for the other groups.
     checks = [check for check in VIEW_CHECKS if view_plan.make_env or check is not check_against_environments]
     return Section.of_suite(title, checks, lambda: kind(make_vec(copies()), learn, dict(others)), view_plan)
 

@@ -1,4 +1,4 @@
-"""What ``heron check`` has found, as tables."""
+"""Tables of the results of ``heron check``."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,31 +9,30 @@ from heron.testing.findings import Finding
 from heron.testing.section import Section
 
 _MANY = 15
-"""A section of more checks is told in one line, beside the checks that found something."""
+"""A section with more checks is shown as one line, followed by the checks that found something."""
 
 
 def overview(sections: Sequence[Section], title: str) -> Table:
-    """What was checked, and how each check went."""
+    """Return a table of all checks and their results."""
     table = Table(title=escape(title), title_justify="left")
     table.add_column("check", no_wrap=True)
-    table.add_column("what it checks")
+    table.add_column("description")
     table.add_column("result", no_wrap=True)
     for section in sections:
         table.add_section()
         if section.skipped:
-            table.add_row(f"[bold]{escape(section.title)}[/bold]", escape(section.skipped), "left out")
+            table.add_row(f"[bold]{escape(section.title)}[/bold]", escape(section.skipped), "skipped")
             continue
-        told = _told_checks(section)
         table.add_row(f"[bold]{escape(section.title)}[/bold]", f"{len(section.promises)} checks", _verdict(section))
-        for name in told:
+        for name in _listed_checks(section):
             table.add_row(escape(name), escape(section.promises[name]), _result(section.findings.of(name)))
     return table
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:
-    """What fails, how, where, and how to mend it."""
+    """Return a table of all findings: what fails, where, how often, and how to fix it."""
     table = Table(title="Findings", title_justify="left", show_lines=True)
-    for header in ("check", "what and how", "where first", "times"):
+    for header in ("check", "problem and fix", "first seen", "times"):
         table.add_column(header, justify="right" if header == "times" else "left")
     for finding in sorted(findings, key=lambda finding: not finding.is_error):
         detail = f": {finding.detail}" if finding.detail else ""
@@ -45,7 +44,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
-def _told_checks(section: Section) -> list[str]:
+def _listed_checks(section: Section) -> list[str]:
     if len(section.promises) < _MANY and "seeds" in section.promises:
         return list(section.promises)
     return [name for name in section.promises if section.findings.of(name)]

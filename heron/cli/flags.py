@@ -1,4 +1,4 @@
-"""What the flags of a command line say."""
+"""Reading of command-line flags."""
 
 import json
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ def read_config(
     hierarchy: dict[str, Any],
     backend: dict[str, Any],
 ) -> TrainConfig:
-    """The config that a command line describes: the file's, with whatever flags were given on top.
+    """Return the config of a command line: that of the file, overridden by the flags.
 
     Raises:
-        ConfigurationError: If the file or a flag cannot work.
+        ConfigurationError: If the file cannot be read, or a value is invalid.
     """
     values = {} if path is None else read_toml(path)
     if env is not None:
         values["env"] = env
     elif "env" not in values:
-        raise ConfigurationError("name the environment: as ENV, or as env = '...' in the file of --config")
+        raise ConfigurationError("env is missing: name the environment as ENV, or as env = '...' in the --config file")
     values |= {name: value for name, value in flags.items() if value is not None}
     if env_args:
         values["env_kwargs"] = _table(values, "env_kwargs") | dict(map(parse_env_arg, env_args))
@@ -49,7 +49,7 @@ def _table(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def hierarchy_flags(period: int | None, command: str | None, goal: str | None) -> dict[str, Any]:
-    """What the flags say about the hierarchy."""
+    """Return the settings of the hierarchy that the flags give."""
     given: dict[str, Any] = {}
     if period is not None:
         given["period"] = period
@@ -61,7 +61,7 @@ def hierarchy_flags(period: int | None, command: str | None, goal: str | None) -
 
 
 def backend_flags(backend: str | None, workers: int | None) -> dict[str, Any]:
-    """What the flags say about where copies are stepped; the loop has no use for what a file says of workers."""
+    """Return the settings of the backend that the flags give; ``loop`` clears the worker options of a file."""
     given: dict[str, Any] = {}
     if backend == "loop":
         given |= dict.fromkeys(field.name for field in fields(WorkerOptions))
@@ -73,10 +73,10 @@ def backend_flags(backend: str | None, workers: int | None) -> dict[str, Any]:
 
 
 def parse_env_arg(text: str) -> tuple[str, Any]:
-    """``KEY=VALUE`` with the value read as JSON, or else as a plain string.
+    """Parse ``KEY=VALUE``; a value that is not JSON is a plain string.
 
     Raises:
-        ConfigurationError: If there is no ``=``.
+        ConfigurationError: If there is no ``=`` or no key.
 
     >>> parse_env_arg("max_cycles=25"), parse_env_arg("mode=fast")
     (('max_cycles', 25), ('mode', 'fast'))
@@ -91,10 +91,10 @@ def parse_env_arg(text: str) -> tuple[str, Any]:
 
 
 def parse_command(text: str) -> dict[str, Any]:
-    """``SIZE,LOW,HIGH`` or ``N``, as ``HierarchyConfig.command`` has it.
+    """Parse ``SIZE,LOW,HIGH`` or ``N``, for ``HierarchyConfig.command``.
 
     Raises:
-        ConfigurationError: If it is neither.
+        ConfigurationError: If the text is neither.
 
     >>> parse_command("2,-1,1"), parse_command("4")
     ({'size': 2, 'low': -1.0, 'high': 1.0}, {'choices': 4})
@@ -107,17 +107,17 @@ def parse_command(text: str) -> dict[str, Any]:
                 return {"size": int(size), "low": float(low), "high": float(high)}
     except ValueError:
         pass
-    raise ConfigurationError(f"--command must be SIZE,LOW,HIGH, as in 2,-1,1, or a number of choices, got {text!r}")
+    raise ConfigurationError(f"--command must be SIZE,LOW,HIGH (such as 2,-1,1) or a number of choices, got {text!r}")
 
 
 def parse_goal(text: str) -> tuple[int, int]:
-    """``FIRST,LAST``, two entries of an observation.
+    """Parse ``FIRST,LAST``, two entries of an observation.
 
     Raises:
-        ConfigurationError: If it is not.
+        ConfigurationError: If the text is not two integers.
     """
     try:
         first, last = text.split(",")
         return int(first), int(last)
     except ValueError:
-        raise ConfigurationError(f"--goal must be FIRST,LAST, as in 2,4, got {text!r}") from None
+        raise ConfigurationError(f"--goal must be FIRST,LAST (such as 2,4), got {text!r}") from None

@@ -1,6 +1,6 @@
-"""Training a hierarchy with Stable-Baselines3, evaluating it, and keeping it in a folder.
+"""Training a hierarchy with Stable-Baselines3, evaluating it, and saving it to a folder.
 
-Needs the extra ``train``: ``pip install 'heron-rl[train]'``.
+It needs the extra ``train``: ``pip install 'heron-rl[train]'``.
 """
 
 from heron.training.config import LearnerConfig, TrainConfig

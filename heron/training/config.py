@@ -1,4 +1,4 @@
-"""All that a training run is made from, from a TOML file or from keywords."""
+"""The config of a training run, from keywords or from a TOML file."""
 
 import json
 import tomllib
@@ -21,21 +21,21 @@ Record = TypeVar("Record", "HierarchyConfig", "LearnerConfig", "TrainConfig")
 
 @dataclass(frozen=True)
 class LearnerConfig:
-    """How one group learns.
+    """The config of one group's learner.
 
     Attributes:
         algorithm: Name of a class in ``stable_baselines3`` or ``sb3_contrib``.
-        policy: The policy's name there; by default ``"MlpPolicy"``, or ``"MultiInputPolicy"`` for ``Dict``
+        policy: Name of the policy in the algorithm; by default ``"MlpPolicy"``, or ``"MultiInputPolicy"`` for ``Dict``
             observations, and ``"MlpLstmPolicy"`` or ``"MultiInputLstmPolicy"`` for ``RecurrentPPO``.
-        share: How much of a round's environment steps the group learns for, relative to the other groups. With
-            0 it never learns and always acts at random, in training and afterwards.
-        normalize_rewards: Whether the learner sees rewards divided by the running scale of its returns, which
-            keeps a large value loss from drowning the policy's.
-        options: Keywords of the algorithm, such as ``learning_rate``. ``gamma`` discounts by environment step, also for
-            coordinators, whose decisions last several.
+        share: The group's share of the environment steps of a round, relative to the other groups. A group with a
+            share of 0 never learns and always acts at random, in training and afterwards.
+        normalize_rewards: Divide the rewards that the learner sees by the running scale of its returns. This keeps a
+            large value loss from dominating the policy loss.
+        options: Keywords of the algorithm, such as ``learning_rate``. ``gamma`` discounts by environment step, also
+            for coordinators, whose decisions last several.
 
     Raises:
-        ConfigurationError: If a value is of the wrong kind.
+        ConfigurationError: If a value has the wrong type or is out of range.
     """
 
     algorithm: str = "PPO"
@@ -55,27 +55,27 @@ class LearnerConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run.
+    """The config of a training run.
 
     Attributes:
-        env: The environment's importable name, such as ``"mpe2.simple_spread_v3"``.
+        env: Importable name of the environment, such as ``"mpe2.simple_spread_v3"``.
         env_kwargs: Arguments for the environment's function.
-        num_envs: Copies that run side by side.
-        steps: Environment steps in all, counted over all copies. Learners round it up to whole rollouts.
-        rounds: How often the turn goes round the groups.
-        seed: The one root of all randomness.
-        groups: Group name -> agent ids, to arrange the environment's agents by hand: who learns together.
-        hierarchy: Who commands whom; None trains all agents as they are.
-        learners: Group or level name -> how it learns; groups not named learn by default.
-        backend: Where the copies are stepped: ``"loop"``, ``"process"`` or ``"auto"``; see ``heron.make_vec``, as for
-            the options of its worker processes below.
-        num_workers: Worker processes beside the main one.
-        start_method: How they are started.
-        timeout: Longest wait for one in s.
-        restart_workers: Whether a lost one is restarted at once, which costs an episode and not the training.
+        num_envs: Number of copies that run side by side.
+        steps: Total number of environment steps, over all copies. Learners round it up to whole rollouts.
+        rounds: Number of rounds, in each of which every group learns for one turn.
+        seed: Root of all randomness.
+        groups: Group name -> ids of the agents that learn together; by default, agents with equal spaces do.
+        hierarchy: The coordinators and their commands; None trains a flat environment.
+        learners: Group or level name -> config of its learner; other groups learn with the defaults.
+        backend: Where the copies are stepped: ``"loop"``, ``"process"`` or ``"auto"``. ``heron.make_vec`` documents
+            this and the options of worker processes below.
+        num_workers: Number of worker processes beside the main one.
+        start_method: Start method of the worker processes.
+        timeout: Longest wait for a worker process, in s.
+        restart_workers: Restart a lost worker process at once, so that the training continues with new episodes.
 
     Raises:
-        ConfigurationError: If a value is of the wrong kind.
+        ConfigurationError: If a value has the wrong type or is out of range.
     """
 
     env: str
@@ -94,24 +94,24 @@ class TrainConfig:
     restart_workers: bool | None = None
 
     def __post_init__(self) -> None:
-        check_kind("env", self.env, str, "the environment's importable name, such as 'mpe2.simple_spread_v3'")
+        check_kind("env", self.env, str, "the importable name of an environment, such as 'mpe2.simple_spread_v3'")
         check_kind("env_kwargs", self.env_kwargs, Mapping, "a table of arguments")
-        check_kind("groups", self.groups, (Mapping, NoneType), "a table with one list of agents a group")
-        check_kind("learners", self.learners, Mapping, "a table with one table a group or level")
+        check_kind("groups", self.groups, (Mapping, NoneType), "a table with a list of agents per group")
+        check_kind("learners", self.learners, Mapping, "a table with a table per group or level")
         for name, least in (("num_envs", 1), ("steps", 1), ("rounds", 1), ("seed", 0)):
             object.__setattr__(self, name, checked_count(name, getattr(self, name), least))
         check_backend(self.backend, self.worker_options(), self.num_envs)
 
     def worker_options(self) -> WorkerOptions:
-        """What it says about worker processes."""
+        """Return the options of worker processes."""
         return WorkerOptions(self.num_workers, self.start_method, self.timeout, self.restart_workers)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """A config from nested mappings, as TOML and JSON have them.
+        """Make a config from nested mappings, as read from TOML or JSON.
 
         Raises:
-            ConfigurationError: If a key is unknown, ``env`` is missing, or a value cannot work.
+            ConfigurationError: If a key is unknown, ``env`` is missing, or a value is invalid.
         """
         given = dict(values)
         if given.get("hierarchy") is not None:
@@ -126,11 +126,11 @@ class TrainConfig:
         return _record(TrainConfig, given, "the config")
 
     def to_mapping(self) -> dict[str, Any]:
-        """The config as nested dicts, as ``from_mapping`` takes them.
+        """Return the config as nested dicts, for ``from_mapping``.
 
         Raises:
-            ConfigurationError: If it holds something that a file cannot, such as a function among the options, or
-                that would not come back as it is, such as a tuple among ``env_kwargs``.
+            ConfigurationError: If it holds something that a file cannot hold, such as a function, or that would be
+                read back as something else, such as a tuple.
         """
         try:
             mapping = asdict(self)
@@ -139,21 +139,20 @@ class TrainConfig:
             raise ConfigurationError(f"the config holds something that cannot be written to a file: {error}") from error
         if changed := {name: value for name, value in mapping.items() if read_back[name] != value}:
             raise ConfigurationError(
-                "the config holds something that cannot be written to a file as it is (such as a tuple, NaN or a key "
-                f"that is no string): {changed}"
+                "the config holds something that cannot be written to a file unchanged (such as a tuple, NaN or a key "
+                f"that is not a string): {changed}"
             )
         return mapping
 
     def make_venv(self, num_envs: int | None = None, broker: MessageBroker | None = None) -> HierarchicalVectorEnv:
-        """The vector env that the config describes.
+        """Make the vector env that the config describes.
 
         Args:
-            num_envs: Another number of copies than the config's; of its workers only as many start as there are
-                copies for.
-            broker: Carries all messages; an ``InMemoryBroker`` of its own by default.
+            num_envs: Number of copies, if not that of the config; fewer workers start if there are too few copies.
+            broker: Broker of all messages; a new ``InMemoryBroker`` by default.
 
         Raises:
-            HeronError: If the environment, hierarchy and commands do not fit together.
+            HeronError: If the environment and the hierarchy do not fit together.
         """
         copies = num_envs or self.num_envs
         workers = self.worker_options()
@@ -173,7 +172,7 @@ class TrainConfig:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says, for ``TrainConfig.from_mapping``.
+    """Read a TOML file, for ``TrainConfig.from_mapping``.
 
     Raises:
         ConfigurationError: If the file cannot be read.
@@ -189,7 +188,7 @@ def _record(kind: type[Record], values: Mapping[str, Any], where: str) -> Record
     if not isinstance(values, Mapping):
         raise ConfigurationError(f"{where} must be a table, got {values!r}")
     if unknown := sorted(set(values) - set(known)):
-        raise ConfigurationError(f"{where} has no {unknown}, only {known}")
+        raise ConfigurationError(f"{where}: unknown keys {unknown}, expected some of {known}")
     try:
         return kind(**values)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Checks of what a config is given."""
+"""Checks of single values of a config."""
 
 from math import isfinite
 from typing import Any
@@ -9,20 +9,20 @@ from heron.errors import ConfigurationError
 
 
 def check_kind(name: str, value: object, kind: Any, expected: str) -> None:
-    """Check that ``value`` is of a kind, which ``expected`` says in words.
+    """Check that ``value`` is of a type, which ``expected`` describes in the error.
 
     Raises:
-        ConfigurationError: If it is not.
+        ConfigurationError: If it is of another type.
     """
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} must be {expected}, got {value!r}")
 
 
 def checked_count(name: str, value: object, least: int = 1) -> int:
-    """``value`` as an int of at least ``least``, which is 0 or 1.
+    """Return ``value`` as an int of at least ``least``, which is 0 or 1.
 
     Raises:
-        ConfigurationError: If it is none.
+        ConfigurationError: If ``value`` is not such an integer.
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
         return int(value)
@@ -30,10 +30,10 @@ def checked_count(name: str, value: object, least: int = 1) -> int:
 
 
 def is_count(value: object) -> bool:
-    """Whether ``value`` is a positive int."""
+    """Return True for a positive int."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` is a finite number."""
+    """Return True for a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

@@ -1,4 +1,4 @@
-"""How good are these policies? Mean, interval and number of episodes."""
+"""Evaluation of policies: mean team return, confidence interval and number of episodes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,13 +22,15 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Team returns of some episodes: the sum of the environment's rewards over all steps and field agents.
+    """Results of some episodes.
+
+    A team return is the sum of the environment's rewards over all steps and field agents of an episode.
 
     Attributes:
-        returns: ``(episodes,) float64``, by the order of the episodes' seeds.
-        lengths: ``(episodes,) int64``, environment steps of each.
-        agent_returns: Group name -> ``(episodes, num_agents) float64``.
-        field_groups: The groups that the team consists of.
+        returns: Team returns, ``(episodes,) float64``, in the order of the episodes' seeds.
+        lengths: Number of environment steps of each episode, ``(episodes,) int64``.
+        agent_returns: Group name -> returns of its agents, ``(episodes, num_agents) float64``.
+        field_groups: Names of the groups that make up the team.
     """
 
     returns: npt.NDArray[np.float64]
@@ -48,20 +50,20 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95% confidence interval of the mean by Student's t; the mean itself for a single episode."""
+        """95% confidence interval of the mean by Student's t; the mean itself for a single episode."""
         return confidence_interval(self.returns)
 
     def of_group(self, name: str) -> "Evaluation":
-        """The same episodes with the returns of one group, summed over its agents.
+        """Return the results of the same episodes for one group: returns are summed over its agents.
 
         Raises:
-            UnknownGroupError: If there is no such group.
+            UnknownGroupError: If no group has this name.
         """
         returns = self.agent_returns[name]
         return Evaluation(returns.sum(axis=1), self.lengths, ByGroup({name: returns}), (name,))
 
     def to_mapping(self) -> dict[str, Any]:
-        """The figures, as JSON has them."""
+        """Return the results as nested dicts, lists and numbers, for JSON."""
         low, high = self.interval
         return {
             "mean_return": self.mean,
@@ -85,22 +87,22 @@ def evaluate(
     seed: int = 10_000,
     on_episode: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Run whole episodes, each from a seed of its own.
+    """Play whole episodes, each from a seed of its own.
 
-    The k-th episode is reset with ``seed + k`` in whichever copy is free, so any two evaluations with one seed
-    see the same episodes, however many copies there are. One that ends at its reset counts with length and return 0.
+    The k-th episode is reset with ``seed + k`` in the next free copy, so evaluations with the same seed play the
+    same episodes in any number of copies. An episode that ends at its reset counts with length and return 0.
 
     Args:
         venv: The vector env; its copies are reset.
-        policies: Group or level name -> what decides for it.
-        episodes: How many episodes.
-        seed: Of the first one.
-        on_episode: Called after each.
+        policies: Group or level name -> policy.
+        episodes: Number of episodes.
+        seed: Seed of the first episode.
+        on_episode: Called after each episode.
 
     Raises:
-        ConfigurationError: If ``episodes`` is no positive integer, ``seed`` no non-negative one, or a policy is
-            missing, superfluous or does not fit.
-        EnvStepError: If a copy raised.
+        ConfigurationError: If ``episodes`` is not a positive integer, ``seed`` is not a non-negative integer, or a
+            policy is missing, superfluous or does not fit.
+        EnvStepError: If a copy raises.
     """
     episodes, seed = checked_count("episodes", episodes), checked_count("seed", seed, least=0)
     chosen = policies_by_group(policies, venv.groups, None)
@@ -120,7 +122,10 @@ def evaluate(
 
 
 def confidence_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """The 95% confidence interval of the mean of ``(n,)`` values by Student's t; the mean itself if they are equal."""
+    """Return the 95% confidence interval of the mean of ``(n,)`` values by Student's t.
+
+    For equal values, both ends are the mean.
+    """
     mean = float(values.mean())
     error = float(stats.sem(values)) if len(values) > 1 else 0.0
     if error == 0.0:
@@ -132,29 +137,27 @@ def confidence_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 def _finished_episodes(
     venv: HierarchicalVectorEnv, policies: Mapping[str, AnyPolicy], episodes: int, seed: int
 ) -> Iterator[tuple[int, Episode]]:
-    """Each episode and its place, as they come to their ends."""
+    """Yield each episode and its number, in the order in which the episodes end."""
     ended: dict[str, Episode] = {}
     actor = venv.field_groups[0]
     others = {name: policy for name, policy in policies.items() if name != actor.name}
-    decider, everyone = (
-        GroupDecider(venv, actor, policies[actor.name]),
-        np.ones((venv.num_envs, actor.num_agents), bool),
-    )
-    driver = LearnerEnv(venv, actor.name, others, on_episode=lambda episode: ended.update({episode.env_id: episode}))
-    driver.reset(seed=seed)
-    current = dict(zip(venv.env_ids, range(episodes), strict=False))  # copies beyond these only run along
+    decider = GroupDecider(venv, actor, policies[actor.name])
+    everyone = np.ones((venv.num_envs, actor.num_agents), bool)
+    env = LearnerEnv(venv, actor.name, others, on_episode=lambda episode: ended.update({episode.env_id: episode}))
+    env.reset(seed=seed)
+    current = dict(zip(venv.env_ids, range(episodes), strict=False))  # further copies run, but are not counted
     upcoming = len(current)
     while current:
         for env_id in [venv.env_ids[index] for index in np.flatnonzero(~venv.running)]:
             if env_id not in current:
                 continue
-            # Nobody reports an episode that ends at its reset.
+            # An episode that ends at its reset is not reported.
             yield current.pop(env_id), ended.pop(env_id) if env_id in ended else _empty_episode(venv, env_id)
             if upcoming < episodes:
                 current[env_id] = upcoming
-                driver.reset(env_id, seed + upcoming)
+                env.reset(env_id, seed + upcoming)
                 upcoming += 1
-        driver.step(decider.ask(everyone).reshape(driver.num_slots, *(actor.action_space.shape or ())))
+        env.step(decider.ask(everyone).reshape(env.num_slots, *(actor.action_space.shape or ())))
         decider.keep(everyone)
 
 
@@ -163,10 +166,10 @@ def _empty_episode(venv: HierarchicalVectorEnv, env_id: str) -> Episode:
 
 
 def random_policies(venv: HierarchicalVectorEnv, seed: int = 0) -> dict[str, RandomPolicy]:
-    """A uniformly random policy for each group, each with its own stream.
+    """Return a uniformly random policy for each group, each with its own random stream.
 
     Raises:
-        ConfigurationError: If an action space is not bounded.
+        ConfigurationError: If an action space is unbounded.
     """
     return {
         name: RandomPolicy(group.action_space, seed + place) for place, (name, group) in enumerate(venv.groups.items())

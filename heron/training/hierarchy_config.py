@@ -1,4 +1,4 @@
-"""Who commands whom in a training run, and with what."""
+"""The config of a hierarchy: coordinators, their subordinates and their commands."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,19 +20,20 @@ MAX_CHOICES = int(np.iinfo(np.int64).max)
 
 @dataclass(frozen=True)
 class HierarchyConfig:
-    """Who commands whom, and with what.
+    """The config of a hierarchy: coordinators, their subordinates and their commands.
 
     Attributes:
-        period: Environment steps between two decisions of a coordinator, one for all or by coordinator id.
-        command: What each subordinate receives: ``{"size": 2, "low": -1.0, "high": 1.0}`` for numbers or
-            ``{"choices": 4}`` for one of several. Either one for all, or a table of such by id of the
-            subordinate or else of its coordinator.
-        subordinates: Coordinator id -> ids of those it commands; by default one coordinator above all agents.
-        goal: Makes a command a goal for some entries of the subordinate's observation, with the keywords of
-            ``GoalReward``: ``{"position": [2, 4]}``. Subordinates then learn to reach it.
+        period: Environment steps between two decisions of a coordinator: one number, or one per coordinator id.
+        command: Command that each subordinate receives: ``{"size": 2, "low": -1.0, "high": 1.0}`` for numbers or
+            ``{"choices": 4}`` for one of several choices. Either one for all, or a table with one per id, of the
+            subordinate or of its coordinator.
+        subordinates: Coordinator id -> ids of its subordinates; by default one coordinator commands all agents.
+        goal: Keywords of ``GoalReward``, such as ``{"position": [2, 4]}``: commands are goals for some entries of the
+            subordinate's observation, and subordinates learn to reach them.
 
     Raises:
-        ConfigurationError: If a value is of the wrong kind, or ``command`` and ``goal`` are not of one size.
+        ConfigurationError: If a value has the wrong type or is out of range, or ``command`` and ``goal`` differ in
+            size.
     """
 
     period: int | Mapping[str, int] = 1
@@ -43,9 +44,9 @@ class HierarchyConfig:
     def __post_init__(self) -> None:
         periods = self.period.values() if isinstance(self.period, Mapping) else [self.period]
         if not all(map(is_count, periods)):
-            raise ConfigurationError(f"period must be a positive integer, or a table of such, got {self.period!r}")
+            raise ConfigurationError(f"period must be a positive integer, or a table of them, got {self.period!r}")
         check_kind("subordinates", self.subordinates, (Mapping, NoneType), "a table of lists of agent ids")
-        for name in ("subordinates", "goal"):  # a file has no tuples
+        for name in ("subordinates", "goal"):  # tuples would be read back from a file as lists
             object.__setattr__(self, name, _with_lists(getattr(self, name)))
         space, goal = self.command_space(), self.goal_reward()
         if goal is not None and isinstance(space, Space):
@@ -57,10 +58,10 @@ class HierarchyConfig:
                 )
 
     def command_space(self) -> Space[Any] | dict[str, Space[Any]]:
-        """The space of one command, or such spaces by id.
+        """Return the space of all commands, or the spaces by id.
 
         Raises:
-            ConfigurationError: If ``command`` describes none.
+            ConfigurationError: If ``command`` does not describe a space.
         """
         if self.command and isinstance(self.command, Mapping):
             tables = {agent: command for agent, command in self.command.items() if isinstance(command, Mapping)}
@@ -69,10 +70,10 @@ class HierarchyConfig:
         return _command_space("command", self.command)
 
     def goal_reward(self) -> GoalReward | None:
-        """What reaching a commanded goal is worth; None if commands are no goals.
+        """Return the intrinsic reward for reaching a goal; None if commands are not goals.
 
         Raises:
-            ConfigurationError: If ``goal`` describes none.
+            ConfigurationError: If ``goal`` does not describe a reward.
         """
         if self.goal is None:
             return None
@@ -84,7 +85,7 @@ class HierarchyConfig:
             ) from error
 
     def build(self, agent_ids: Sequence[str]) -> Hierarchy:
-        """The hierarchy over an environment's agents."""
+        """Build the hierarchy over the agents of an environment."""
         space = self.command_space()
         if self.subordinates is None:
             return Hierarchy({COORDINATOR_LEVEL: list(agent_ids)}, period=self.period, command_space=space)
@@ -101,8 +102,8 @@ def _command_space(name: str, command: Any) -> Space[Any]:
             if numbers and np.float32(low) < np.float32(high):
                 return Box(low, high, (size,), dtype=np.float32)
     raise ConfigurationError(
-        f"{name} must be like {{ size = 2, low = -1.0, high = 1.0 }} or like {{ choices = 4 }}, within what 32-bit "
-        f"floats and 64-bit integers can hold, got {command}"
+        f"{name} must be like {{ size = 2, low = -1.0, high = 1.0 }} or {{ choices = 4 }}, with low < high as 32-bit "
+        f"floats and choices as a 64-bit integer, got {command}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a trained group decides by, and one that has not learned yet."""
+"""Policies of groups that are trained, and of groups that have not learned yet."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class TurnPolicy:
-    """Acts for a group while others learn: at random until the group has learned, then by its model."""
+    """Policy of a group while another group takes its turn to learn: random until the group has learned itself.
+
+    Attributes:
+        model: The group's SB3 model, once there is one.
+    """
 
     def __init__(self, group: VecGroup, seed: int) -> None:
         self.model: BaseAlgorithm | None = None
@@ -27,7 +31,7 @@ class TurnPolicy:
     def decide(
         self, observations: ArrayTree, memory: "ArrayTree | None", begins: npt.NDArray[np.bool_]
     ) -> "tuple[ArrayTree, ArrayTree | None]":
-        """As ``RecurrentPolicy`` has it; nothing is remembered until the group has learned."""
+        """Decide as a ``RecurrentPolicy``; there is no memory until the group has learned."""
         untrained = self.model is None or self.model.num_timesteps == 0
         if self._random is not None and untrained:
             return self._random(observations), None
@@ -36,11 +40,11 @@ class TurnPolicy:
         return ModelPolicy(self.model, action_space=self._space).decide(observations, memory, begins)
 
     def __repr__(self) -> str:
-        return "its own model, at random until that has learned"
+        return "TurnPolicy(random actions until the group has learned)"
 
 
 class RandomModel:
-    """Predicts uniformly random actions, in the place of a model that never learned."""
+    """Stand-in for a model that never learned; it predicts uniformly random actions."""
 
     def __init__(self, untrained: Model, seed: int) -> None:
         self.observation_space: Space[Any] = untrained.observation_space
@@ -48,14 +52,14 @@ class RandomModel:
         self._policy = RandomPolicy(self.action_space, seed)
 
     def predict(self, observation: ArrayTree, *, deterministic: bool) -> tuple[npt.NDArray[Any], None]:  # noqa: ARG002
-        """Actions for a batch of observations, counted from zero as SB3 does."""
+        """Return actions for a batch of observations; discrete actions count from zero, as in SB3."""
         return np.asarray(self._policy(observation)), None
 
 
 def learned_policies(models: Mapping[str, BaseAlgorithm], seed: int, *, deterministic: bool) -> dict[str, ModelPolicy]:
-    """Group name -> what its model has learned, or random actions if it never learned and they are bounded.
+    """Return the policy of each group, from its model.
 
-    An untrained network is no policy that anybody has met in training, where its group acted at random.
+    A group that never learned gets random actions, as in training, unless its action space is unbounded.
     """
     policies = {}
     for place, (name, model) in enumerate(models.items()):

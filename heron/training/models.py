@@ -1,4 +1,4 @@
-"""The SB3 model that a group learns with."""
+"""Construction of the SB3 model of a group, and checks of its options."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -21,29 +21,29 @@ from heron.wrappers.sb3 import LiveRecurrentPPO, buffer_options
 from heron.wrappers.sb3.source import check_acts_in_one_array
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
-"""Decisions of each slot in a rollout of field agents, and into how many minibatches the rollout is cut."""
+"""Length of a rollout of field agents, in decisions per slot, and its number of minibatches."""
 COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
-"""The same for coordinators, each of whose decisions lasts several environment steps."""
+"""The same for coordinators, whose decisions last several environment steps."""
 DEFAULT_GAMMA = 0.99
 BUFFERS: Mapping[type[BaseAlgorithm], str] = {OnPolicyAlgorithm: "rollout_buffer", OffPolicyAlgorithm: "replay_buffer"}
-"""Kind of algorithm -> the buffer that its class and keyword options are named for."""
+"""Base class of an algorithm -> the buffer in the names of its options, such as ``rollout_buffer_class``."""
 LIVE: Mapping[type[BaseAlgorithm], type[BaseAlgorithm]] = {sb3_contrib.RecurrentPPO: LiveRecurrentPPO}
-"""Algorithms that take no buffer class -> what stands in for them, with a buffer of its own."""
+"""Algorithm without an option for its buffer class -> subclass with a suitable buffer."""
 LIKE_PPO = (stable_baselines3.PPO, sb3_contrib.MaskablePPO, LiveRecurrentPPO)
 PPO_LEARNING_RATE = 1e-3
-"""Higher than SB3's 3e-4, as these minibatches are several times larger than SB3's of 64."""
+"""Higher than the 3e-4 of SB3, because the minibatches are several times larger than the 64 samples of SB3."""
 
 
 def check_learner(group: VecGroup, config: LearnerConfig) -> None:
-    """Check what SB3 does not, or only in the middle of training.
+    """Check what SB3 does not check, or checks only in the middle of training.
 
     Raises:
-        ConfigurationError: If SB3 has nothing for the group's observations or actions, or an option cannot work.
+        ConfigurationError: If SB3 does not support the group's observations or actions, or an option is invalid.
     """
     check_acts_in_one_array(group.action_space, f"learner of group {group.name!r}: its action_space")
     if isinstance(group.observation_space, Tuple):
         raise ConfigurationError(
-            f"learner of group {group.name!r}: SB3 cannot learn from Tuple observations, only from a Dict or an array, "
+            f"learner of group {group.name!r}: SB3 cannot learn from Tuple observations; expected an array or a Dict, "
             f"got {group.observation_space}"
         )
     try:
@@ -53,15 +53,15 @@ def check_learner(group: VecGroup, config: LearnerConfig) -> None:
 
 
 def gamma_of(config: LearnerConfig) -> float:
-    """By how much a learner discounts for each environment step."""
+    """Return the discount factor of a learner per environment step."""
     return float(config.options.get("gamma", DEFAULT_GAMMA))
 
 
 def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
-    """A new model for a group.
+    """Make a new model for a group.
 
     Raises:
-        ConfigurationError: If there is no such algorithm, or it does not accept its policy, options or spaces.
+        ConfigurationError: If the algorithm does not exist, or does not accept its policy, options or spaces.
     """
     algorithm = _algorithm(config.algorithm, group.name)
     check_predicts(algorithm, group.observation_space, f"learner of group {group.name!r}")
@@ -78,7 +78,7 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
     try:
         return algorithm(policy, view, **_with_buffer(options, view, algorithm, gamma_of(config)))
     except Exception as error:
-        # Options go on to torch, numpy and networks of all kinds, each with errors of its own.
+        # Options are passed on to torch, numpy and the networks, which raise errors of their own.
         raise ConfigurationError(
             f"learner of group {group.name!r}: {config.algorithm}({policy!r}, ...) does not accept its options "
             f"{dict(config.options)} on {group.action_space}: {error}"
@@ -86,7 +86,7 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
 
 
 def _with_buffer(options: dict[str, Any], view: VecEnv, algorithm: type[BaseAlgorithm], gamma: float) -> dict[str, Any]:
-    """The options, and a buffer that knows inert slots and long decisions, unless they bring one of their own."""
+    """Return the options with a buffer that handles inert slots and long decisions, unless they name a buffer."""
     kind = next((kind for base, kind in BUFFERS.items() if issubclass(algorithm, base)), None)
     if kind is None or f"{kind}_class" in options or algorithm in LIVE.values():
         return options
@@ -105,7 +105,9 @@ def _check_options(options: Mapping[str, Any], period: int) -> None:
     if not is_number(gamma) or not 0 <= gamma <= 1:
         raise ConfigurationError(f"gamma must be a number from 0 to 1, got {gamma!r}")
     if gamma == 0 and period > 1:
-        raise ConfigurationError("gamma is for one environment step and must be positive where decisions last several")
+        raise ConfigurationError(
+            f"gamma is per environment step, so it must be positive for a group with period {period}, got 0"
+        )
     if not callable(rate) and not (is_number(rate) and rate > 0):
         raise ConfigurationError(f"learning_rate must be a positive number or a function, got {rate!r}")
 
@@ -116,7 +118,7 @@ def _default_policy(algorithm: type[BaseAlgorithm], group: VecGroup) -> str:
 
 
 def _even_batch(samples: int, batches: int) -> int:
-    """The size of ``batches`` minibatches or the nearest larger one that divides ``samples``, as PPO likes it.
+    """Return the size of ``batches`` minibatches, rounded up to a divisor of ``samples``.
 
     >>> _even_batch(128, 4), _even_batch(30, 4), _even_batch(1, 4)
     (32, 10, 1)

@@ -1,4 +1,4 @@
-"""Pictures of a training run."""
+"""Plots of training runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from heron.training.progress import Metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's palette, which most colour-blind people can tell apart."""
+"""Palette of Okabe and Ito, which most colour-blind people can distinguish."""
 FEW = 10
-"""Rows of a run that would hardly show as a line."""
+"""Runs with fewer rows are drawn with markers, because a short line is hard to see."""
 GREY = "#666666"
 
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line with a band, such as an evaluation's mean and interval."""
+    """A horizontal line with a band, such as the mean and interval of an evaluation."""
 
     mean: float
     low: float
@@ -31,16 +31,16 @@ class Level:
 def plot_curves(
     path: Path, runs: Mapping[str, Sequence[Metrics]], levels: Mapping[str, Level] | None = None, title: str = ""
 ) -> None:
-    """Draw team returns against environment steps, as a PNG.
+    """Plot team returns over environment steps, and write the plot as a PNG.
 
-    Each run is shown as the mean over each rollout's episodes (faint) and smoothed (bold); where several groups
-    took turns, a thin line marks where each turn began.
+    A run is drawn as the mean over the episodes of each rollout (faint) and smoothed (bold). If several groups
+    learned in turns, a thin line marks the start of each turn.
 
     Args:
         path: The file to write.
-        runs: Label -> the run's metrics.
-        levels: Label -> what to compare with.
-        title: Above the picture.
+        runs: Label -> metrics of the run.
+        levels: Label -> level to compare with.
+        title: Title of the plot.
     """
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
@@ -61,7 +61,7 @@ def plot_curves(
 
 
 def smooth(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
-    """Running mean over ``width`` values around each, fewer at the ends.
+    """Return the running mean over ``width`` values, fewer at the ends.
 
     >>> smooth(np.array([0.0, 3.0, 6.0, 9.0]), 3).tolist()
     [1.5, 3.0, 6.0, 7.5]
@@ -90,7 +90,7 @@ def _draw_run(axes: Axes, label: str, rows: Sequence[Metrics], colour: str) -> N
             xycoords=("data", "axes fraction"),
             xytext=(2, 0),
             textcoords="offset points",
-            rotation=90,  # so that short turns have room for it
+            rotation=90,  # fits into short turns
             verticalalignment="bottom",
             color=colour,
             fontsize=8,

@@ -1,4 +1,4 @@
-"""What the flags of a command line say."""
+"""Reading of command-line flags."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The demo, with steps and episodes too few to learn anything."""
+"""The demo, with too few steps and episodes to learn anything."""
 
 import importlib.util
 import json

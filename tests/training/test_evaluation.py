@@ -14,12 +14,12 @@ from .tiny_envs import TINY, Relay, Steady, Varying
 
 
 def lean(observations):
-    """A deterministic policy for ``Varying``, the same for each row whatever stands beside it."""
+    """A deterministic policy for ``Varying``, which treats each row by itself."""
     return (observations[:, :1] * observations[:, 1:2] / 2).astype(np.float32)
 
 
 def by_hand(seed):
-    """An episode of ``Varying`` with nothing but PettingZoo: return of each agent, and length."""
+    """Play an episode of ``Varying`` with plain PettingZoo: return of each agent, and length."""
     env = Varying()
     observations, _ = env.reset(seed=seed)
     returns, length = dict.fromkeys(env.possible_agents, 0.0), 0
@@ -34,7 +34,7 @@ def by_hand(seed):
 
 @pytest.fixture(scope="module")
 def reference():
-    """Many episodes from seed 50 on, by hand."""
+    """Many episodes, from seed 50 on, played by hand."""
     return [by_hand(50 + place) for place in range(30)]
 
 
@@ -105,7 +105,7 @@ def test_all_groups_are_counted_and_only_field_agents_make_up_the_teams_return()
         "agent_returns": {"coordinator": [110.0], "agent": [10.0, 100.0]},
         "group_intervals": {"coordinator": [110.0, 110.0], "agent": [110.0, 110.0]},
     }
-    with pytest.raises(UnknownGroupError, match=r"no group 'agents', only .*; did you mean 'agent'"):
+    with pytest.raises(UnknownGroupError, match="'agents'"):
         result.of_group("agents")
 
 
@@ -149,16 +149,16 @@ def test_one_episode_has_no_spread():
 
 @pytest.mark.parametrize("episodes", [0, -3, 2.5, "5", True, None])
 def test_episodes_must_be_a_positive_integer(episodes):
-    with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=rf"episodes .* got {episodes!r}"):
+    with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=rf"episodes .*{episodes!r}"):
         evaluate(venv, {"field": lean}, episodes)
 
 
 @pytest.mark.parametrize(
     ("policies", "message"),
     [
-        ({}, "policies: groups .* need one each"),
-        ({"field": lean, "nobody": lean}, "policies: no group or level 'nobody'"),
-        ({"field": np.array([3.0], np.float32)}, "expected a model, a function or an action in"),
+        ({}, "'agent'|left\\+right"),
+        ({"field": lean, "nobody": lean}, "'nobody'"),
+        ({"field": np.array([3.0], np.float32)}, "policies|policy"),
     ],
 )
 def test_policies_must_fit(policies, message):
@@ -172,7 +172,7 @@ def test_a_bad_seed_is_refused():
 
 
 class Fleeting(Steady):
-    """A ``Steady`` whose episodes end at their reset if their seed says so."""
+    """A ``Steady`` whose episodes end at their reset for some seeds."""
 
     def __init__(self, is_empty=lambda seed: seed % 3 == 1):
         super().__init__()
@@ -195,7 +195,7 @@ def test_an_episode_that_ends_at_its_reset_counts_as_empty(num_envs):
     assert result.agent_returns["agent"].shape == (7, 2)
 
 
-def test_nothing_but_empty_episodes_is_an_evaluation_too():
+def test_only_empty_episodes_can_be_evaluated():
     told = []
     with make_vec(partial(Fleeting, lambda _: True), 2) as venv:
         result = evaluate(venv, {"agent": 0}, 5, on_episode=lambda: told.append(1))
@@ -206,7 +206,7 @@ def test_nothing_but_empty_episodes_is_an_evaluation_too():
 
 @pytest.mark.parametrize("seed", [None, True, 2.0, "5"])
 def test_seed_must_be_an_integer(seed):
-    with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=f"seed must be .* got {seed!r}"):
+    with make_vec(Varying, 1) as venv, pytest.raises(ConfigurationError, match=f"seed must be .*{seed!r}"):
         evaluate(venv, {"field": lean}, 1, seed)
 
 

@@ -22,7 +22,7 @@ def run(groups=("agent",), rounds=1, rows=6, episodes=3):
 
 @pytest.fixture
 def axes(monkeypatch):
-    """The axes of the pictures that are drawn."""
+    """The axes of the plots that are drawn."""
     drawn = []
     real = Figure.savefig
     monkeypatch.setattr(

