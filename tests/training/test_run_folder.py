@@ -114,11 +114,12 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
 @pytest.mark.parametrize("closed", ["run", "."])
 def test_a_folder_that_cannot_be_written_to_is_an_error_before_the_training(folder, tmp_path, closed):
     folder.path.mkdir()
     (tmp_path / closed).chmod(0o500)
+    if os.access(tmp_path / closed, os.W_OK):
+        pytest.skip("root may write everywhere")
     try:
         with pytest.raises(ConfigurationError, match=re.escape(str(folder))):
             folder.start_partial()
