@@ -33,7 +33,7 @@ app = typer.Typer(
 EnvName = Annotated[str, typer.Argument(metavar="ENV", help=f"{ENV_HELP}.")]
 EnvNameOrConfig = Annotated[
     str | None,
-    typer.Argument(metavar="ENV", show_default=False, help=f"{ENV_HELP}. Optional if the file of --config names it."),
+    typer.Argument(metavar="ENV", show_default=False, help=f"{ENV_HELP}. Optional if the --config file names it."),
 ]
 EnvOption = Annotated[
     list[str] | None,
@@ -56,7 +56,7 @@ Rounds = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=f"Number of rounds, in each of which every group learns once; {TrainConfig.rounds} by default.",
+        help=f"Number of rounds; in each, every group learns for one turn; {TrainConfig.rounds} by default.",
     ),
 ]
 Period = Annotated[

@@ -50,7 +50,7 @@ def train_and_save(config: TrainConfig, folder: str | Path) -> HierarchyTrainer:
             _finish(trainer, config, partial, target)
             outcome = f"the run in {target} is from its last complete turn"
         else:
-            outcome = "nothing was saved, because its first turn was not complete"
+            outcome = "nothing was saved"
         console.print(f"Training was interrupted; {outcome}", markup=False, soft_wrap=True)
         raise
     else:

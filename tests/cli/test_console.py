@@ -48,12 +48,12 @@ def screen(monkeypatch):
 @pytest.fixture
 def updates(monkeypatch):
     """The updates that progress bars received."""
-    told = []
+    received = []
     real = Progress.update
     monkeypatch.setattr(
-        Progress, "update", lambda self, *args, **kwargs: told.append(kwargs) or real(self, *args, **kwargs)
+        Progress, "update", lambda self, *args, **kwargs: received.append(kwargs) or real(self, *args, **kwargs)
     )
-    return told
+    return received
 
 
 def test_the_bar_shows_the_steps_that_were_taken_and_is_full_at_the_end_only(tmp_path, screen, updates):

@@ -57,11 +57,11 @@ class Relay(ParallelEnv):
 
     def _observe(self, chosen):
         self.targets = self.np_random.integers(self.choices, size=2)
-        told = self.targets if self.own else self.targets[::-1]
+        shown = self.targets if self.own else self.targets[::-1]
         one_hot = np.eye(self.choices, dtype=np.float32)
         last = [one_hot[chosen[agent]] if chosen else np.zeros(self.choices) for agent in self.possible_agents]
         return {
-            agent: np.concatenate([one_hot[told[place]], last[place]], dtype=np.float32)
+            agent: np.concatenate([one_hot[shown[place]], last[place]], dtype=np.float32)
             for place, agent in enumerate(self.possible_agents)
         }
 
