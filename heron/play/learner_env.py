@@ -117,14 +117,12 @@ class LearnerEnv:
             ``(S, ...)``, the current observation of every slot, a new array.
         """
         indices = self.venv.indices(range(self.venv.num_envs) if which is None else which)
-        mask = env_mask(indices, self.venv.num_envs)
         try:
-            self.venv.reset_envs(indices, seed, options)
+            self.engine.reset(indices, seed, options)
         finally:  # beside a copy that raised, the others have begun their episodes
             if self.ends:
-                begun = mask & (self.venv.steps == 0)
+                begun = env_mask(indices, self.venv.num_envs) & (self.venv.steps == 0)
                 self.ends = {slot: end for slot, end in self.ends.items() if not begun[self.env_index(slot)]}
-        self.engine.decide(mask & self.venv.running)
         return self.observations()
 
     def step(self, actions: Any, mask: BoolArray | None = None) -> SlotStep:

@@ -1,14 +1,16 @@
 """One environment step with policies for everyone, or for everyone but those who are given actions."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from heron.batch.array_tree import ArrayTree
 from heron.batch.batch_env import BoolArray
+from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.play.group_decider import GroupDecider
 from heron.play.policies import AnyPolicy
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
@@ -58,6 +60,24 @@ class TurnEngine:
             self._deciders[group.name] for group in venv.field_groups if group.name in self._deciders
         ]
         self._episodes: deque[Episode] = deque()
+
+    def reset(
+        self,
+        which: EnvSelection,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Start a new episode in some copies, and let the coordinators that have a policy decide.
+
+        Args:
+            which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
+            seed: As there.
+            options: As there.
+        """
+        venv = self.venv
+        copies = venv.indices(which)
+        venv.reset_envs(copies, seed, options)
+        self.decide(env_mask(copies, venv.num_envs) & venv.running)
 
     def decide(self, mask: BoolArray, given: Mapping[str, ArrayTree] | None = None) -> None:
         """Let the coordinators that are due decide, from the top down.

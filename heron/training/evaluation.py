@@ -8,11 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from heron.play.group_decider import GroupDecider
 from heron.play.group_policies import policies_by_group
-from heron.play.learner_env import LearnerEnv
 from heron.play.policies import AnyPolicy, PolicyLike, RandomPolicy
-from heron.play.turn_engine import Episode
+from heron.play.turn_engine import Episode, TurnEngine
 from heron.training.config_checks import checked_count
 from heron.vector.vec_group import ByGroup
 from heron.wrappers import HierarchicalVectorEnv
@@ -139,12 +137,8 @@ def _finished_episodes(
 ) -> Iterator[tuple[int, Episode]]:
     """Yield each episode and its number, in the order in which the episodes end."""
     ended: dict[str, Episode] = {}
-    actor = venv.field_groups[0]
-    others = {name: policy for name, policy in policies.items() if name != actor.name}
-    decider = GroupDecider(venv, actor, policies[actor.name])
-    everyone = np.ones((venv.num_envs, actor.num_agents), bool)
-    env = LearnerEnv(venv, actor.name, others, on_episode=lambda episode: ended.update({episode.env_id: episode}))
-    env.reset(seed=seed)
+    engine = TurnEngine(venv, policies, lambda episode: ended.update({episode.env_id: episode}))
+    engine.reset(range(venv.num_envs), seed)
     current = dict(zip(venv.env_ids, range(episodes), strict=False))  # further copies run, but are not counted
     upcoming = len(current)
     while current:
@@ -155,10 +149,10 @@ def _finished_episodes(
             yield current.pop(env_id), ended.pop(env_id) if env_id in ended else _empty_episode(venv, env_id)
             if upcoming < episodes:
                 current[env_id] = upcoming
-                env.reset(env_id, seed + upcoming)
+                engine.reset([env_id], seed + upcoming)
                 upcoming += 1
-        env.step(decider.ask(everyone).reshape(env.num_slots, *(actor.action_space.shape or ())))
-        decider.keep(everyone)
+        if np.count_nonzero(running := venv.running):
+            engine.decide(engine.advance(running) & running)
 
 
 def _empty_episode(venv: HierarchicalVectorEnv, env_id: str) -> Episode:

@@ -6,9 +6,8 @@ from typing import Any
 
 import sb3_contrib
 import stable_baselines3
-from gymnasium.spaces import Dict, Tuple
+from gymnasium.spaces import Tuple
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -17,16 +16,13 @@ from heron.play.group_policies import check_predicts
 from heron.training.config import LearnerConfig
 from heron.training.config_checks import checked_count, is_number
 from heron.wrappers import VecGroup
-from heron.wrappers.sb3 import LiveRecurrentPPO, buffer_options
+from heron.wrappers.sb3 import LiveRecurrentPPO, make_learner
 from heron.wrappers.sb3.source import check_acts_in_one_array
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Length of a rollout of field agents, in decisions per slot, and its number of minibatches."""
 COORDINATOR_STEPS, COORDINATOR_BATCHES = 32, 4
 """The same for coordinators, whose decisions last several environment steps."""
-DEFAULT_GAMMA = 0.99
-BUFFERS: Mapping[type[BaseAlgorithm], str] = {OnPolicyAlgorithm: "rollout_buffer", OffPolicyAlgorithm: "replay_buffer"}
-"""Base class of an algorithm -> the buffer in the names of its options, such as ``rollout_buffer_class``."""
 LIVE: Mapping[type[BaseAlgorithm], type[BaseAlgorithm]] = {sb3_contrib.RecurrentPPO: LiveRecurrentPPO}
 """Algorithm without an option for its buffer class -> subclass with a suitable buffer."""
 LIKE_PPO = (stable_baselines3.PPO, sb3_contrib.MaskablePPO, LiveRecurrentPPO)
@@ -52,11 +48,6 @@ def check_learner(group: VecGroup, config: LearnerConfig) -> None:
         raise ConfigurationError(f"learner of group {group.name!r}: {error}") from error
 
 
-def gamma_of(config: LearnerConfig) -> float:
-    """Return the discount factor of a learner per environment step."""
-    return float(config.options.get("gamma", DEFAULT_GAMMA))
-
-
 def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) -> BaseAlgorithm:
     """Make a new model for a group.
 
@@ -65,7 +56,6 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
     """
     algorithm = _algorithm(config.algorithm, group.name)
     check_predicts(algorithm, group.observation_space, f"learner of group {group.name!r}")
-    policy = config.policy or _default_policy(algorithm, group)
     options: dict[str, Any] = {"device": "cpu", "seed": seed}
     if issubclass(algorithm, OnPolicyAlgorithm):
         options["n_steps"] = FIELD_STEPS if group.is_field else COORDINATOR_STEPS
@@ -76,25 +66,16 @@ def make_model(group: VecGroup, config: LearnerConfig, view: VecEnv, seed: int) 
         batches = FIELD_BATCHES if group.is_field else COORDINATOR_BATCHES
         options["batch_size"] = _even_batch(options["n_steps"] * view.num_envs, batches)
     try:
-        return algorithm(policy, view, **_with_buffer(options, view, algorithm, gamma_of(config)))
+        model: BaseAlgorithm = make_learner(
+            algorithm, view, config.policy, normalize_rewards=config.normalize_rewards, **options
+        )
     except Exception as error:
         # Options are passed on to torch, numpy and the networks, which raise errors of their own.
         raise ConfigurationError(
-            f"learner of group {group.name!r}: {config.algorithm}({policy!r}, ...) does not accept its options "
-            f"{dict(config.options)} on {group.action_space}: {error}"
+            f"learner of group {group.name!r}: {config.algorithm} does not accept its options {dict(config.options)} "
+            f"on {group.action_space}: {error}"
         ) from error
-
-
-def _with_buffer(options: dict[str, Any], view: VecEnv, algorithm: type[BaseAlgorithm], gamma: float) -> dict[str, Any]:
-    """Return the options with a buffer that handles inert slots and long decisions, unless they name a buffer."""
-    kind = next((kind for base, kind in BUFFERS.items() if issubclass(algorithm, base)), None)
-    if kind is None or f"{kind}_class" in options or algorithm in LIVE.values():
-        return options
-    options = dict(options)
-    n_steps = options.pop("n_steps", 1) if kind == "replay_buffer" else 1
-    buffer = buffer_options(view, algorithm, gamma=gamma, n_steps=n_steps)
-    buffer[f"{kind}_kwargs"] |= options.get(f"{kind}_kwargs", {})
-    return options | buffer
+    return model
 
 
 def _check_options(options: Mapping[str, Any], period: int) -> None:
@@ -110,11 +91,6 @@ def _check_options(options: Mapping[str, Any], period: int) -> None:
         )
     if not callable(rate) and not (is_number(rate) and rate > 0):
         raise ConfigurationError(f"learning_rate must be a positive number or a function, got {rate!r}")
-
-
-def _default_policy(algorithm: type[BaseAlgorithm], group: VecGroup) -> str:
-    network = "MultiInput" if isinstance(group.observation_space, Dict) else "Mlp"
-    return f"{network}LstmPolicy" if algorithm is LiveRecurrentPPO else f"{network}Policy"
 
 
 def _even_batch(samples: int, batches: int) -> int:

@@ -14,12 +14,12 @@ from heron.play.policies import ModelPolicy
 from heron.training.config import LearnerConfig
 from heron.training.config_checks import checked_count
 from heron.training.learned_policies import TurnPolicy, learned_policies
-from heron.training.models import check_learner, gamma_of, make_model
+from heron.training.models import check_learner, make_model
 from heron.training.progress import Progress, Turn, TurnCallback
 from heron.training.run_folder import RunFolder
 from heron.vector.vec_group import resolve_group
 from heron.wrappers import HierarchicalVectorEnv, VecGroup
-from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotNormalize, SlotRecorder
+from heron.wrappers.sb3 import Sb3VecEnv
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -71,13 +71,13 @@ class HierarchyTrainer:
         self.env_steps = 0
         self._turns_taken = 0
         self._steps_ahead = dict.fromkeys(venv.groups, 0)
-        self._views: dict[str, VecEnv] = {}
         self._logs: dict[str, KVWriter] = {}
         self.models: dict[str, BaseAlgorithm] = {}
         for name, config in self.configs.items():
             check_learner(venv.groups[name], config)
-            self._views[name] = self._make_view(name, config)
-            self.models[name] = make_model(venv.groups[name], config, self._views[name], seed)
+            others = {other: policy for other, policy in self._turn_policies.items() if other != name}
+            view = Sb3VecEnv(venv, name, others, on_episode=self.progress.note_episode)
+            self.models[name] = make_model(venv.groups[name], config, view, seed)
             self._turn_policies[name].model = self.models[name]
         if folder is not None:
             self.log_to(folder)
@@ -147,7 +147,7 @@ class HierarchyTrainer:
         callback = TurnCallback(self.progress, turn, self.venv, self.env_steps, on_progress)
         # The previous learner left the copies in the middle of episodes, so all are reset. They are seeded again,
         # because torch's global stream depends on everything else that this process has done.
-        model.set_env(self._views[turn.group], force_reset=True)
+        model.set_env(_env_of(model), force_reset=True)
         model.set_random_seed((self.seed + self._turns_taken * SEED_STRIDE) % 2**32)
         self._turns_taken += 1
         # SB3 counts decisions, and a decision that ends with its episode is shorter than a period.
@@ -172,15 +172,11 @@ class HierarchyTrainer:
                 "before the first environment step"
             )
 
-    def _make_view(self, name: str, config: LearnerConfig) -> VecEnv:
-        others = {other: policy for other, policy in self._turn_policies.items() if other != name}
-        gamma = gamma_of(config)
-        discount = 1.0 if self.venv.groups[name].period == 1 else gamma
-        view = Sb3VecEnv(self.venv, name, others, discount=discount, on_episode=self.progress.note_episode)
-        monitored = SlotMonitor(view)
-        if config.normalize_rewards:
-            return SlotRecorder(SlotNormalize(monitored, norm_obs=False, norm_reward=True, gamma=gamma))
-        return SlotRecorder(monitored)
+
+def _env_of(model: "BaseAlgorithm") -> VecEnv:
+    env = model.get_env()
+    assert env is not None, "the trainer makes each model with its view"  # noqa: S101 -- cannot happen
+    return env
 
 
 def learner_configs(given: Mapping[str, LearnerConfig], groups: Mapping[str, VecGroup]) -> dict[str, LearnerConfig]:
