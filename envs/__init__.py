@@ -1,4 +1,4 @@
-"""Ready-made worlds, and the contract that they implement."""
+"""Ready-made worlds, and the contract of batched environments."""
 
 from heron.batch import AgentGroup, ArrayTree, BatchEnv, GroupState
 

@@ -1,4 +1,4 @@
-"""What a world's functions have returned, written into the arrays of a batched environment."""
+"""Results of a world's functions, in the arrays of a batched environment."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias

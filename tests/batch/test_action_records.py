@@ -18,7 +18,7 @@ TREES = SPACES.filter(lambda space: isinstance(space, (Dict, Tuple)))
 
 
 def kinds(tree):
-    """What a sample is made of: types, keys, dtypes, shapes and every bit."""
+    """Return all parts of a sample: types, keys, dtypes, shapes and every bit."""
     if isinstance(tree, dict):
         return {key: kinds(part) for key, part in tree.items()}
     if isinstance(tree, tuple):

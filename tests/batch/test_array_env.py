@@ -3,20 +3,19 @@
 import multiprocessing
 import pickle
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cloudpickle
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
-from heron.testing.batch_env.player import Player, episodes, expect_same, said, seeds_from, some
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
 from stable_baselines3 import PPO
 
 import heron
 from heron import Hierarchy
-from heron.batch import AgentGroup
+from heron.batch import AgentGroup, ArrayEnv
 from heron.errors import (
     ConfigurationError,
     ContractError,
@@ -28,6 +27,14 @@ from heron.errors import (
     UnknownEnvError,
 )
 from heron.testing import BATCH_ENV_CHECKS, check_batch_env, check_parallel_env, check_view
+from heron.testing.batch_env.batch_player import (
+    BatchPlayer,
+    copy_results,
+    episodes,
+    expect_same,
+    mask_of,
+    seeds_from,
+)
 from heron.wrappers import GymVectorEnv, LoopEnv, ProcessEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 
@@ -60,7 +67,7 @@ def test_batch_env_keeps(check, make):
 
 
 def test_single_agents_and_whole_copies_end_in_both_ways():
-    player = Player(TagEnv(64))
+    player = BatchPlayer(TagEnv(64))
     player.reset(seeds=seeds_from(player.env))
     terminated, truncated, gone = (dict.fromkeys(player.env.groups, 0) for _ in range(3))
     for _ in player.play(STEPS):
@@ -76,7 +83,7 @@ def test_single_agents_and_whole_copies_end_in_both_ways():
 @pytest.mark.parametrize("copies", [range(0, 64, 7), [63]])
 def test_a_copy_is_the_same_alone_among_64_in_a_worker_and_one_by_one(copies):
     seeds = [100 + copy for copy in range(64)]
-    many = Player(TagEnv(64))
+    many = BatchPlayer(TagEnv(64))
     expected = [episodes(many, seeds, STEPS), episodes(many, None, STEPS)]
     few = [
         lambda: TagEnv(len(copies)),
@@ -84,7 +91,7 @@ def test_a_copy_is_the_same_alone_among_64_in_a_worker_and_one_by_one(copies):
         lambda: ProcessEnv.of_shards(shard, [f"env_{copy}" for copy in copies], num_workers=int(len(copies) > 1)),
     ]
     for make in few:
-        player = Player(make(), copies)
+        player = BatchPlayer(make(), copies)
         got = [episodes(player, [seeds[copy] for copy in copies], STEPS), episodes(player, None, STEPS)]
         for episode in range(2):
             for place, copy in enumerate(copies):
@@ -95,7 +102,7 @@ def test_a_copy_is_the_same_alone_among_64_in_a_worker_and_one_by_one(copies):
 def test_options_and_parameters():
     env = TagEnv(3, speed=0.5)
     env.reset(seeds=[1, 1, 1])
-    env.reset(some(env, 1), [1, 1, 1], {"offset": 0.25})
+    env.reset(mask_of(env, 1), [1, 1, 1], {"offset": 0.25})
     prey = np.stack(env.get_attr("prey", [0, 1, 2]))
     assert (prey == prey[0] + [[0], [0.25], [0]]).all()
     assert env.get_attr("speed", [2, 0]) == [0.5, 0.5]
@@ -127,8 +134,8 @@ def test_wrong_attributes():
 def test_time_limit():
     env = TagEnv(2, energy=1e9, speed=0.0, max_episode_steps=4)
     env.set_attr("hunters", np.full((2, 2, 2), 3.0), [0, 1])
-    player = Player(env)
-    for masked in (some(env, 0), some(env, 0, 1)):
+    player = BatchPlayer(env)
+    for masked in (mask_of(env, 0), mask_of(env, 0, 1)):
         player.reset(masked, [5, 6])
         assert len(list(player.play(10))) <= 4
     assert (env.states["hunter"].truncated ^ env.states["hunter"].terminated).all()
@@ -137,35 +144,37 @@ def test_time_limit():
 @pytest.mark.parametrize("through", [lambda saved: saved, lambda saved: pickle.loads(pickle.dumps(saved))])
 @pytest.mark.parametrize("num_envs", [3, 7])
 def test_copies_go_on_where_they_were_saved(num_envs, through):
-    player = Player(TagEnv(3))
+    player = BatchPlayer(TagEnv(3))
     player.reset(seeds=seeds_from(player.env))
     for _ in range(3):
         player.step(player.env.running)
     player.env.set_attr("speed", [0.7], [2])
     player.env.set_attr("note", [["of the copy"]], [2])
     saved = through(player.env.state_dict([2, "env_0"]))
-    sources = pickle.dumps([player._sources[2], player._sources[0]])
+    sources = pickle.dumps([player._samplers[2], player._samplers[0]])
 
-    other = Player(TagEnv(num_envs), range(num_envs))
+    other = BatchPlayer(TagEnv(num_envs), range(num_envs))
     other.reset(seeds=seeds_from(other.env, 50))
     other.step()
-    before = {copy: said(other.env, copy) for copy in range(num_envs)}
+    before = {copy: copy_results(other.env, copy) for copy in range(num_envs)}
     other.env.load_state_dict(saved, [1, num_envs - 1])
-    other._sources[1], other._sources[num_envs - 1] = pickle.loads(sources)
+    other._samplers[1], other._samplers[num_envs - 1] = pickle.loads(sources)
     for copy in set(range(num_envs)) - {1, num_envs - 1}:
-        expect_same([said(other.env, copy)], [before[copy]], "a copy that was not loaded", str(copy))
+        expect_same([copy_results(other.env, copy)], [before[copy]], "a copy that was not loaded", str(copy))
     assert other.env.get_attr("note", [1]) == [["of the copy"]]
 
     for again in range(2):
         for step in range(STEPS):
             for mine, own in ((1, 2), (num_envs - 1, 0)):
-                expect_same([said(other.env, mine)], [said(player.env, own)], f"{again}, {step}", str(own))
+                expect_same(
+                    [copy_results(other.env, mine)], [copy_results(player.env, own)], f"{again}, {step}", str(own)
+                )
             player.step(player.env.running)
             other.step(other.env.running)
         player.reset()
         other.reset()
-        sources = [player._sources[copy] for copy in (2, 0)]
-        other._sources[1], other._sources[num_envs - 1] = pickle.loads(pickle.dumps(sources))
+        sources = [player._samplers[copy] for copy in (2, 0)]
+        other._samplers[1], other._samplers[num_envs - 1] = pickle.loads(pickle.dumps(sources))
 
 
 def test_what_does_not_fit_is_not_loaded():
@@ -192,9 +201,9 @@ def test_loading_wakes_a_copy_and_ends_it():
 
 
 def test_a_pickled_world_goes_on():
-    player = Player(TagEnv(3))
+    player = BatchPlayer(TagEnv(3))
     episodes(player, seeds_from(player.env), 5)
-    copied = Player(pickle.loads(pickle.dumps(player.env)))
+    copied = BatchPlayer(pickle.loads(pickle.dumps(player.env)))
     expected, got = (episodes(one, None, STEPS) for one in (player, copied))
     for copy in range(3):
         expect_same(got[copy], expected[copy], "a pickled world", str(copy))
@@ -338,14 +347,14 @@ FLAWS = {
 
 @pytest.mark.parametrize(("flaw", "told"), FLAWS.values(), ids=FLAWS)
 def test_a_world_that_fails_is_told_and_its_copies_need_a_reset(flaw, told):
-    player = Player(Flawed(3))
+    player = BatchPlayer(Flawed(3))
     env = player.env
     player.reset(seeds=[1, 2, 3])
     env.flaw = flaw
-    before = said(env, 1)
+    before = copy_results(env, 1)
     with pytest.raises(EnvStepError, match=rf"env_0, env_2: .*{told}"):
-        player.step(some(env, 0, 2))
-    expect_same([said(env, 1)], [before], "a copy that was left out", "env_1")
+        player.step(mask_of(env, 0, 2))
+    expect_same([copy_results(env, 1)], [before], "a copy that was left out", "env_1")
     assert env.running.tolist() == [False, True, False]
     assert env.states["hunter"].truncated.tolist() == [[True, True], [False, False], [True, True]]
     with pytest.raises(ResetRequiredError, match="env_0"):
@@ -356,7 +365,7 @@ def test_a_world_that_fails_is_told_and_its_copies_need_a_reset(flaw, told):
 
 
 def test_nan_is_told_with_copy_and_agent():
-    player = Player(Flawed(3))
+    player = BatchPlayer(Flawed(3))
     player.reset(seeds=[1, 2, 3])
 
     def spoil(state, rewards, terminated):
@@ -380,7 +389,7 @@ def test_a_world_cannot_write_into_what_is_not_its_own():
         Writer(2).reset()
 
     class Swapper(TagEnv):
-        """What it returns and what it changes in place are the same arrays, and those of other fields."""
+        """A world that returns arrays of other fields, and changes arrays in place."""
 
         def _begin(self, state, random, options):
             state.hunters[:] = state.hunters + 1
@@ -440,7 +449,7 @@ def test_actions_of_ended_agents_are_not_seen():
 
 
 class DrawsForSome(TagEnv):
-    """Whether there is another draw depends on all copies that are stepped together."""
+    """A world in which another draw depends on all copies that are stepped together."""
 
     def _advance(self, state, actions, random):
         if (state.prey > 0).any():
@@ -450,7 +459,7 @@ class DrawsForSome(TagEnv):
 
 def test_draws_do_not_depend_on_other_draws():
     check_batch_env(partial(DrawsForSome, 3), STEPS)
-    player, other = Player(DrawsForSome(3)), Player(TagEnv(3))
+    player, other = BatchPlayer(DrawsForSome(3)), BatchPlayer(TagEnv(3))
     for got, expected in zip(episodes(player, [1, 2, 3], 20), episodes(other, [1, 2, 3], 20), strict=True):
         expect_same(got, expected, "another draw", "")
 
@@ -507,4 +516,42 @@ def test_a_reset_of_many_copies_calls_no_more_than_a_reset_of_few():
     for env in (few, many):
         env.reset()
     assert calls_of(many.reset) == calls_of(few.reset)
-    assert calls_of(lambda: many.reset(some(many, *range(0, 4096, 2)))) == calls_of(lambda: few.reset(some(few, 0, 2)))
+    assert calls_of(lambda: many.reset(mask_of(many, *range(0, 4096, 2)))) == calls_of(
+        lambda: few.reset(mask_of(few, 0, 2))
+    )
+
+
+@dataclass(frozen=True)
+class Board:
+    """Two counters of each of two players, and whose color it is."""
+
+    counters: np.ndarray  # (n, 2, 2) int8
+    color: np.ndarray  # (n, 2) int64
+
+
+class PartsEnv(ArrayEnv[Board]):
+    """Actions and observations in several parts; a player leaves when its counters are full."""
+
+    def __init__(self, num_envs=1, *, env_ids=None):
+        seen = Dict(counters=MultiBinary(2), parts=Tuple((Discrete(3, start=5), Box(-1, 1, (), np.float32))))
+        acts = Dict(raise_one=Discrete(2), color=Tuple((Discrete(3), Box(0, 1, (2,), np.float32))))
+        board = Board(np.zeros((num_envs, 2, 2), np.int8), np.zeros((num_envs, 2), np.int64))
+        super().__init__(num_envs, [AgentGroup("player", ("a", "b"), seen, acts)], board, env_ids=env_ids)
+
+    def _begin(self, state, random, options):
+        return replace(state, color=random.integers("color", 0, 3, (2,)))
+
+    def _advance(self, state, actions, random):
+        color, weights = actions["player"]["color"]
+        raised = np.arange(2) == actions["player"]["raise_one"][..., None]
+        is_lucky = random.uniform("luck", shape=(2, 2)) < 0.3 + weights / 2
+        counters = state.counters | (raised & is_lucky)
+        return Board(counters, color), {"player": weights.sum(axis=2)}, {"player": counters.all(axis=2)}
+
+    def _observe(self, state):
+        return {"player": {"counters": state.counters, "parts": (state.color + 5, state.color / 2 - 1)}}
+
+
+@pytest.mark.parametrize("make", [partial(PartsEnv, 3), partial(LoopEnv, [PartsEnv.parallel_env] * 2)])
+def test_actions_and_observations_in_parts(make):
+    check_batch_env(make, STEPS)

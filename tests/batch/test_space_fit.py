@@ -1,4 +1,4 @@
-"""How two spaces differ; how samples do not fit is tested where environments are checked."""
+"""Differences between spaces; misfits of samples are tested where environments are checked."""
 
 import numpy as np
 import pytest
