@@ -46,9 +46,9 @@ PLACES = [
         ["heron.vector:HierarchicalVectorEnv.advance", "heron.batch:BatchEnv.step", "heron.wrappers.sources:LoopEnv"],
     ),
     ("a policy is asked", ["heron.play:GroupDecider"]),
-    ("to add a broker", ["heron.messaging:MessageBroker"]),
-    ("to add a world", ["heron.batch:BatchEnv", "heron.envs"]),
-    ("to add a source of environments", ["heron.wrappers.sources:LoopEnv"]),
+    ("to add a broker", ["heron.messaging:MessageBroker", "heron.messaging:BrokerWrapper"]),
+    ("to add a world", ["heron.batch:ArrayEnv", "heron.envs"]),
+    ("to add a source of environments", ["heron.batch:BatchEnv", "heron.wrappers.sources:LoopEnv"]),
     ("to add a view", ["heron.wrappers.gym:GymVectorEnv", "heron.play:AutoresetLearner"]),
     ("to add a command", ["heron.cli:app"]),
 ]

@@ -38,7 +38,7 @@ def check_broker(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
             subscribers from another thread or process needs one.
 
     Raises:
-        AssertionError: If a promise is broken. The message names the promise, the traceback the check.
+        ContractError: If promises are broken, with a finding for each failed check.
 
     >>> from heron.messaging import InMemoryBroker
     >>> check_broker(InMemoryBroker)

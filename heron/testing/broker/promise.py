@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from heron.messaging import Message, MessageBroker, MessageType, QueueKey
+from heron.testing.findings import Check
 
 MakeBroker = Callable[[], MessageBroker]
 Settle = Callable[[], None]
@@ -14,13 +15,8 @@ _TIMEOUT: Final = 30.0
 """Seconds until a thread counts as stuck, far more than any broker needs."""
 
 
-class BrokerCheck(Protocol):
-    """One check; its name and docstring say what it checks."""
-
-    __name__: str
-
-    def __call__(self, make_broker: MakeBroker, settle: Settle = ..., /) -> None:
-        """Raise an ``AssertionError`` if a broker from ``make_broker`` breaks the promise."""
+BrokerCheck: TypeAlias = Check[MakeBroker, Settle]
+"""A check of the brokers from ``make_broker``; ``settle`` waits for their callbacks."""
 
 
 def do_nothing() -> None:
