@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "CONTRIBUTING.md"
 
 STOREYS = [
-    ["heron.errors", "heron.messaging", "heron.agents"],
+    ["heron.errors", "heron.version", "heron.messaging", "heron.agents"],
     ["heron.batch", "heron.vector", "heron.play"],
     ["heron.envs"],
     [
@@ -140,7 +140,7 @@ def subject(module: str) -> str:
 def imported_by(name: str) -> str:
     """Return the floors and libraries that a floor imports, as text."""
     inside = [module for module in MODULES if floor(module) == name]
-    found = {floor(one) for module in inside for one in imports(module)} - {name, "heron", "heron.errors"}
+    found = {floor(one) for module in inside for one in imports(module)} - {name, "heron.errors", "heron.version"}
     others = sorted({one for module in inside for one in libraries(module)})
     return ", ".join([one.rpartition(".")[2] for one in FLOORS if one in found] + others)
 

@@ -9,13 +9,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from heron.errors import HeronError
+from heron.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from heron.agents import CoordinatorAgent, FieldAgent, Hierarchy
     from heron.messaging import InMemoryBroker
     from heron.wrappers import HierarchicalVectorEnv, make_vec
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CoordinatorAgent",

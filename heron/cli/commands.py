@@ -8,7 +8,6 @@ from typing import Annotated
 import torch
 import typer
 
-import heron
 from heron.cli.console import console, evaluate_and_show, evaluation_table, train_and_save
 from heron.cli.flags import backend_flags, hierarchy_flags, read_config
 from heron.errors import ConfigurationError
@@ -16,6 +15,7 @@ from heron.play.policies import ModelPolicy, PolicyLike
 from heron.training import TrainConfig, load_run, random_policies
 from heron.training.run_folder import RunFolder
 from heron.training.trainer import learner_configs
+from heron.version import __version__
 from heron.wrappers import HierarchicalVectorEnv
 
 EVALUATION_SEED = 10_000
@@ -105,7 +105,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
 ) -> None:
     if version:
-        console.print(f"heron {heron.__version__}")
+        console.print(f"heron {__version__}")
         raise typer.Exit
 
 

@@ -12,13 +12,13 @@ import sb3_contrib
 import stable_baselines3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-import heron
 from heron.errors import ConfigurationError, RunError, summary
 from heron.play.policies import ModelPolicy
 from heron.training.config import TrainConfig
 from heron.training.learned_policies import learned_policies
 from heron.training.run_folder import RunFolder
 from heron.training.trainer import HierarchyTrainer
+from heron.version import __version__
 from heron.wrappers import HierarchicalVectorEnv, sb3
 
 FORMAT = 1
@@ -121,7 +121,7 @@ def load_run(folder: str | Path) -> Run:
 
 def _check_format(found: object, path: Path) -> None:
     if found != FORMAT:
-        raise RunError(f"{path} has format {found!r}, but HERON {heron.__version__} reads format {FORMAT}")
+        raise RunError(f"{path} has format {found!r}, but HERON {__version__} reads format {FORMAT}")
 
 
 def _load_model(path: Path, class_name: str) -> BaseAlgorithm:
@@ -141,7 +141,7 @@ def _class_name(model: BaseAlgorithm) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "heron-rl": heron.__version__}
+    found = {"python": platform.python_version(), "heron-rl": __version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -1,0 +1,3 @@
+"""Version of HERON."""
+
+__version__ = "0.1.0"
