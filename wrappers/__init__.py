@@ -1,9 +1,9 @@
 """From any environment to a vector env of communicating agents, and on to the libraries that train."""
 
 from heron.play.policies import ModelPolicy, RandomPolicy
-from heron.vector.group_result import GroupResult
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.vector.intrinsic import GoalReward
+from heron.vector.results import GroupResult
 from heron.vector.vec_group import VecGroup
 from heron.wrappers.gym.gym_env import GymEnv
 from heron.wrappers.gym.gym_vector_env import GymVectorEnv

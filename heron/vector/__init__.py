@@ -1,1 +1,1 @@
-"""A ``BatchEnv`` under a hierarchy: the vector env, its lanes and its schedule."""
+"""The vector env: a ``BatchEnv`` under a hierarchy, with its lanes, results, sight and schedule."""

@@ -1,4 +1,4 @@
-"""Many copies of an environment under a hierarchy, all speaking through one broker."""
+"""The vector env: copies of an environment under a hierarchy, all connected by one broker."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,46 +26,53 @@ from heron.errors import (
 )
 from heron.messaging import Clock, InMemoryBroker, MessageBroker
 from heron.vector.bound_agents import bind_agents
-from heron.vector.decision_schedule import DecisionSchedule
 from heron.vector.describe import describe
+from heron.vector.edges import find_edges
 from heron.vector.env_claims import claim, release
-from heron.vector.exchange import MessageExchange
-from heron.vector.group_result import GroupResult
-from heron.vector.intrinsic import IntrinsicReward, intrinsic_by_group
-from heron.vector.outcomes import Outcomes
-from heron.vector.vec_group import VecGroup, build_groups, join_observation
+from heron.vector.intrinsic import IntrinsicReward, IntrinsicRewards, intrinsic_by_group
+from heron.vector.lanes import Lanes
+from heron.vector.results import GroupResult, Results
+from heron.vector.schedule import Schedule
+from heron.vector.sight import Sight
+from heron.vector.vec_group import VecGroup, build_groups
 
 
 class HierarchicalVectorEnv:
-    """Copies of an environment whose agents speak through one broker.
+    """Copies of an environment whose agents communicate through one broker.
 
     Every step has two phases, so that a field agent sees the command of this very step:
 
     1. ``decide`` sends the coordinators' actions down as commands, where their decision is due;
     2. ``advance`` steps the environment and sends every agent's info up.
 
-    In between, ``observe`` gives what a group sees now, out of nothing but the messages it has received. No copy
-    is ever reset by itself. Without a hierarchy there are no coordinators, and ``advance`` is all of a step.
+    In between, ``observe`` gives the current observation of a group, from received messages alone. Copies are never
+    reset automatically. Without a hierarchy there are no coordinators, and ``advance`` is all of a step.
 
     Args:
-        batch_env: The environment copies. The vector env owns them from now on.
-        hierarchy: Who commands whom; nobody by default.
-        broker: Carries all messages; an ``InMemoryBroker`` of its own by default. A broker that is given may
+        batch_env: The environment copies, which the vector env owns from now on.
+        hierarchy: The tree of agents; by default no agent has an upstream.
+        broker: Carries all messages; by default an ``InMemoryBroker`` of its own. A given broker may
             be shared, and is left open by ``close``.
-        intrinsic_reward: What subordinates learn from instead of the environment's reward; one function for all
+        intrinsic_reward: Reward of subordinates in place of the environment's; one function for all
             groups of field agents with an upstream, or by group or level name.
         step_length: Simulation time of one environment step, in the user's unit, by which messages are stamped.
 
     Attributes:
-        groups: Group name -> what its agents see and do, from the top of the hierarchy down.
-        coordinator_groups: Those that command others, from the top down.
-        field_groups: Those that act on the environment.
-        results: Group name -> what the last reset or step said.
+        batch_env: The environment copies.
+        hierarchy: The tree of agents.
+        broker: The broker that carries all messages.
+        num_envs: Number of copies.
+        env_ids: Names of the copies, in the order of the arrays' first dimension.
+        groups: Group name -> its agents and spaces, from the top of the hierarchy down.
+        coordinator_groups: The groups that command others, from the top down.
+        field_groups: The groups that act on the environment.
+        results: Group name -> result of the last reset or step.
+        steps: ``(num_envs,) int64``, environment steps of each copy since its reset, read-only.
         total_steps: Environment steps of all copies since the vector env was made.
-        changes: How often copies were reset or stepped, by which a view can tell that somebody else has been here.
+        changes: Number of resets and steps, by which a view can tell that another view has changed the copies.
         returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
         lives: Group name -> ``(num_envs, num_agents) int64``, how often each agent has begun anew, at a reset of its
-            copy or by coming (back) amid an episode; to be read only.
+            copy or by coming (back) in the middle of an episode; to be read only.
 
     Raises:
         HierarchyError: If the hierarchy does not fit the environment's agents, or lacks a command space.
@@ -82,11 +89,10 @@ class HierarchicalVectorEnv:
         intrinsic_reward: IntrinsicReward | Mapping[str, IntrinsicReward] | None = None,
         step_length: float = 1.0,
     ) -> None:
-        if not isinstance(step_length, (int, float, np.integer)) or not np.isfinite(step_length) or step_length <= 0:
-            raise ConfigurationError(f"step_length must be a positive number, got {step_length!r}")
-        _check_kinds(hierarchy, broker)
+        _check_options(hierarchy, broker, step_length)
         env_agents = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
         self.batch_env = batch_env
+        self.num_envs, self.env_ids = batch_env.num_envs, batch_env.env_ids
         self.hierarchy = Hierarchy({agent: [] for agent in env_agents}) if hierarchy is None else hierarchy
         self.groups = build_groups(batch_env.groups, self.hierarchy)
         self.coordinator_groups = [group for group in self.groups.values() if not group.is_field]
@@ -94,33 +100,30 @@ class HierarchicalVectorEnv:
         self._action_errors = {
             name: errors_of_agents(group.agent_ids, batch_env.env_ids) for name, group in self.groups.items()
         }
+        self._field_names = {group.name for group in self.field_groups}
         intrinsic = intrinsic_by_group(intrinsic_reward, self.groups)
         self._owns_broker = broker is None
         self.broker = InMemoryBroker() if broker is None else broker
-        self._clock = Clock(self.num_envs, step_length)
+        self._clock = clock = Clock(self.num_envs, step_length)
+        edges = find_edges(self.groups, self.hierarchy)
+        self._results = Results(batch_env.states, self.groups, edges, self.num_envs, intrinsic)
+        self._sight = Sight(batch_env, self.groups, edges, step_length)
         claim(self.broker, self.env_ids, self)
         try:
-            self._exchange = MessageExchange(batch_env, self.groups, self.hierarchy, self.broker, self._clock)
+            self._lanes = Lanes(self._sight, self.groups, self.env_ids, self.broker, clock)
         except BaseException:
             release(self.broker, self.env_ids)
             raise
-        self._outcomes = Outcomes(batch_env, self.groups, self._exchange, intrinsic)
-        self.results: Mapping[str, GroupResult] = self._outcomes.results
-        self.returns, self.lives = self._outcomes.returns, self._outcomes.lives
+        self.results: Mapping[str, GroupResult] = self._results.by_group
+        self.returns, self.lives = self._results.returns, self._results.lives
+        self._intrinsic: IntrinsicRewards | None = None
+        if intrinsic:
+            self._intrinsic = IntrinsicRewards(intrinsic, self.groups, self.results, self._sight, self.env_ids)
+        self._schedule = Schedule(self.groups, self.results, clock, self.env_ids)
+        self.steps: npt.NDArray[np.int64] = clock.steps.view()
+        self.steps.flags.writeable = False
         self.total_steps = self.changes = 0
-        self._schedule = DecisionSchedule(self.coordinator_groups, self.results, self._clock, self.env_ids)
-        self._was_reset = False
-        self._closed = False
-
-    @property
-    def num_envs(self) -> int:
-        """Number of environment copies."""
-        return self.batch_env.num_envs
-
-    @property
-    def env_ids(self) -> tuple[str, ...]:
-        """Names of the copies, in the order of the arrays' first dimension."""
-        return self.batch_env.env_ids
+        self._was_reset = self._closed = False
 
     @property
     def infos(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
@@ -129,18 +132,13 @@ class HierarchicalVectorEnv:
 
     @property
     def running(self) -> BoolArray:
-        """``(num_envs,) bool``, the copies in which any agent is active."""
-        return self.batch_env.running
+        """``(num_envs,) bool``, the copies in which any agent is active, read-only; the next step makes a new one."""
+        return self._results.running
 
     @property
     def undecided(self) -> BoolArray:
-        """``(num_envs,) bool``, the copies in which a coordinator must decide before the next step, read only."""
+        """``(num_envs,) bool``, the copies in which a coordinator must decide before the next step, read-only."""
         return self._schedule.undecided
-
-    @property
-    def steps(self) -> npt.NDArray[np.int64]:
-        """``(num_envs,) int64``, environment steps of each copy since its reset, to be read only."""
-        return self._clock.steps
 
     @property
     def time(self) -> npt.NDArray[np.float64]:
@@ -153,14 +151,14 @@ class HierarchicalVectorEnv:
         """Start a new episode in every copy.
 
         Args:
-            seed: Copy i gets ``seed + i``, or the i-th of a list. None lets each copy's random stream go on.
+            seed: Copy i gets ``seed + i``, or the i-th of a list. None continues each copy's random stream.
             options: Passed on to every copy.
 
         Returns:
-            Group name -> what it observes.
+            Group name -> its observations.
 
         Raises:
-            ConfigurationError: If a list of seeds has not one for each copy.
+            ConfigurationError: If the number of seeds is not the number of copies.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
         return self.reset_envs(range(self.num_envs), seed, options)
@@ -175,16 +173,16 @@ class HierarchicalVectorEnv:
 
         Args:
             which: The copies, by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
-            seed: The k-th of ``which`` gets ``seed + k``, or the k-th of a list. None lets each copy's random
-                stream go on.
+            seed: The k-th of ``which`` gets ``seed + k``, or the k-th of a list. None continues each copy's random
+                stream.
             options: Passed on to these copies.
 
         Returns:
-            Group name -> what it observes, in all copies.
+            Group name -> its observations in all copies.
 
         Raises:
-            UnknownEnvError: If there is no such copy; nothing was reset then.
-            ConfigurationError: If a copy stands twice, a list of seeds has not one for each, options are no
+            UnknownEnvError: If a copy is unknown; nothing was reset then.
+            ConfigurationError: If a copy is a duplicate, the number of seeds is wrong, options are not a
                 mapping, or the environment cannot do this; nothing was reset then.
             EnvStepError: If a copy raised. It needs another reset then; all others were reset.
         """
@@ -197,30 +195,29 @@ class HierarchicalVectorEnv:
         for index, value in zip(indices, spread_seeds(seed, len(indices)), strict=True):
             seeds[index] = value
         self.batch_env.check_reset(mask, seeds, options)
-        self.forget(mask)
-        self._was_reset = True
+        self._forget(indices, mask)
         try:
             self.batch_env.reset(mask, seeds, options)
         finally:  # beside a copy that raised, the others have begun their episodes
-            self._outcomes.follow_reset(mask)
-            self._schedule.forget(mask)
-            self._exchange.pass_infos_up(mask, self._outcomes.active(), self.results)
-        self._exchange.check_received()
-        return {name: self.observe(name) for name in self.groups}
+            self._results.follow_reset(mask)
+            self._schedule.start_anew(mask)
+            self._lanes.pass_infos_up(mask, None, self.results)
+        self._lanes.raise_refused()
+        return {name: self._sight.observe(group) for name, group in self.groups.items()}
 
     def due(self, group: str) -> BoolArray:
-        """``(num_envs, num_agents) bool``, the coordinators that must decide before the next step.
+        """Return ``(num_envs, num_agents) bool``, the coordinators that must decide before the next step.
 
         A coordinator is due at the reset and every ``period`` steps from there, until it has decided. A field
         agent is never due here: it acts in every ``advance``.
 
         Raises:
-            ConfigurationError: If there is no such group.
+            ConfigurationError: If the group is unknown.
         """
-        return self._schedule.due(self._group(group)).copy()
+        return self._schedule.due[self._group(group).name].copy()
 
     def decide(self, actions: Mapping[str, ArrayTree] | None = None, mask: BoolArray | None = None) -> None:
-        """Send coordinators' actions down as commands, and receive below what has come.
+        """Send coordinators' actions down as commands, and receive commands that have arrived.
 
         Rows of coordinators that are not due are not used. In a tree of several coordinator levels call it once
         for each level from the top, so that the lower one can observe its own command first.
@@ -231,34 +228,33 @@ class HierarchicalVectorEnv:
             mask: ``(num_envs,) bool``, the copies concerned; all by default.
 
         Raises:
-            ConfigurationError: If there is no such coordinator group.
-            ResetRequiredError: Before the first reset.
+            ConfigurationError: If a name is not that of a coordinator group.
+            ResetRequiredError: If actions are given, but no copy has a running episode.
             InvalidActionError: If an action that counts does not lie in its space; nothing was sent then.
             InvalidMessageError: If a command that was sent by hand does not lie in its space. It was dropped;
                 all else has been done.
         """
         self.check_open()
-        given = {} if actions is None else actions
-        if not isinstance(given, Mapping):
-            raise InvalidActionError(f"expected a dict of actions by group, got a {type(given).__name__}")
-        coordinators = [group.name for group in self.coordinator_groups]
-        if unknown := [name for name in given if name not in coordinators]:
-            raise ConfigurationError(f"no coordinator group {unknown}, only {coordinators}")
-        if given and not self.running.any():
-            raise ResetRequiredError("no copy has a running episode: call reset() first")
         concerned = self._masked(mask)
-        due = {name: self.due(name) & concerned[:, None] for name in given}
-        checked = {name: self._checked(name, given[name], due[name]) for name in given}
+        due: dict[str, BoolArray] = {}
+        checked: dict[str, npt.NDArray[Any]] = {}
+        if actions is not None:
+            self._check_deciding(actions)
+            for name, given in actions.items():
+                of_group = self._schedule.due[name]
+                due[name] = of_group if concerned is None else of_group & concerned[:, None]
+                checked[name] = self._checked(name, given, due[name])
         for group in self.coordinator_groups:
             if group.name in checked:
-                self._exchange.send_commands(group.name, checked[group.name], due[group.name], self.results)
+                self._lanes.send_commands(group.name, checked[group.name], due[group.name], self.results)
             # A coordinator whose command has come by another way has decided, too.
-            heard_from = self._exchange.receive_commands(group.name, concerned)
+            heard_from = self._lanes.receive_commands(group, concerned)
             if heard_from is not None:
-                self._schedule.note(group, heard_from & self.due(group.name))
+                self._schedule.note(group, heard_from & self._schedule.due[group.name])
             if group.name in due:
                 self._schedule.note(group, due[group.name])
-        self._exchange.check_received()
+        if self._lanes.refused:
+            self._lanes.raise_refused()
 
     def advance(self, actions: Mapping[str, ArrayTree], mask: BoolArray | None = None) -> Mapping[str, GroupResult]:
         """Step the environment once with the field agents' actions, and send every agent's info up.
@@ -269,7 +265,7 @@ class HierarchicalVectorEnv:
             mask: ``(num_envs,) bool``, the copies to step; all by default.
 
         Returns:
-            ``results``, in which copies outside the mask keep what they had.
+            ``results``, in which copies outside the mask keep their values.
 
         Raises:
             ResetRequiredError: If a copy to step has no running episode.
@@ -284,70 +280,64 @@ class HierarchicalVectorEnv:
         self.check_open()
         stepped = self._masked(mask)
         self._check_ready(stepped)
-        names = [group.name for group in self.field_groups]
-        if not isinstance(actions, Mapping) or sorted(actions) != sorted(names):
-            got = sorted(actions) if isinstance(actions, Mapping) else f"a {type(actions).__name__}"
-            raise InvalidActionError(f"expected a dict of actions of groups {names}, got {got}")
-        took_part = self._outcomes.active()
-        checked = {name: self._checked(name, actions[name], took_part[name] & stepped[:, None]) for name in names}
-        before = self._outcomes.seen_by_commanded()
-        self._exchange.freeze_ended(stepped, self.results)
+        took_part = self._results.note_active()
+        checked = self._checked_field_actions(actions, stepped, took_part)
+        if self._intrinsic is not None:
+            self._intrinsic.observe()
         try:
             self.batch_env.step(checked, stepped)
         finally:  # beside a copy that raised, the others have been stepped
             self._follow_step(stepped, took_part)
-            self._outcomes.reward_commands(before, stepped, took_part)
-        self._exchange.check_received()
+            if self._intrinsic is not None:
+                self._intrinsic.pay(stepped, took_part)
+        if self._lanes.refused:
+            self._lanes.raise_refused()
         return self.results
 
     def observe(self, group: str) -> ArrayTree:
-        """What the agents of a group see now, in every copy.
+        """Return the current observations of a group in every copy.
 
         A field agent sees its own observation and then its latest command. A coordinator sees for each
         subordinate its latest info as received, that is its flat observation, its reward and the info's age in
         steps (-1 before the first), and then its own command. A ``Discrete`` command is seen one-hot, and zeros
-        stand for a command that has not come yet. One that has ended keeps what it saw last.
+        mean that no command has come yet. An agent that has ended keeps its last observation.
 
         Returns:
-            ``(num_envs, num_agents, ...)`` as ``groups[group].observation_space`` says; valid until the
+            ``(num_envs, num_agents, ...)`` in ``groups[group].observation_space``; valid until the
             environment is stepped or reset again.
 
         Raises:
-            ConfigurationError: If there is no such group.
+            ConfigurationError: If the group is unknown.
             ResetRequiredError: Before the first reset.
         """
         spec = self._group(group)
         if not self._was_reset:
-            raise ResetRequiredError(f"group {group!r} has seen nothing yet: call reset() first")
-        exchange = self._exchange
-        return join_observation(
-            spec, exchange.own_observation(group), exchange.latest_commands(group), lambda: exchange.commanded(group)
-        )
+            self._refuse_stopped(~self.running)
+        return self._sight.observe(spec)
 
     def commands(self, group: str) -> npt.NDArray[Any] | None:
-        """The latest command that each agent of a group has received, zero before the first.
+        """Return the latest command that each agent of a group has received, zero before the first.
 
         Returns:
             ``(num_envs, num_agents, *command_shape)``, a new array; None if the group has no upstream.
 
         Raises:
-            ConfigurationError: If there is no such group.
+            ConfigurationError: If the group is unknown.
         """
-        commands = self._exchange.latest_commands(self._group(group).name)
-        return None if commands is None else commands.copy()
+        return self._sight.commands(self._group(group))
 
     def agents(self, env_id: str) -> dict[str, Agent]:
-        """The hierarchy's agents of one copy as objects, bound to the same broker, channels and clock.
+        """Return the hierarchy's agents of one copy as objects, bound to the same broker, channels and clock.
 
-        They speak for themselves: what such an agent consumes does not reach the vector env, and what it sends
-        does. A coordinator that has commanded this way counts as having decided once ``decide()`` has received
-        the commands below.
+        They are independent: a message that such an agent consumes does not reach the vector env, and a message that
+        it sends does. A coordinator that has sent commands this way counts as having decided once ``decide()`` has
+        received them below.
 
         Returns:
             Agent id -> ``CoordinatorAgent`` or ``FieldAgent``, from the top of the hierarchy down.
 
         Raises:
-            UnknownEnvError: If there is no such copy.
+            UnknownEnvError: If the copy is unknown.
         """
         self.check_open()
         if not isinstance(env_id, str):
@@ -356,17 +346,17 @@ class HierarchicalVectorEnv:
         return bind_agents(self.hierarchy, env_id, self.broker, lambda: float(self.time[index]))
 
     def indices(self, which: EnvSelection) -> list[int]:
-        """Indices of the copies selected by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
+        """Return the indices of copies selected by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
 
         Raises:
-            UnknownEnvError: If there is no such copy.
-            ConfigurationError: If a copy stands twice.
+            UnknownEnvError: If a copy is unknown.
+            ConfigurationError: If a copy is a duplicate.
             InvalidMaskError: If a mask has another shape, or is a list.
         """
         return select_envs(which, self.env_ids)
 
     def check_open(self) -> None:
-        """Check that it can be used.
+        """Check that the vector env can be used.
 
         Raises:
             EnvClosedError: After ``close()``.
@@ -374,33 +364,11 @@ class HierarchicalVectorEnv:
         if self._closed:
             raise EnvClosedError(f"the vector env of {shown(self.env_ids)} is closed: make a new one")
 
-    def forget(self, mask: BoolArray) -> None:
-        """Forget the last episode of the masked copies, ``(num_envs,) bool``, and all of its messages.
-
-        For whoever resets ``batch_env`` in another way than by ``reset_envs``.
-        """
-        self.changes += bool(np.count_nonzero(mask))
-        for index in np.flatnonzero(mask).tolist():
-            self.broker.clear_environment(self.env_ids[index])
-        self._clock.steps[mask] = 0
-        self._exchange.clear(mask)
-        self._outcomes.begin(mask)
-
-    def tick(self, stepped: BoolArray | None) -> None:
-        """Let time go on, ``(num_envs,) bool``, in the copies that were stepped; None for all.
-
-        For whoever steps ``batch_env`` in another way than by ``advance``.
-        """
-        count = self.num_envs if stepped is None else int(np.count_nonzero(stepped))
-        self.changes += bool(count)
-        self._clock.steps += 1 if stepped is None else stepped
-        self.total_steps += count
-
     def describe(self, deciders: Mapping[str, str] | None = None) -> str:
         """Return copies, tree, groups, spaces, periods and channels as text.
 
         Args:
-            deciders: Group name -> a description of what decides for its agents, where that is known.
+            deciders: Group name -> a description of its policy or learner, where known.
         """
         return describe(self.batch_env, self.hierarchy, self.groups, deciders)
 
@@ -413,7 +381,7 @@ class HierarchicalVectorEnv:
             return
         self._closed = True
         release(self.broker, self.env_ids)
-        self._exchange.close()
+        self._lanes.close()
         try:
             self.batch_env.close()
         finally:
@@ -428,13 +396,13 @@ class HierarchicalVectorEnv:
         self.close()
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        """Refuse to be copied or pickled: arrays are shared between the parts of a vector env, and would not be then.
+        """Refuse to be copied or pickled: the parts of a vector env share arrays, and their copies would not.
 
         Raises:
             ConfigurationError: Always.
         """
         raise ConfigurationError(
-            f"the vector env of {shown(self.env_ids)} cannot be copied or pickled, nor can a view of it, for its "
+            f"the vector env of {shown(self.env_ids)} and its views cannot be copied or pickled, because its "
             "environments, workers and broker belong to it alone: pass on a function that makes one"
         )
 
@@ -451,34 +419,86 @@ class HierarchicalVectorEnv:
             raise UnknownGroupError(f"no group {name!r}, only {list(self.groups)}")
         return self.groups[name]
 
-    def _masked(self, mask: BoolArray | None) -> BoolArray:
-        return np.ones(self.num_envs, dtype=bool) if mask is None else checked_mask(mask, self.num_envs)
+    def _masked(self, mask: BoolArray | None) -> BoolArray | None:
+        """Return a valid mask of copies, or None if it is true for all of them, which is cheaper."""
+        if mask is None or np.count_nonzero(checked_mask(mask, self.num_envs)) == self.num_envs:
+            return None
+        return mask
 
     def _checked(self, name: str, actions: Any, where: BoolArray) -> npt.NDArray[Any]:
         group = self.groups[name]
         return checked_actions(actions, group.action_space, where, self._action_errors[name])
 
-    def _check_ready(self, stepped: BoolArray) -> None:
-        stopped_too = stepped > self.running
-        if np.count_nonzero(stopped_too):
-            stopped = [self.env_ids[index] for index in np.flatnonzero(stopped_too)]
-            raise ResetRequiredError(
-                f"no running episode in {shown(stopped)}: call reset(), or reset_envs(...) with these"
+    def _checked_field_actions(
+        self, actions: Any, stepped: BoolArray | None, active: Mapping[str, BoolArray]
+    ) -> dict[str, npt.NDArray[Any]]:
+        if not isinstance(actions, Mapping) or actions.keys() != self._field_names:
+            got = list(actions) if isinstance(actions, Mapping) else f"a {type(actions).__name__}"
+            names = [group.name for group in self.field_groups]
+            raise InvalidActionError(f"expected a dict of actions of groups {names}, got {got}")
+        return {
+            group.name: self._checked(
+                group.name,
+                actions[group.name],
+                active[group.name] if stepped is None else active[group.name] & stepped[:, None],
             )
-        self._schedule.check_nobody_due(stepped)
+            for group in self.field_groups
+        }
 
-    def _follow_step(self, stepped: BoolArray, took_part: Mapping[str, BoolArray]) -> None:
+    def _check_deciding(self, actions: Any) -> None:
+        if not isinstance(actions, Mapping):
+            raise InvalidActionError(f"expected a dict of actions by group, got a {type(actions).__name__}")
+        coordinators = [group.name for group in self.coordinator_groups]
+        if unknown := [name for name in actions if name not in coordinators]:
+            raise ConfigurationError(f"no coordinator group {unknown}, only {coordinators}")
+        if actions and not np.count_nonzero(self.running):
+            self._refuse_stopped(~self.running)
+
+    def _check_ready(self, stepped: BoolArray | None) -> None:
+        """Check that the masked copies, or all, may be stepped."""
+        if not self._results.all_running:
+            stopped = ~self.running if stepped is None else stepped > self.running
+            if np.count_nonzero(stopped):
+                self._refuse_stopped(stopped)
+        if self.coordinator_groups:
+            self._schedule.check_nobody_due(stepped)
+
+    def _refuse_stopped(self, stopped: BoolArray) -> Never:
+        env_ids = [self.env_ids[index] for index in np.flatnonzero(stopped)]
+        raise ResetRequiredError(f"no running episode in {shown(env_ids)}: call reset(), or reset_envs(...) with these")
+
+    def _forget(self, indices: Sequence[int], mask: BoolArray) -> None:
+        """Forget the last episode of some copies, and all of its messages."""
+        self.changes += bool(indices)
+        for index in indices:
+            self.broker.clear_environment(self.env_ids[index])
+        self._clock.steps[mask] = 0
+        self._sight.forget(mask)
+        self._results.begin(mask)
+        self._was_reset = True
+
+    def _follow_step(self, stepped: BoolArray | None, took_part: Mapping[str, BoolArray]) -> None:
         """Bring everything above the environment up to date with its step."""
-        self.tick(stepped)
-        senders = self._outcomes.follow_step(stepped, took_part)
-        self._schedule.forget(stepped)
-        self._exchange.pass_infos_up(stepped, senders, self.results)
+        count = self.num_envs if stepped is None else int(np.count_nonzero(stepped))
+        self.changes += bool(count)
+        self._clock.steps += 1 if stepped is None else stepped
+        self.total_steps += count
+        changed = self._results.follow_step(stepped, took_part)
+        if not self.coordinator_groups:
+            return
+        self._schedule.start_anew(stepped)
+        if changed:
+            self._sight.revive(self.results)
+        # An agent that has just come sends its first info, as all do at the reset, and one that has ended its last.
+        self._lanes.pass_infos_up(stepped, took_part if changed else None, self.results)
+        if changed:
+            self._sight.freeze_ended(self.results)
 
 
-def _check_kinds(hierarchy: Any, broker: Any) -> None:
+def _check_options(hierarchy: Any, broker: Any, step_length: Any) -> None:
+    if not isinstance(step_length, (int, float, np.integer)) or not np.isfinite(step_length) or step_length <= 0:
+        raise ConfigurationError(f"step_length must be a positive number, got {step_length!r}")
     if not isinstance(hierarchy, Hierarchy | None):
-        raise HierarchyError(
-            f"hierarchy must be a Hierarchy, as Hierarchy({{above: [below, ...]}}) is, got {hierarchy!r}"
-        )
+        raise HierarchyError(f"hierarchy must be a Hierarchy, such as Hierarchy({{above: [below]}}), got {hierarchy!r}")
     if not isinstance(broker, MessageBroker | None):
         raise ConfigurationError(f"broker must be a MessageBroker, such as InMemoryBroker(), got {broker!r}")

@@ -1,40 +1,40 @@
-"""What each group of agents of the vector env sees and does, coordinators included."""
+"""Groups of agents of the vector env, coordinators included, and their spaces."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 
 from heron.agents import Hierarchy
 from heron.agents.hierarchy import FIELD_LEVEL
 from heron.batch.agent_groups import group_name, partition
-from heron.batch.array_tree import ArrayTree, flat_size, flatten
-from heron.batch.batch_env import AgentGroup, BoolArray
+from heron.batch.array_tree import flat_size
+from heron.batch.batch_env import AgentGroup
 from heron.errors import ConfigurationError, HierarchyError, UnknownGroupError, meant
 
 _T = TypeVar("_T")
 
 INFO_EXTRAS = 2
-"""An info is seen as the subordinate's flat observation, its reward, and the info's age."""
+"""Number of values of an info beside the subordinate's flat observation: its reward, and the info's age."""
 
 
 @dataclass(frozen=True)
 class VecGroup:
-    """Agents that see and do the same, on one level of the hierarchy.
+    """Agents with the same spaces, on one level of the hierarchy.
 
     Attributes:
         name: The group's name, unique in the vector env.
         level: The name of its level, ``"field"`` or a coordinator level of the hierarchy.
         agent_ids: Its agents, in the order of the arrays' second dimension.
-        observation_space: What one agent sees: its own observation, or its subordinates' infos, then its
-            command.
-        action_space: What one agent does: act on the environment, or command all its subordinates.
+        observation_space: Space of one agent's observations: its own observation, or its subordinates' infos,
+            then its command.
+        action_space: Space of one agent's actions, which act on the environment or command all its subordinates.
         period: Environment steps between two decisions.
-        own_space: What the agent tells its upstream as its observation.
-        command_space: What it receives from upstream, or None.
+        own_space: Space of the own observation, which the agent sends to its upstream.
+        command_space: Space of the commands from upstream, or None.
     """
 
     name: str
@@ -46,12 +46,12 @@ class VecGroup:
     own_space: Space[Any]
     command_space: Space[Any] | None
 
-    @property
+    @cached_property
     def is_field(self) -> bool:
-        """Whether the agents act on the environment rather than on other agents."""
+        """True if the agents act on the environment rather than on other agents."""
         return self.level == FIELD_LEVEL
 
-    @property
+    @cached_property
     def command_layout(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Shape and dtype of one command.
 
@@ -59,37 +59,35 @@ class VecGroup:
             ConfigurationError: If the group has no upstream.
         """
         if self.command_space is None:
-            raise ConfigurationError(f"group {self.name!r} receives no commands")
+            raise ConfigurationError(f"group {self.name!r} has no upstream, and so no command_space")
         return self.command_space.shape or (), np.dtype(self.command_space.dtype)
 
-    @property
+    @cached_property
     def num_agents(self) -> int:
         """Number of agents, the arrays' second dimension."""
         return len(self.agent_ids)
 
 
 class ByGroup(dict[str, _T]):
-    """Something for each group by its name, which says what there is when asked for another one."""
+    """Values by group name, with an error for an unknown name that lists the known ones."""
 
     def __missing__(self, name: object) -> NoReturn:
         raise UnknownGroupError(f"no group {name!r}, only {list(self)}{meant(name, self)}")
 
 
 def build_groups(env_groups: Mapping[str, AgentGroup], hierarchy: Hierarchy) -> ByGroup[VecGroup]:
-    """All groups of the vector env, from the top of the hierarchy down.
+    """Return all groups of the vector env, from the top of the hierarchy down.
 
     Raises:
         HierarchyError: If the hierarchy's field agents are not the environment's agents, or a subordinate
             has no command space.
-        ConfigurationError: If agents of one environment group get commands of different spaces, or one
-            coordinator would have to send both numbers and choices.
+        ConfigurationError: If agents of one environment group get commands of different spaces, or the
+            subordinates of one coordinator have both ``Box`` and ``Discrete`` command spaces.
     """
     hierarchy.check_matches(agent for group in env_groups.values() for agent in group.agent_ids)
     for above, below in hierarchy.edges:
         if hierarchy.command_space(below) is None:
-            raise HierarchyError(
-                f"a vector env needs to know what {above!r} sends to {below!r}: give the hierarchy a command_space"
-            )
+            raise HierarchyError(f"subordinate {below!r} of {above!r} has no command_space: give the hierarchy one")
     fields = [_field_group(group, hierarchy) for group in env_groups.values()]
     sizes = {agent: flat_size(group.own_space) for group in fields for agent in group.agent_ids}
     levels = [fields]
@@ -103,10 +101,15 @@ def build_groups(env_groups: Mapping[str, AgentGroup], hierarchy: Hierarchy) -> 
 
 
 def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[VecGroup]:
-    """The group called ``key``, or else all groups of the level called so.
+    """Return the group with the name ``key``, or else all groups of the level with that name.
+
+    Args:
+        key: Name of a group or level.
+        groups: All groups.
+        what: Name of the option that the key was given for, for the error.
 
     Raises:
-        UnknownGroupError: If there is neither; ``what`` says what the key was given for.
+        UnknownGroupError: If there is neither.
     """
     if isinstance(key, str) and key in groups:
         return [groups[key]]
@@ -118,40 +121,13 @@ def resolve_group(key: str, groups: Mapping[str, VecGroup], what: str) -> list[V
     )
 
 
-def join_observation(
-    group: VecGroup, own: ArrayTree, commands: npt.NDArray[Any] | None, commanded: Callable[[], BoolArray]
-) -> ArrayTree:
-    """What agents see: their own observation together with their command, laid out as the group's space says.
-
-    Args:
-        group: The agents' group.
-        own: Their own observations, ``(num_envs, num_agents, ...)``.
-        commands: Their commands in ``group.command_space``, or None if the group has no upstream.
-        commanded: Gives ``(num_envs, num_agents) bool``, the agents that a command has come to; others see zeros.
-    """
-    if group.command_space is None or commands is None:
-        return own
-    seen = flatten(group.command_space, commands, batch_dims=2)
-    if not isinstance(group.command_space, Box):  # a choice is one-hot, and even the first is not zeros
-        seen = seen * commanded()[..., None]
-    if isinstance(group.observation_space, Box):
-        own = np.asarray(own)
-        joined = np.empty((*own.shape[:2], own.shape[2] + seen.shape[2]), group.observation_space.dtype)
-        joined[..., : own.shape[2]] = own
-        joined[..., own.shape[2] :] = seen
-        return joined
-    if isinstance(own, dict):
-        return {**own, "command": seen}
-    return {"observation": own, "command": seen}
-
-
 def _field_group(group: AgentGroup, hierarchy: Hierarchy) -> VecGroup:
     commands = {agent: hierarchy.command_space(agent) for agent in group.agent_ids}
     first = commands[group.agent_ids[0]]
     if odd := {agent: space for agent, space in commands.items() if space != first}:
         raise ConfigurationError(
-            f"agents of group {group.name!r} must get commands of one space, but {group.agent_ids[0]!r} gets "
-            f"{first} and others {odd}; split the group with groups={{name: agent ids}}"
+            f"group {group.name!r}: its agents must have one command_space, but {group.agent_ids[0]!r} has {first} and "
+            f"others have {odd}; split the group with groups={{name: agent ids}}"
         )
     return VecGroup(
         name=group.name,
@@ -175,13 +151,16 @@ def _with_command(own: Space[Any], command: Space[Any] | None, owner: str) -> Sp
         return Box(low, np.concatenate([own.high, seen.high], dtype=dtype), dtype=dtype.type)
     if isinstance(own, Dict):
         if "command" in own.spaces:
-            raise ConfigurationError(f"group {owner!r} observes a 'command' of its own: rename that key")
+            raise ConfigurationError(
+                f"group {owner!r}: rename key 'command' of its Dict observation, which is reserved for commands from "
+                "upstream"
+            )
         return Dict({**own.spaces, "command": seen})
     return Dict({"observation": own, "command": seen})
 
 
 def _seen_space(command: Space[Any]) -> Box:
-    """The space of a command as it is seen. It holds zero, which stands for no command yet."""
+    """Return the space of an observed command. It contains zero, which means no command yet."""
     if isinstance(command, Box):
         low, high = np.minimum(command.low, 0), np.maximum(command.high, 0)
         return Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
@@ -228,7 +207,7 @@ def _coordinator_group(
 
 
 def _joint_command_space(agent: str, hierarchy: Hierarchy) -> Space[Any]:
-    """One command for each subordinate, side by side."""
+    """Return the space of one command for each subordinate, side by side."""
     spaces = [hierarchy.command_space(child) for child in hierarchy.subordinates[agent]]
     boxes = [space for space in spaces if isinstance(space, Box)]
     choices = [space for space in spaces if isinstance(space, Discrete)]
@@ -239,5 +218,5 @@ def _joint_command_space(agent: str, hierarchy: Hierarchy) -> Space[Any]:
     if len(choices) == len(spaces):
         return MultiDiscrete([space.n for space in choices], start=[space.start for space in choices])
     raise ConfigurationError(
-        f"coordinator {agent!r} must send its subordinates either Box or Discrete commands, not both: {spaces}"
+        f"coordinator {agent!r}: the command spaces of its subordinates must be all Box or all Discrete, got {spaces}"
     )

@@ -107,28 +107,28 @@ class TestBadInput:
         assert [sorted(given) for given in venv.batch_env.envs[0].received] == [[A, B], [A]]
 
     def test_groups_missing_or_unknown(self, venv):
-        with pytest.raises(ConfigurationError, match=r"no coordinator group \['agent'\], only \['coordinator'\]"):
+        with pytest.raises(ConfigurationError, match=r"'agent'.*'coordinator'"):
             venv.decide({"agent": still(venv)["agent"]})
         venv.decide(commands(venv))
         for actions in ({}, {"nobody": 1}, {**still(venv), "coordinator": 1}, np.zeros((2, 2), np.int64)):
-            with pytest.raises(InvalidActionError, match=r"expected a dict of actions of groups \['agent'\], got"):
+            with pytest.raises(InvalidActionError, match="'agent'"):
                 venv.advance(actions)
         for ask in (venv.observe, venv.due, venv.commands):
-            with pytest.raises(ConfigurationError, match="no group 'nobody'"):
+            with pytest.raises(ConfigurationError, match="'nobody'"):
                 ask("nobody")
         for by_group in (venv.groups, venv.results):
-            with pytest.raises(UnknownGroupError, match=r"no group 'agents', only .*; did you mean 'agent'"):
+            with pytest.raises(UnknownGroupError, match=r"'agents'.* 'agent'"):
                 by_group["agents"]
             assert by_group.get("agents") is None
 
     def test_before_the_reset(self):
         venv = scripted(2, star())
-        with pytest.raises(ResetRequiredError, match="call reset"):
+        with pytest.raises(ResetRequiredError, match="env_0, env_1"):
             venv.decide(commands(venv))
-        with pytest.raises(ResetRequiredError, match=r"no running episode in env_0, env_1: call reset"):
+        with pytest.raises(ResetRequiredError, match="env_0, env_1"):
             venv.advance(still(venv))
         for group in ("agent", "coordinator"):
-            with pytest.raises(ResetRequiredError, match=f"group '{group}' has seen nothing yet: call reset"):
+            with pytest.raises(ResetRequiredError, match="env_0, env_1"):
                 venv.observe(group)
         assert venv.broker.statistics().published == 0
 
@@ -141,9 +141,9 @@ class TestBadInput:
 
     @pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones(2, int), np.ones((2, 1), bool)])
     def test_masks(self, venv, mask):
-        with pytest.raises(ConfigurationError, match=r"mask must be an array of shape \(2,\) and dtype bool"):
+        with pytest.raises(ConfigurationError, match=r"\(2,\)"):
             venv.decide(commands(venv), mask)
-        with pytest.raises(ConfigurationError, match=r"mask must be an array of shape \(2,\) and dtype bool"):
+        with pytest.raises(ConfigurationError, match=r"\(2,\)"):
             venv.advance(still(venv), mask)
 
     @pytest.mark.parametrize("which", [2, -1, "env_2", "", ["env_0", "x"], [0, 5], True, [1.0], 0.5j])
@@ -174,7 +174,7 @@ class TestBadInput:
 class TestConfiguration:
     @pytest.mark.parametrize("length", [0, -1.0, np.nan, np.inf])
     def test_step_length(self, length):
-        with pytest.raises(ConfigurationError, match="step_length must be a positive number"):
+        with pytest.raises(ConfigurationError, match="step_length"):
             scripted(step_length=length)
 
     def test_hierarchy_that_does_not_fit(self):
@@ -187,23 +187,23 @@ class TestConfiguration:
                 scripted(1, Hierarchy(tree, command_space=GOAL))
 
     def test_what_is_no_hierarchy_and_what_is_no_broker(self):
-        with pytest.raises(HierarchyError, match=r"must be a Hierarchy, .*, got \{'top': \['agent_0', 'agent_1'\]\}"):
+        with pytest.raises(HierarchyError, match=r"\{'top': \['agent_0', 'agent_1'\]\}"):
             scripted(1, {"top": [A, B]})
-        with pytest.raises(ConfigurationError, match=r"broker must be a MessageBroker, such as .*, got <class"):
+        with pytest.raises(ConfigurationError, match=r"<class.*InMemoryBroker"):
             scripted(1, broker=InMemoryBroker)
 
     def test_hierarchy_without_command_space(self):
-        with pytest.raises(HierarchyError, match="what 'coordinator' sends to 'agent_0': give the hierarchy a command"):
+        with pytest.raises(HierarchyError, match="'agent_0' of 'coordinator'"):
             scripted(1, star(command_space=None))
 
     def test_commands_of_a_group_are_of_one_space(self):
         tree = Hierarchy({"top": [A, B]}, command_space={A: GOAL, B: Discrete(2)})
-        with pytest.raises(ConfigurationError, match="agents of group 'agent' must get commands of one space"):
+        with pytest.raises(ConfigurationError, match=r"group 'agent'.*command_space"):
             scripted(1, tree)
 
     def test_a_coordinator_sends_numbers_or_choices(self):
         tree = Hierarchy({"top": [A, B]}, command_space={A: GOAL, B: Discrete(2)})
-        with pytest.raises(ConfigurationError, match="either Box or Discrete commands, not both"):
+        with pytest.raises(ConfigurationError, match=r"'top'.*Box.*Discrete"):
             scripted(1, tree, groups={"a": [A], "b": [B]})
 
     def test_a_failed_construction_closes_the_copies_it_made(self):
@@ -244,14 +244,14 @@ class TestMistakes:
 
     @pytest.mark.parametrize("step_length", ["1", None, 1j])
     def test_step_length(self, step_length):
-        with pytest.raises(ConfigurationError, match="step_length must be a positive number"):
+        with pytest.raises(ConfigurationError, match="step_length"):
             scripted(step_length=step_length)
 
     def test_options_that_are_no_mapping_clear_nothing(self):
         venv = scripted(1, star())
         venv.reset()
         step(venv)
-        with pytest.raises(ConfigurationError, match="options must be a mapping, got 3"):
+        with pytest.raises(ConfigurationError, match=r"options.* 3"):
             venv.reset(options=3)
         assert venv.steps.tolist() == [1]
 
@@ -265,7 +265,7 @@ class TestMistakes:
 def test_a_vector_env_is_not_copied_with_arrays_that_are_no_longer_shared(copied):
     view = GymVectorEnv(make_vec(Scripted, 2))
     for whole in (view.venv, *((view, GymVectorEnv([Sampled] * 2)) if copied is not copy else ())):
-        with pytest.raises(ConfigurationError, match="vector env of env_0, env_1 cannot be copied or pickled"):
+        with pytest.raises(ConfigurationError, match="env_0, env_1"):
             copied(whole)
     view.reset()
     assert view.step(np.zeros(4, int))[1].tolist() == [1, 10, 1, 10]

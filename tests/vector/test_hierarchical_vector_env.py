@@ -117,7 +117,7 @@ class TestTwoPhases:
     def test_a_decision_is_due_until_it_is_made_and_once(self):
         venv = scripted(2, star())
         venv.reset()
-        with pytest.raises(DecisionRequiredError, match="env_0: coordinator 'coordinator' is due at step 0: call dec"):
+        with pytest.raises(DecisionRequiredError, match=r"env_0: .*'coordinator'.* step 0"):
             venv.advance(still(venv))
         venv.decide(commands(venv, 0.5), np.array([True, False]))
         assert venv.due("coordinator").tolist() == [[False], [True]]
@@ -199,17 +199,17 @@ class TestIntrinsicReward:
 
     def test_errors(self):
         one = lambda *args: np.ones(3)  # noqa: E731
-        with pytest.raises(ConfigurationError, match="no field agent receives commands"):
+        with pytest.raises(ConfigurationError, match="intrinsic_reward"):
             scripted(intrinsic_reward=one)
-        with pytest.raises(ConfigurationError, match="intrinsic_reward: no group or level 'nobody'"):
+        with pytest.raises(ConfigurationError, match="'nobody'"):
             scripted(1, star(), intrinsic_reward={"nobody": one})
-        with pytest.raises(ConfigurationError, match="group 'coordinator' receives no commands"):
+        with pytest.raises(ConfigurationError, match="'coordinator'"):
             scripted(1, star(), intrinsic_reward={"coordinator": one})
         venv = scripted(1, star(), intrinsic_reward=one)
         venv.reset()
-        with pytest.raises(ConfigurationError, match=r"must return rewards of shape \(1, 2\).*got \(3,\)"):
+        with pytest.raises(ConfigurationError, match=r"\(1, 2\).*\(3,\)"):
             step(venv)
-        with pytest.raises(ConfigurationError, match="intrinsic_reward must be a function, or one by group or level"):
+        with pytest.raises(ConfigurationError, match="intrinsic_reward"):
             scripted(1, star(), intrinsic_reward=3)
 
     @pytest.mark.parametrize(

@@ -56,12 +56,12 @@ def test_nothing_that_is_given_is_changed():
 
 @pytest.mark.parametrize("position", [3, (3,), (1, 2, 3), (2, 2), (4, 2), (-1, 2), (0.0, 2.0), "ab", None])
 def test_a_position_that_is_no_slice_is_refused(position):
-    with pytest.raises(ConfigurationError, match=r"position must be a pair .* got"):
+    with pytest.raises(ConfigurationError, match="position"):
         GoalReward(position)
 
 
 def test_an_unknown_measure_is_refused():
-    with pytest.raises(ConfigurationError, match="measure must be 'progress' or 'distance', got 'speed'"):
+    with pytest.raises(ConfigurationError, match=r"measure.*'speed'"):
         GoalReward((0, 2), "speed")
 
 
@@ -70,7 +70,7 @@ def test_an_unknown_measure_is_refused():
     [((2, 4), Box(-1, 1, (3,), np.float32)), ((17, 19), Box(-1, 1, (2,), np.float32)), ((2, 4), Discrete(2))],
 )
 def test_a_goal_that_does_not_fit_is_refused_when_the_vector_env_is_built(entries, command_space):
-    with pytest.raises(ConfigurationError, match=r"a goal for entries .* of group 'agent' needs an observation of"):
+    with pytest.raises(ConfigurationError, match="group 'agent'"):
         make_vec(
             "mpe2.simple_spread_v3",
             1,

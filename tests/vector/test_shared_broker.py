@@ -96,7 +96,7 @@ class TestSharedBroker:
     def test_same_ids_are_refused_while_both_are_open(self):
         broker = InMemoryBroker()
         one = scripted(2, star(), broker)
-        with pytest.raises(ConfigurationError, match=r"another open vector env on this broker has env_ids \['env_1'\]"):
+        with pytest.raises(ConfigurationError, match=r"\['env_1'\]"):
             scripted(2, star(), broker, env_ids=["x", "env_1"])
         scripted(1, star(), broker, env_ids=["x"])
         one.close()
