@@ -1,4 +1,4 @@
-"""The hierarchy's agents of one copy as objects of their own."""
+"""Agents of the hierarchy in one copy, as objects that speak through its broker."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,16 @@ from heron.messaging import MessageBroker
 def bind_agents(
     hierarchy: Hierarchy, env_id: str, broker: MessageBroker, clock: Callable[[], float]
 ) -> dict[str, Agent]:
-    """One ``CoordinatorAgent`` or ``FieldAgent`` for each agent, from the top of the hierarchy down.
+    """Make a ``CoordinatorAgent`` or ``FieldAgent`` for each agent.
 
     Args:
         hierarchy: The tree.
-        env_id: The copy they live in.
-        broker: Through which they speak.
-        clock: Tells the copy's simulation time.
+        env_id: The copy.
+        broker: The broker that carries their messages.
+        clock: Returns the copy's simulation time.
 
     Returns:
-        Agent id -> the agent.
+        Agent id -> the agent, from the top of the hierarchy down.
     """
     agents: dict[str, Agent] = {}
     for agent_id in hierarchy.agents:

@@ -1,4 +1,4 @@
-"""A vector env in words: who is who, who commands whom, and who drives which slot."""
+"""Text that describes a vector env: its copies, tree, groups, spaces and channels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def describe(
         batch_env: The environment copies.
         hierarchy: The tree.
         groups: Group name -> its agents and spaces.
-        deciders: Group name -> a description of what decides for its agents, where that is known.
+        deciders: Group name -> a description of its policy or learner, where known.
     """
     noun = "copy" if batch_env.num_envs == 1 else "copies"
     lines = [f"{batch_env.num_envs} {noun}: {_listed(batch_env.env_ids)}", f"Stepped: {batch_env.describe()}"]
@@ -54,7 +54,7 @@ def describe(
 
 
 def _shown(space: Space[Any]) -> str:
-    """A space in one line, however long its bounds are."""
+    """Return a space as one line, with the extremes of its bounds."""
     if isinstance(space, Dict):
         return "Dict(" + ", ".join(f"{key}: {_shown(part)}" for key, part in space.spaces.items()) + ")"
     if isinstance(space, Tuple):

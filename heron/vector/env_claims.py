@@ -1,4 +1,4 @@
-"""Which vector env speaks for which env_id on a broker: two at once would consume each other's messages."""
+"""Claims of vector envs to env_ids on a broker: two with the same would consume each other's messages."""
 
 import weakref
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from heron.messaging import MessageBroker
 _Holders = weakref.WeakValueDictionary[str, object]
 
 _holders: dict[int, _Holders] = {}
-"""By the identity of the broker, since a user's broker need not be hashable."""
+"""Claims by the identity of the broker, since a user's broker need not be hashable."""
 
 
 def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None:
-    """Reserve ``env_ids`` on ``broker`` for ``holder``, as long as it lives or until ``release``.
+    """Reserve ``env_ids`` on ``broker`` for the life of ``holder``, or until ``release``.
 
     Raises:
         ConfigurationError: If another holder has one of them; nothing is reserved then.
@@ -24,14 +24,13 @@ def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None
         weakref.finalize(broker, _holders.pop, id(broker), None)
     if taken := [env_id for env_id in env_ids if env_id in held]:
         raise ConfigurationError(
-            f"another open vector env on this broker has env_ids {taken}: give this one other env_ids, "
-            "or a broker of its own"
+            f"env_ids {taken} belong to another open vector env on this broker: use other env_ids or another broker"
         )
     held.update(dict.fromkeys(env_ids, holder))
 
 
 def release(broker: MessageBroker, env_ids: Sequence[str]) -> None:
-    """Give the reserved ``env_ids`` back."""
+    """Release reserved ``env_ids``."""
     held = _holders.get(id(broker))
     if held is not None:
         for env_id in env_ids:
