@@ -108,12 +108,7 @@ class HierarchicalVectorEnv:
         edges = find_edges(self.groups, self.hierarchy)
         self._results = Results(batch_env.states, self.groups, edges, self.num_envs, intrinsic)
         self._sight = Sight(batch_env, self.groups, edges, step_length)
-        claim(self.broker, self.env_ids, self)
-        try:
-            self._lanes = Lanes(self._sight, self.groups, self.env_ids, self.broker, clock)
-        except BaseException:
-            release(self.broker, self.env_ids)
-            raise
+        self._lanes = self._open_lanes()
         self.results: Mapping[str, GroupResult] = self._results.by_group
         self.returns, self.lives = self._results.returns, self._results.lives
         self._intrinsic: IntrinsicRewards | None = None
@@ -405,6 +400,14 @@ class HierarchicalVectorEnv:
             f"the vector env of {shown(self.env_ids)} and its views cannot be copied or pickled, because its "
             "environments, workers and broker belong to it alone: pass on a function that makes one"
         )
+
+    def _open_lanes(self) -> Lanes:
+        claim(self.broker, self.env_ids, self)
+        try:
+            return Lanes(self._sight, self.groups, self.env_ids, self.broker, self._clock)
+        except BaseException:
+            release(self.broker, self.env_ids)
+            raise
 
     def _close_broker(self) -> None:
         if self._owns_broker:

@@ -1,4 +1,4 @@
-"""What a vector env refuses, and says about it."""
+"""Input that a vector env refuses, and the names in its errors."""
 
 import pickle
 from copy import copy, deepcopy
@@ -179,9 +179,9 @@ class TestConfiguration:
 
     def test_hierarchy_that_does_not_fit(self):
         for tree, message in (
-            ({"top": [A]}, "agent_1"),
-            ({"top": [A, B, "agent_2"]}, "the environment has no agents"),
-            ({A: [B]}, "cannot be coordinators"),
+            ({"top": [A]}, r"\['agent_1'\]"),
+            ({"top": [A, B, "agent_2"]}, "agent_2"),
+            ({A: [B]}, "agent_0"),
         ):
             with pytest.raises(HierarchyError, match=message):
                 scripted(1, Hierarchy(tree, command_space=GOAL))

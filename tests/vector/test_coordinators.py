@@ -1,4 +1,4 @@
-"""Coordinators above coordinators, and what a coordinator earns and when it ends."""
+"""Coordinators above coordinators, and the rewards and ends of coordinators."""
 
 import numpy as np
 import pytest

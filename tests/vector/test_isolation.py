@@ -1,4 +1,4 @@
-"""Copies do not touch each other, and the same seeds give the same trajectories, whoever drives."""
+"""Isolation of copies, and the same trajectories from the same seeds in every way of stepping."""
 
 import numpy as np
 import pytest
@@ -29,12 +29,12 @@ def teams(ids):
 
 
 def score(observation):
-    """A number that depends on every entry, row by row, so that the size of the batch cannot matter."""
+    """Return a number that depends on every entry, row by row, so that the size of the batch cannot matter."""
     return sum((place + 1) * float(value) for place, value in enumerate(np.ravel(observation)))
 
 
 def act(space, observation):
-    """A deterministic action of one agent."""
+    """Return a deterministic action of one agent."""
     number = abs(score(observation)) * 1000
     if isinstance(space, Discrete):
         return int(number) % int(space.n) + int(space.start)
@@ -56,7 +56,7 @@ def play_step(venv, mask=None):
 
 
 def record(venv, copy):
-    """What can be seen of one copy, exactly."""
+    """Return everything observable in one copy, exactly."""
     found = {}
     for name, result in venv.results.items():
         commands = venv.commands(name)
@@ -80,7 +80,7 @@ def episode(venv, copy=0, seed=None, steps=60, **reset):
 
 
 def inside(env):
-    """All that a copy is: the world of a particle environment, and its random stream."""
+    """Return the state of a copy: the world of a particle environment, and its random stream."""
     env = env.unwrapped
     stream = env.np_random.bit_generator.state
     if isinstance(env, Scripted):
@@ -90,7 +90,7 @@ def inside(env):
 
 
 def outside(venv, copy):
-    """All that the broker holds for a copy."""
+    """Return everything that the broker holds for a copy."""
     env_id = venv.env_ids[copy]
     names = venv.broker.get_environment_channels(env_id)
     waiting = {name: [m for m in venv.broker.channels[name] if m.env_id == env_id] for name in names}
@@ -242,7 +242,7 @@ class Scalar:
         return np.zeros(size, np.float32) if command is None else flatten(space, command).astype(np.float32)
 
     def own(self, agent_id):
-        """What a coordinator knows of those below, or a field agent observes."""
+        """Return the latest infos of a coordinator's subordinates, or a field agent's observation."""
         below = self.tree.subordinates.get(agent_id)
         if below is None:
             return self.observations[agent_id]
@@ -256,7 +256,7 @@ class Scalar:
         return np.concatenate([self.own(agent_id), self.seen_command(agent_id)])
 
     def inform(self, rewards):
-        """Everybody tells its upstream what it sees, from the bottom up; coordinators keep the latest."""
+        """Send every agent's info upstream, from the bottom up; coordinators keep the latest."""
         totals = dict(rewards)
         for agent_id in reversed(self.tree.agents):
             agent = self.agents[agent_id]
@@ -289,7 +289,7 @@ class Scalar:
             agent.send_action_to_subordinate(child, part)
 
     def play(self, seed):
-        """Yields after each step observations, rewards and commands of all, by agent."""
+        """Yield after each step the observations, rewards and commands of all agents."""
         self.observations, _ = self.env.reset(seed=seed)
         self.inform(dict.fromkeys(self.env.agents, 0.0))
         while self.env.agents:
@@ -331,6 +331,6 @@ def test_scalar_agents_and_a_plain_environment_give_the_same_trajectory(path, tr
 
 
 def plain(message):
-    """A message as values that can be compared and sorted."""
+    """Return a message as values that can be compared and sorted."""
     payload = {name: np.asarray(value, np.float64).tolist() for name, value in message.payload.items()}
     return (message.timestamp, message.sender_id, message.recipient_id, message.message_type.value, str(payload))

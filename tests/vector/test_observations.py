@@ -1,4 +1,4 @@
-"""What the agents of a vector env see."""
+"""Observations of the agents of a vector env."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A vector env knows what was received, late, lost or sent by hand as it may be."""
+"""Observations come from received messages alone, even if those are late, lost or sent by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Whole runs with automatic resets, equal to the bit, whatever steps the copies and whoever looks at them."""
+"""Whole runs with automatic resets, equal to the bit for every backend and view."""
 
 from functools import cache
 from itertools import product
@@ -45,7 +45,7 @@ def star(agents):
 
 
 def commands(seen):
-    """What a coordinator of one or two agents commands, as a function of what it has heard."""
+    """Return the command of a coordinator of one or two agents, as a function of its observation."""
     size = 2 if seen.shape[1] != 2 * 6 else 4  # each of two agents tells four numbers, a reward and an age
     return np.cos(seen.sum(axis=1, keepdims=True) + np.arange(size)).astype(np.float32)
 
@@ -63,7 +63,7 @@ VIEWS = {
 
 
 class Run:
-    """A view with a deterministic learner, and what each copy has shown."""
+    """A view with a deterministic learner, and the history of each copy."""
 
     def __init__(self, source, setting="flat", view="sb3", count=COPIES):
         tree, roles = SETTINGS[setting]
@@ -133,7 +133,7 @@ def test_runs_do_not_depend_on_what_steps_the_copies(setting, view):
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("source", ["loop", "agents"])
 def test_each_copy_is_what_it_would_be_alone(source, setting, view):
-    """So no two copies draw from one stream, through all the episodes after the first as well."""
+    """No two copies draw from one stream, in later episodes as well."""
     together = played(source, setting, view)
     assert len({str(seen) for seen in together.seen}) == COPIES
     for copy in range(COPIES):
@@ -184,7 +184,7 @@ def test_another_seed_gives_another_run(view):
 
 
 def test_seeds_of_the_views_are_those_of_gymnasium():
-    """To the bit, with episodes that Gymnasium's own vector environment begins by itself."""
+    """Equal to the bit, with episodes that Gymnasium's own vector environment starts automatically."""
     theirs = SyncVectorEnv([lake] * COPIES)
     ours = Run("loop", view="gym_next").reset(SEED)
     observations, _ = theirs.reset(seed=SEED)

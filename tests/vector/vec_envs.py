@@ -23,7 +23,7 @@ def scripted(num_envs=1, hierarchy=None, broker=None, *, lives=None, horizon=4, 
 
 
 def commands(venv, value=0.0):
-    """The same command for every subordinate, of every coordinator group."""
+    """Return actions that send the same command to every subordinate, for every coordinator group."""
     return {
         group.name: np.full(
             (venv.num_envs, group.num_agents, *group.action_space.shape), value, group.action_space.dtype
@@ -33,7 +33,7 @@ def commands(venv, value=0.0):
 
 
 def still(venv):
-    """Action 0 of every field agent."""
+    """Return action 0 for every field agent."""
     return {
         group.name: np.zeros((venv.num_envs, group.num_agents, *group.action_space.shape), group.action_space.dtype)
         for group in venv.field_groups
@@ -41,17 +41,17 @@ def still(venv):
 
 
 def step(venv, value=0.0):
-    """One whole step in which every coordinator that is due sends ``value``."""
+    """Take one whole step in which every coordinator that is due sends ``value``."""
     venv.decide({name: array for name, array in commands(venv, value).items() if venv.due(name).any()})
     return venv.advance(still(venv))
 
 
 class SevenMethods(MessageBroker):
-    """A broker with nothing but what the specification asks for, which may lose or delay messages.
+    """A broker with only the methods of the specification, which may lose or delay messages.
 
     Args:
-        delay: How often a message is asked for in vain before it is delivered, for a message.
-        loses: Whether a message is lost.
+        delay: Returns the number of vain requests for a message before it is delivered.
+        loses: Returns whether a message is lost.
     """
 
     def __init__(self, delay=lambda message: 0, loses=lambda message: False):
