@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from benchmarks.arguments import whole
 from benchmarks.machine import describe_machine
 from benchmarks.peers.remote import VENVS
-from benchmarks.suite import SMOKE, TABLES, Sizes, Suite
+from benchmarks.suite import QUICK, QUICK_TABLES, SMOKE, TABLES, Sizes, Suite
 from benchmarks.tables import Report, Table
 from benchmarks.text import cells, headers, machine_lines
 
@@ -25,7 +25,8 @@ tables: {", ".join(TABLES)}
 
 examples:
   python -m benchmarks                              all tables, kept in benchmarks/results/latest.json
-  python -m benchmarks --only stepping,lanes        two of them
+  python -m benchmarks stepping lanes               two of them
+  python -m benchmarks --quick                      what matters most, in under a minute
   python -m benchmarks --json before.json           keep the figures ...
   python -m benchmarks.compare before.json benchmarks/results/latest.json
                                                     ... and compare them with a later run's
@@ -40,14 +41,17 @@ take turns; behind it and in "spread" stands half the interquartile range.
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure tables, print them, and keep them."""
     options = _parser().parse_args(arguments)
-    sizes = SMOKE if options.smoke else replace(Sizes(), rounds=options.rounds, steps=options.steps)
+    names = options.tables or (QUICK_TABLES if options.quick else TABLES)
+    sizes = SMOKE if options.smoke else QUICK if options.quick else Sizes()
+    given = {name: value for name in ("rounds", "steps") if (value := getattr(options, name)) is not None}
+    sizes = replace(sizes, **given)
     machine = describe_machine()
     start = time.perf_counter()
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
     tables = []
-    for name in options.only:
+    for name in names:
         table = _measure(name, sizes, None if options.no_peers else options.peers)
         console.print(_rich(table))
         tables.append(table)
@@ -65,9 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", type=_names, default=list(TABLES), metavar="NAMES", help="some tables, by comma")
-    parser.add_argument("--rounds", type=whole(2), default=Sizes.rounds, help="rounds that count (%(default)s)")
-    parser.add_argument("--steps", type=whole(1), default=Sizes.steps, help="steps of a copy in a round (%(default)s)")
+    parser.add_argument("tables", nargs="*", type=_name, metavar="TABLE", help="tables to measure (all)")
+    parser.add_argument("--quick", action="store_true", help="only what matters most, with fewer rounds")
+    parser.add_argument("--rounds", type=whole(2), help=f"rounds that count ({Sizes.rounds})")
+    parser.add_argument("--steps", type=whole(1), help=f"steps of a copy in a round ({Sizes.steps})")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to keep the figures")
     parser.add_argument("--peers", type=Path, default=VENVS, metavar="DIR", help="where make bench-peers put them")
     parser.add_argument("--no-peers", action="store_true", help="leave other libraries out")
@@ -75,11 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(text: str) -> list[str]:
-    names = text.split(",")
-    if unknown := [name for name in names if name not in TABLES]:
-        raise argparse.ArgumentTypeError(f"no tables {unknown}, only {', '.join(TABLES)}")
-    return names
+def _name(text: str) -> str:
+    if text not in TABLES:
+        raise argparse.ArgumentTypeError(f"no table {text!r}, only {', '.join(TABLES)}")
+    return text
 
 
 def _measure(name: str, sizes: Sizes, venvs: Path | None) -> Table:

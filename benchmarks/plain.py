@@ -57,6 +57,25 @@ def rivals(copies: tuple[int, ...], sb3_copies: int, steps: int) -> list[Rivals]
     return [*found, Rivals(f"SB3, {_counted(sb3_copies)}", sb3_copies, steps * most // sb3_copies, sb3)]
 
 
+@contextmanager
+def single_contenders(steps: int) -> Iterator[dict[str, Run]]:
+    """Label -> a function that steps one copy, with nothing around it and through SB3's environments."""
+    pair = Rivals("", 1, steps, {"SB3 DummyVecEnv": DummyVecEnv, "heron flat + SB3 view": Sb3VecEnv})
+    env = make_one()
+
+    def bare() -> None:
+        env.reset(seed=0)
+        for action in actions:
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+
+    actions = np.random.default_rng(0).integers(0, 2, steps)
+    with pair.contenders() as runs:
+        yield {"bare loop": bare, **runs}
+    env.close()
+
+
 def _gym_steps(env: VectorEnv[Any, Any, Any], actions: Any) -> Run:
     def run() -> None:
         env.reset(seed=0)

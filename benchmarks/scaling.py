@@ -5,12 +5,11 @@ from contextlib import contextmanager
 
 from benchmarks.bare import bare_loop
 from benchmarks.lane_clock import MESSAGES, ClockedBroker
-from benchmarks.stepping import hierarchy, view_steps
+from benchmarks.stepping import BARE, VIEW, hierarchy, view_steps
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.tasks import Task
 
-BARE = "bare loop"
-HERON = "heron hierarchy + SB3 view"
+HERON = VIEW
 ALL = "all"
 _AGENT_STEPS = 16_384
 _FEWEST_STEPS, _MOST_STEPS = 8, 400

@@ -5,7 +5,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.scaling import BARE, HERON
+from benchmarks.scaling import HERON
+from benchmarks.stepping import BARE
 from benchmarks.tables import Report, Table
 
 COLOURS = {BARE: "0.45", HERON: "tab:blue"}

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 from gymnasium.spaces import Box
+from stable_baselines3.common.vec_env import VecEnv
 
 import heron
 from benchmarks.bare import bare_loop, packing_loop
@@ -13,11 +14,15 @@ from benchmarks.tasks import Actions, Task
 from heron.batch.batch_env import BatchEnv
 from heron.messaging import MessageBroker
 from heron.play.policies import RandomPolicy
+from heron.training import HierarchyTrainer
 from heron.wrappers import LoopEnv, ProcessEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.workers.backend import Backend
 
 Run = Callable[[], None]
+BARE = "bare loop"
+VIEW = "heron hierarchy + SB3 view"
+STACK = "heron hierarchy + trainer's stack"
 AUTO = 'heron backend="auto" + hierarchy + SB3 view'
 
 
@@ -37,12 +42,13 @@ def contenders(task: Task, steps: int) -> Iterator[tuple[dict[str, Run], dict[st
 
         auto = open_envs.enter_context(hierarchy(task, "auto"))
         runs = {
-            "bare loop": bare_loop(task, steps),
+            BARE: bare_loop(task, steps),
             "bare loop + packing": packing_loop(task, steps),
             "heron LoopEnv": batch(LoopEnv(factories)),
             "heron flat": flat_steps(open_envs.enter_context(heron.make_vec(task.make, task.copies)), actions),
             "heron hierarchy": hierarchy_steps(open_envs.enter_context(hierarchy(task)), actions),
-            "heron hierarchy + SB3 view": view(),
+            VIEW: view(),
+            STACK: stack_steps(open_envs.enter_context(hierarchy(task)), actions),
             "... messages off": view(broker=HandOverBroker()),
             "heron ProcessEnv, 1 worker": batch(ProcessEnv(factories, num_workers=1)),
             "heron ProcessEnv, 2 workers": batch(ProcessEnv(factories, num_workers=2)),
@@ -116,7 +122,27 @@ def hierarchy_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
 
 def view_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
     """Step the SB3 view of the field agents, whose coordinators command at random."""
-    view = Sb3VecEnv(venv, "field", {"coordinator": RandomPolicy(venv.groups["coordinator"].action_space, 0)})
+    (field,), others = [group.name for group in venv.field_groups], venv.coordinator_groups
+    policies = {group.name: RandomPolicy(group.action_space, 0) for group in others}
+    return sb3_steps(Sb3VecEnv(venv, field, policies), actions)
+
+
+def stack_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
+    """Step the view of the field agents in the wrappers that the trainer puts around it."""
+    (field,) = [group.name for group in venv.field_groups]
+    return sb3_steps(trainer_stack(venv, field), actions)
+
+
+def trainer_stack(venv: heron.HierarchicalVectorEnv, group: str) -> VecEnv:
+    """Return the environment of a group's SB3 model in ``heron train``: a view in its wrappers."""
+    stack = HierarchyTrainer(venv).models[group].get_env()
+    if stack is None:
+        raise AssertionError("a trainer's models have environments")
+    return stack
+
+
+def sb3_steps(view: VecEnv, actions: Actions) -> Run:
+    """Step any SB3 environment."""
 
     def run() -> None:
         view.seed(0)
@@ -125,3 +151,19 @@ def view_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
             view.step(row.ravel())
 
     return run
+
+
+@contextmanager
+def stack_contenders(task: Task, steps: int) -> Iterator[dict[str, Run]]:
+    """Label -> a function that steps all copies: the loop, the SB3 view alone, and the trainer's stack."""
+    actions = task.actions(steps)
+    with hierarchy(task) as venv, hierarchy(task) as trained:
+        yield {BARE: bare_loop(task, steps), VIEW: view_steps(venv, actions), STACK: stack_steps(trained, actions)}
+
+
+@contextmanager
+def single_contenders(task: Task, steps: int) -> Iterator[dict[str, Run]]:
+    """Label -> a function that steps few copies, where the fixed cost of a step shows."""
+    actions = task.actions(steps)
+    with heron.make_vec(task.make, task.copies) as flat, stack_contenders(task, steps) as runs:
+        yield {BARE: runs[BARE], "heron flat + SB3 view": view_steps(flat, actions), **runs}

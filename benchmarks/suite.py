@@ -1,11 +1,14 @@
 """All tables, by name."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import backends, memory, messaging, plain, scaling, stepping
+import torch
+
+from benchmarks import backends, memory, messaging, plain, scaling, stepping, training
 from benchmarks.interleaved import Timing, time_interleaved
 from benchmarks.peers import remote
 from benchmarks.tables import Row, Table, rows_of
@@ -25,6 +28,7 @@ class Sizes:
         steps: Steps of each copy in a round.
         spread_copies: Copies of ``mpe2.simple_spread_v3``.
         trivial_copies: Copies of the trivial environment.
+        stack_copies: Copies of the trivial environment in the trainer's stack.
         plain_copies: Numbers of copies of a plain Gymnasium environment under Gymnasium's view.
         plain_sb3_copies: How many under SB3's.
         messages: Messages of a round.
@@ -38,12 +42,14 @@ class Sizes:
         cases: How many environments ``backend="auto"`` is tried on.
         memory_copies: Copies whose memory is measured.
         leak_steps: Agent steps after which is looked for what was left behind.
+        cpu_time: Whether to count the time of this process alone, for machines with other work.
     """
 
     rounds: int = 7
     steps: int = 50
     spread_copies: int = 16
     trivial_copies: int = 64
+    stack_copies: tuple[int, ...] = (16, 64)
     plain_copies: tuple[int, ...] = (1, 16, 64)
     plain_sb3_copies: int = 16
     messages: int = 10_000
@@ -57,6 +63,7 @@ class Sizes:
     cases: int = backends.MOST_CASES
     memory_copies: int = 4_096
     leak_steps: int = 1_000_000
+    cpu_time: bool = False
 
 
 SMOKE = Sizes(
@@ -64,6 +71,7 @@ SMOKE = Sizes(
     steps=3,
     spread_copies=3,
     trivial_copies=3,
+    stack_copies=(3,),
     plain_copies=(1, 2),
     plain_sb3_copies=2,
     messages=10,
@@ -79,6 +87,9 @@ SMOKE = Sizes(
     leak_steps=1,
 )
 """Just enough to see that everything runs."""
+QUICK = Sizes(rounds=15, steps=25, batches=(256,), training_rounds=3, cpu_time=True)
+QUICK_TABLES = ("stack", "single", "plain", "training")
+"""The essential rows in under a minute, to run after a change, in CPU time."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,8 @@ class Suite:
             done += 1
             self.progress(done, groups * runs)
 
-        return time_interleaved(contenders, rounds, tick)
+        clock = time.process_time if self.sizes.cpu_time else time.perf_counter
+        return time_interleaved(contenders, rounds, tick, clock)
 
 
 def spread_table(suite: Suite) -> Table:
@@ -122,6 +134,29 @@ def spread_table(suite: Suite) -> Table:
 def trivial_table(suite: Suite) -> Table:
     """Stepping an environment that does nothing."""
     return _stepping(suite, "trivial", "trivial", suite.sizes.trivial_copies)
+
+
+def stack_table(suite: Suite) -> Table:
+    """The stack of wrappers that the trainer puts around the SB3 view, against the view alone."""
+    sizes, rows = suite.sizes, []
+    tasks = [*map(trivial, sizes.stack_copies), TASKS["simple_spread"](sizes.spread_copies)]
+    for place, task in enumerate(tasks):
+        with stepping.stack_contenders(task, sizes.steps) as runs:
+            timings = suite.time(runs, sizes.rounds, len(tasks), place)
+        group = f"{task.title}, {task.agents} agents x {task.copies} copies"
+        rows += _beside_the_view(timings, rows_of(timings, dict.fromkeys(runs, sizes.steps * task.copies), group))
+    return Table("stack", "The trainer's stack against the SB3 view", "env step", tuple(rows))
+
+
+def single_table(suite: Suite) -> Table:
+    """The fixed cost of a step, which one copy has to bear alone."""
+    steps = 10 * suite.sizes.steps
+    single = trivial(1)
+    with stepping.single_contenders(single, steps) as runs:
+        rows = rows_of(suite.time(runs, suite.sizes.rounds, 2, 0), dict.fromkeys(runs, steps), "trivial, 8 agents")
+    with plain.single_contenders(steps) as runs:
+        rows += rows_of(suite.time(runs, suite.sizes.rounds, 2, 1), dict.fromkeys(runs, steps), plain.ENV_ID)
+    return Table("single", "One copy", "env step", tuple(rows))
 
 
 def plain_table(suite: Suite) -> Table:
@@ -186,8 +221,7 @@ def leak_table(suite: Suite) -> Table:
 
 def training_table(suite: Suite) -> Table:
     """PPO, by batch size."""
-    from benchmarks import training  # noqa: PLC0415 -- torch takes seconds to import
-
+    torch.set_num_threads(1)  # networks as small as these lose by more, and spinning threads by any other work
     sizes, rows = suite.sizes, []
     task = TASKS["simple_spread"](sizes.spread_copies)
     steps = sizes.rollout * task.copies
@@ -198,7 +232,7 @@ def training_table(suite: Suite) -> Table:
         for row in rows_of(timings, dict.fromkeys(runs, steps), f"batch size {batch}"):
             frames = {"agent steps/s": task.agents * steps / timings[row.label].median}
             rows.append(replace(row, extra=frames | trainings[row.label].shares()))
-            trainings[row.label].view.close()
+            trainings[row.label].close()
     return Table("training", f"PPO on {task.title}, {task.copies} copies", "env step", tuple(rows))
 
 
@@ -231,6 +265,8 @@ def agents_table(suite: Suite) -> Table:
 TABLES: dict[str, Callable[[Suite], Table]] = {
     "stepping": spread_table,
     "trivial": trivial_table,
+    "stack": stack_table,
+    "single": single_table,
     "plain": plain_table,
     "singles": singles_table,
     "lanes": lanes_table,
@@ -258,9 +294,16 @@ def _stepping(suite: Suite, name: str, task_name: str, copies: int) -> Table:
         items = dict.fromkeys(contenders, steps * copies)
         items |= {peer.label: process.steps * copies for peer, process in running.items()}
         notes = remarks | {peer.label: process.described for peer, process in running.items()}
-    rows = [replace(row, note=notes.get(row.label, "")) for row in rows_of(timings, items)]
+    rows = _beside_the_view(timings, rows_of(timings, items))
+    rows = [replace(row, note=notes.get(row.label, "")) for row in rows]
     rows += [Row("", peer.label, note=why) for peer, why in missing.items()]
     return Table(name, title, "env step", tuple(rows))
+
+
+def _beside_the_view(timings: Mapping[str, Timing], rows: list[Row]) -> list[Row]:
+    """Note at the trainer's stack how many times as long as the view alone it takes."""
+    speed, _ = timings[stepping.STACK].speed_against(timings[stepping.VIEW])
+    return [replace(row, extra={"x view": 1 / speed}) if row.label == stepping.STACK else row for row in rows]
 
 
 def _scaling(suite: Suite, name: str, title: str, tasks: Mapping[str, Task]) -> Table:

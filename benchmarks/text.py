@@ -37,7 +37,7 @@ def machine_lines(machine: Mapping[str, Any], options: Mapping[str, Any]) -> lis
         f"{machine['date']}, {machine['processor']}, {machine['cores']} cores (load before: {load}).",
         f"{machine['system']}, Python {machine['python']}, {packages}.",
         f"Medians of {options['rounds']} rounds ({counts[0]} of training, {counts[1]} of backends, copies and agents).",
-        f"Took {options['seconds']:.0f} s.",
+        f"{'CPU' if options.get('cpu_time') else 'Wall'} time. Took {options['seconds']:.0f} s.",
     ]
 
 

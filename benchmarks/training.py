@@ -1,42 +1,46 @@
-"""PPO through the SB3 view against PPO on the same environment packed by hand, and where the time goes."""
+"""PPO through the SB3 view and the trainer's stack, against PPO on an environment packed by hand."""
 
 from collections.abc import Callable
 
 from pettingzoo import ParallelEnv
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
 import heron
 from benchmarks.hand_packed import HandPackedVecEnv
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.tasks import Task
+from heron.training import HierarchyTrainer, LearnerConfig
+from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 
 TimedMake = Callable[[], ParallelEnv]
 
 
 class Training:
-    """PPO with SB3's defaults, one rollout and update at a time.
+    """One rollout and update of PPO at a time.
 
     Args:
         task: What is learned.
-        n_steps: Steps of each copy in a rollout.
-        batch_size: Samples of a batch in the update.
-        make_view: Makes the ``VecEnv`` out of a function that makes one copy.
+        samples: Samples of a rollout.
+        make_model: Makes the model out of a function that makes one copy.
     """
 
-    def __init__(
-        self, task: Task, n_steps: int, batch_size: int, make_view: Callable[[Task, TimedMake], VecEnv]
-    ) -> None:
+    def __init__(self, task: Task, samples: int, make_model: Callable[[TimedMake], BaseAlgorithm]) -> None:
         self._watch = Stopwatch()
-        self.view = make_view(task, lambda: self._timed_env(task))
-        self._watch.watch(self.view, "step", "view")
-        self._watch.watch(self.view, "reset", "view")
-        self._model = PPO("MlpPolicy", self.view, n_steps=n_steps, batch_size=batch_size, seed=0, device="cpu")
+        self._samples = samples
+        self._model = make_model(lambda: self._timed_env(task))
+        self._watch.watch(self._model.env, "step", "view")
+        self._watch.watch(self._model.env, "reset", "view")
         self._watch.watch(self._model, "collect_rollouts", "rollout")
         self._watch.watch(self._model, "train", "update")
         self._watch.watch(self, "run", "all")
-        self._samples = n_steps * self.view.num_envs
+
+    def close(self) -> None:
+        """Close the environments."""
+        if self._model.env is not None:
+            self._model.env.close()
 
     def run(self) -> None:
         """One rollout and one update."""
@@ -61,12 +65,30 @@ class Training:
 
 
 def contenders(task: Task, n_steps: int, batch_size: int) -> dict[str, Training]:
-    """Label -> what trains."""
-    return {
-        "packed by hand": Training(task, n_steps, batch_size, HandPackedVecEnv),
-        "heron, SB3 view": Training(task, n_steps, batch_size, _heron_view),
+    """Return what trains, by label.
+
+    Args:
+        task: What is learned.
+        n_steps: Steps of each copy in a rollout.
+        batch_size: Samples of a batch in the update.
+    """
+    options = {"n_steps": n_steps, "batch_size": batch_size}
+
+    def sb3(view: VecEnv) -> BaseAlgorithm:
+        return PPO("MlpPolicy", view, **options, seed=0, device="cpu")
+
+    def scaled(view: VecEnv) -> BaseAlgorithm:
+        return sb3(VecNormalize(VecMonitor(view), norm_obs=False))
+
+    def stack(venv: HierarchicalVectorEnv) -> BaseAlgorithm:
+        (group,) = venv.groups
+        return HierarchyTrainer(venv, {group: LearnerConfig(options=options)}).models[group]
+
+    makers: dict[str, Callable[[TimedMake], BaseAlgorithm]] = {
+        "packed by hand": lambda make: sb3(HandPackedVecEnv(task, make)),
+        "... SB3's VecMonitor, VecNormalize": lambda make: scaled(HandPackedVecEnv(task, make)),
+        "heron, SB3 view": lambda make: sb3(Sb3VecEnv(heron.make_vec(make, task.copies))),
+        "heron, trainer's stack": lambda make: stack(heron.make_vec(make, task.copies)),
     }
-
-
-def _heron_view(task: Task, make: TimedMake) -> VecEnv:
-    return Sb3VecEnv(heron.make_vec(make, task.copies))
+    samples = n_steps * task.copies * task.agents
+    return {label: Training(task, samples, make) for label, make in makers.items()}

@@ -80,7 +80,7 @@ def test_tables_that_time_nothing_have_no_columns_for_it(smoke):
     [
         (measure, ["--rounds", "1"], "argument --rounds: expected a whole number of at least 2, got '1'"),
         (measure, ["--steps", "few"], "argument --steps: expected a whole number of at least 1, got 'few'"),
-        (measure, ["--only", "lane"], "argument --only: no tables ['lane'], only stepping"),
+        (measure, ["lane"], "argument TABLE: no table 'lane', only stepping"),
         (learning.main, ["--steps-factor", "0"], "argument --steps-factor: expected a positive number, got '0'"),
         (learning.main, ["--steps-factor", "nan"], "argument --steps-factor: expected a positive number, got 'nan'"),
         (learning.main, ["--steps-factor", "x"], "argument --steps-factor: expected a positive number, got 'x'"),
