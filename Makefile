@@ -17,12 +17,12 @@ help:
 	@echo "make test    run the tests"
 	@echo "make test-rllib  run the tests of the RLlib view, and of all that it stands on, beside RLlib"
 	@echo "make test-envpool  install EnvPool (0.7 GB) into .venv, and run the tests beside it"
-	@echo "make lint    check style          make format   mend it"
+	@echo "make lint    check style          make format   fix it"
 	@echo "make types   check types          make bench    run the benchmarks"
-	@echo "make bench-peers    install the libraries that make bench compares with (4 GB in .venv-peers/)"
-	@echo "make bench-compare OLD=a.json NEW=b.json    what changed between two runs"
-	@echo "make bench-docs     run the benchmarks and renew the figures in docs/"
+	@echo "make bench-compare OLD=a.json NEW=b.json    show the changes between two runs"
+	@echo "make bench-docs     run the benchmarks and write the figures into docs/"
 	@echo "make bench-learning    learn one environment of each family, and compare with random actions"
+	@echo "make bench-peers    install other libraries (4 GB in .venv-peers/) and compare HERON with them"
 	@echo "make clean   remove .venv, .venv-rllib, .venv-peers and caches"
 
 # An editable install warns of being one.
@@ -64,29 +64,32 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks run $(ARGS)
 
-# One that cannot be installed is left out, and make bench says so. PufferLib is built without its own games, which its
-# build would download.
-bench-peers:
+bench-compare: $(INSTALLED)
+	$(BIN)/python -m benchmarks compare $(OLD) $(NEW)
+
+bench-docs: $(INSTALLED)
+	$(BIN)/python -m benchmarks run $(ARGS)
+	$(BIN)/python -m benchmarks report docs/performance.md --plot docs/scaling.png
+
+bench-learning: $(INSTALLED)
+	$(BIN)/python -m benchmarks learn $(ARGS)
+	$(BIN)/python -m benchmarks report docs/learning.md --figures benchmarks/results/learning.json
+
+# A library that cannot be installed becomes a line of the table that says why. PufferLib is built without its own games,
+# which its build would download.
+bench-peers: $(INSTALLED)
 	for name in common agilerl pufferlib; do \
 		test -x $(PEERS)/$$name/bin/python || $(PYTHON) -m venv $(PEERS)/$$name; \
 	done
-	-$(PEERS)/common/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers.txt
-	-$(PEERS)/agilerl/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers-agilerl.txt
-	-$(PEERS)/pufferlib/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers-pufferlib.txt
+	-$(PEERS)/common/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt
+	-$(PEERS)/agilerl/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements-agilerl.txt
+	-$(PEERS)/pufferlib/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements-pufferlib.txt
 	-NO_OCEAN=1 NO_TRAIN=1 PYTHONPATH=$(CURDIR)/benchmarks/peers/pufferlib_build $(PEERS)/pufferlib/bin/python -m pip \
 		install --quiet --no-deps --no-build-isolation pufferlib==3.0.0
-
-bench-compare: $(INSTALLED)
-	$(BIN)/python -m benchmarks.compare $(OLD) $(NEW)
-
-bench-docs: $(INSTALLED)
-	$(BIN)/python -m benchmarks $(ARGS)
-	$(BIN)/python -m benchmarks.report --update docs/performance.md --plot docs/scaling.png
-
-bench-learning: $(INSTALLED)
-	$(BIN)/python -m benchmarks.learning $(ARGS)
+	$(BIN)/python -m benchmarks run peers --json benchmarks/results/peers.json
+	$(BIN)/python -m benchmarks report docs/performance.md --figures benchmarks/results/peers.json
 
 clean:
 	rm -rf .venv .venv-rllib .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,41 +1,24 @@
-"""Whether ``backend="auto"`` is ever a bad choice, on environments that cost microseconds to milliseconds a step."""
+"""Environments on which ``backend="auto"`` must never be a bad choice, from microseconds to milliseconds a step."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tasks import trivial
-from heron.batch.batch_env import BatchEnv
+import heron
+from benchmarks.stepping import CHOSE
+from benchmarks.timing import Run
+from benchmarks.trivial_env import TrivialEnv
 from heron.play.policies import RandomPolicy
-from heron.wrappers.sources.env_creation import EnvFactory
-from heron.wrappers.sources.env_names import env_factory
-from heron.wrappers.workers.backend import make_batch_env
-from heron.wrappers.workers.sharding import WorkerOptions
+from heron.wrappers import HierarchicalVectorEnv
+from heron.wrappers.workers.backend import Backend
 
+TRIVIAL = "trivial environment"
 
-@dataclass(frozen=True)
-class Case:
-    """Copies of an environment.
-
-    Attributes:
-        title: What the environment is called.
-        make: Makes one copy.
-        copies: How many copies.
-        steps: Steps of each copy in a round.
-    """
-
-    title: str
-    make: EnvFactory
-    copies: int
-    steps: int
-
-
-_NAMED: Final = (
+CASES: Final = (
+    (TRIVIAL, 64, 100),
     ("mpe2.simple_tag_v3", 16, 50),
     ("mpe2.simple_spread_v3", 16, 50),
     ("pettingzoo.sisl.pursuit_v5", 8, 10),
@@ -43,48 +26,36 @@ _NAMED: Final = (
     ("pettingzoo.butterfly.knights_archers_zombies_v11", 4, 25),
     ("pettingzoo.butterfly.pistonball_v6", 4, 10),
 )
-"""Environment, copies and steps, from the cheapest to the dearest."""
-
-MOST_CASES: Final = 1 + len(_NAMED)
-
-
-def cases(number: int) -> list[Case]:
-    """The first ones, from the cheapest to the dearest; no other environment is imported."""
-    named = [_case(*one) for one in _NAMED[: number - 1]]
-    return [Case("trivial", trivial(64).make, 64, 100), *named]
-
-
-def _case(name: str, copies: int, steps: int) -> Case:
-    return Case(name, partial(env_factory(name)), copies, steps)
+"""Environment, copies and steps of a round."""
 
 
 @contextmanager
-def contenders(case: Case) -> Iterator[tuple[dict[str, Callable[[], None]], str]]:
-    """Label -> a function that steps all copies with each backend, and why auto chose what it did."""
-    factories = [case.make] * case.copies
+def contenders(name: str, copies: int, steps: int) -> Iterator[tuple[dict[str, Run], str]]:
+    """Give runs with each backend, by label, and the reason for the choice of auto."""
 
-    def batch(backend: str) -> BatchEnv:
-        return make_batch_env(factories, None, backend, WorkerOptions(), groups=None, validate=False)
+    def made(backend: Backend) -> HierarchicalVectorEnv:
+        return heron.make_vec(TrivialEnv if name == TRIVIAL else name, copies, backend=backend)
 
-    with closing(batch("loop")) as loop, closing(batch("auto")) as auto:
-        runs = {"LoopEnv": _steps(loop, case.steps), 'backend="auto"': _steps(auto, case.steps)}
-        yield runs, auto.remark.removeprefix('backend="auto" chose ')
+    with made("loop") as loop, made("auto") as auto:
+        runs: dict[str, Run] = {"loop": _steps(loop, steps), 'backend="auto"': _steps(auto, steps)}
+        yield runs, auto.batch_env.remark.removeprefix(CHOSE)
 
 
-def _steps(env: BatchEnv, steps: int) -> Callable[[], None]:
-    policies = {name: RandomPolicy(group.action_space, 0) for name, group in env.groups.items()}
-    rows = [{name: _random_actions(env, name, policy) for name, policy in policies.items()} for _ in range(steps)]
+def _steps(venv: HierarchicalVectorEnv, steps: int) -> Run:
+    policies = {name: RandomPolicy(group.action_space, 0) for name, group in venv.groups.items()}
+    rows = [{name: _actions(venv, name, policy) for name, policy in policies.items()} for _ in range(steps)]
 
     def run() -> None:
-        env.reset(seeds=range(env.num_envs))
+        venv.reset(seed=0)
         for row in rows:
-            env.step(row)
-            if not env.running.all():
-                env.reset(~env.running)
+            venv.advance(row)
+            if not venv.running.all():
+                venv.reset_envs(~venv.running)
 
     return run
 
 
-def _random_actions(env: BatchEnv, group: str, policy: RandomPolicy) -> npt.NDArray[Any]:
-    agents = len(env.groups[group].agent_ids)
-    return np.stack([policy(np.zeros((agents, 1))) for _ in env.env_ids])
+def _actions(venv: HierarchicalVectorEnv, group: str, policy: RandomPolicy) -> npt.NDArray[Any]:
+    shape = (venv.num_envs, venv.groups[group].num_agents)
+    drawn = np.asarray(policy(np.zeros((shape[0] * shape[1], 1))))
+    return drawn.reshape(*shape, *drawn.shape[1:])

@@ -1,118 +1,131 @@
-"""Does learning work? Learn environments of all families through HERON, and compare with random actions."""
+"""Learning of an environment, compared with random actions."""
 
-import argparse
-import json
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from rich.table import Table as RichTable
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from benchmarks.arguments import positive, whole
-from benchmarks.learning_task import EVALUATION_SEED, Outcome, Score, Task
-from benchmarks.learning_tasks import all_tasks
-from benchmarks.machine import describe_machine
-from heron.cli.console import console, progress_bar
+from benchmarks.results import Row, Table
+from heron.play.policies import ModelPolicy, PolicyLike
+from heron.training import Evaluation, HierarchyTrainer, LearnerConfig, evaluate, random_policies
+from heron.wrappers import HierarchicalVectorEnv
+from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotNormalize, SlotRecorder, buffer_options
 
-RESULTS = Path(__file__).parent / "results" / "learning.json"
-HEADERS = ("family", "environment", "learner", "steps", "seed", "s", "random", "learned", "episodes", "separated")
+EVALUATION_SEED = 10_000
 
-EXAMPLES = """\
-examples:
-  python -m benchmarks.learning                           all of them, kept in benchmarks/results/learning.json
-  python -m benchmarks.learning --only cartpole,lander    two of them
-  python -m benchmarks.learning --steps-factor 2          learn for twice as long
-  python -m benchmarks.learning --markdown docs/learning.md
-
-Random and learned policies play the same episodes. Behind each mean stands its 95 % interval over these episodes; it
-does not tell how much one training differs from the next.
-"""
+OnProgress = Callable[[int, int], None]
+"""Called with the environment steps taken so far and their total."""
+Policies = Mapping[str, PolicyLike]
+Train = Callable[[HierarchicalVectorEnv, int, int, OnProgress], Policies]
+"""Takes environment steps over all copies, from a seed; returns the learned policies by group."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Learn, print a table, and keep it."""
-    tasks = all_tasks()
-    options = _parser(list(tasks)).parse_args(arguments)
-    torch.set_num_threads(1)  # networks as small as these only lose by more
-    machine, start = describe_machine(), time.perf_counter()
-    outcomes = [_run(tasks[name], options) for name in options.only]
-    how = f"One torch thread, steps x {options.steps_factor:g}, {time.perf_counter() - start:.0f} s in all."
-    table = RichTable(*HEADERS)
-    for outcome in outcomes:
-        table.add_row(*_cells(outcome))
-    console.print(table)
-    kept = {"machine": machine, "how": how, "outcomes": [outcome.to_mapping() for outcome in outcomes]}
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(kept, indent=1) + "\n")
-    if options.markdown:
-        options.markdown.write_text(_document(machine, how, outcomes))
+@dataclass(frozen=True)
+class Task:
+    """One environment to learn.
+
+    Attributes:
+        name: Name on the command line.
+        family: Origin of the environment.
+        env: Name in the table.
+        make: Makes the copies to learn on.
+        train: Trains on them.
+        learner: Name of the learner in the table.
+        steps: Environment steps over all copies.
+        episodes: Episodes of random and of learned policies, from the same seeds.
+        scored: Groups whose returns count; all field agents by default.
+        make_evaluated: Makes the copies to evaluate on, if not ``make``.
+    """
+
+    name: str
+    family: str
+    env: str
+    make: Callable[[], HierarchicalVectorEnv]
+    train: Train
+    steps: int
+    learner: str = "PPO"
+    episodes: int = 100
+    scored: Sequence[str] | None = None
+    make_evaluated: Callable[[], HierarchicalVectorEnv] | None = None
 
 
-def _run(task: Task, options: argparse.Namespace) -> Outcome:
-    steps = max(int(task.steps * options.steps_factor), 1)
-    with progress_bar("env steps") as progress:
-        bar = progress.add_task(task.name, total=steps)
-        return task.run(
-            steps, options.episodes or task.episodes, options.seed, lambda done: progress.update(bar, completed=done)
-        )
+def compared(task: Task, factor: float, episodes: int | None, seed: int, on_progress: OnProgress) -> Row:
+    """Learn a task, and return the mean returns of random and of learned policies."""
+    with ExitStack() as opened:
+        venv = opened.enter_context(task.make())
+        evaluated = venv if task.make_evaluated is None else opened.enter_context(task.make_evaluated())
+        start = time.perf_counter()
+        learned = task.train(venv, max(int(task.steps * factor), 1), seed, on_progress)
+        seconds = time.perf_counter() - start
+        scores = {"random": random_policies(evaluated, seed), "learned": learned}
+        played = {label: _play(task, evaluated, found, episodes) for label, found in scores.items()}
+        extra: dict[str, float] = {"env steps": venv.total_steps, "s": seconds}
+        for label, one in played.items():
+            extra |= {label: one.mean, f"{label}, from": one.interval[0], f"{label}, to": one.interval[1]}
+    better = played["learned"].interval[0] > played["random"].interval[1]
+    note = f"{task.learner}, {'better' if better else 'NOT better'} than random beyond both intervals"
+    return Row(task.family, task.env, extra=extra, note=note)
 
 
-def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.learning",
-        description=__doc__,
-        epilog=f"environments: {', '.join(names)}\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-    def chosen(text: str) -> list[str]:
-        if unknown := [name for name in text.split(",") if name not in names]:
-            raise argparse.ArgumentTypeError(f"no environments {unknown}, only {', '.join(names)}")
-        return text.split(",")
-
-    parser.add_argument("--only", type=chosen, default=list(names), metavar="NAMES", help="some of them, by comma")
-    parser.add_argument("--steps-factor", type=positive, default=1.0, metavar="X", help="learn for X times the steps")
-    parser.add_argument("--episodes", type=whole(1), help="episodes to compare by; by default each environment's own")
-    parser.add_argument("--seed", type=whole(0), default=0, help="of learners and environments (%(default)s)")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to keep the figures")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="where to write them as a document")
-    return parser
+def learning_table(rows: Sequence[Row], conditions: str) -> Table:
+    """Return the table of mean returns with their 95 % intervals."""
+    return Table("learning", "Mean returns of random and learned policies", "", tuple(rows), conditions)
 
 
-def _cells(outcome: Outcome) -> list[str]:
-    figures = [f"{outcome.steps:,}", str(outcome.seed), f"{outcome.seconds:.0f}"]
-    scores = [_score(outcome.random), _score(outcome.learned)]
-    return [
-        outcome.family,
-        outcome.env,
-        outcome.learner,
-        *figures,
-        *scores,
-        str(outcome.learned.episodes),
-        "yes" if outcome.separated else "no",
-    ]
+def through_view(
+    algorithm: type[OnPolicyAlgorithm | MaskablePPO] = PPO,
+    policy: str = "MlpPolicy",
+    gamma: float = 0.99,
+    learn: str | None = None,
+    **options: Any,
+) -> Train:
+    """Train one group with SB3 on the view, against random actions of all others.
+
+    Args:
+        algorithm: Class of the model.
+        policy: SB3's name of the network.
+        gamma: Discount.
+        learn: The group; the first by default.
+        options: Other arguments of the model.
+    """
+
+    def train(venv: HierarchicalVectorEnv, steps: int, seed: int, on_progress: OnProgress) -> Policies:
+        group = learn or next(iter(venv.groups))
+        others: dict[str, PolicyLike] = {name: p for name, p in random_policies(venv, seed).items() if name != group}
+        scaled = SlotNormalize(SlotMonitor(Sb3VecEnv(venv, group, others)), norm_obs=False, gamma=gamma)
+        env = SlotRecorder(scaled)
+        buffer = buffer_options(env, algorithm, gamma=gamma)
+        model = algorithm(policy, env, **{"device": "cpu", "seed": seed, **options, **buffer})
+
+        def report(_locals: dict[str, Any], _globals: dict[str, Any]) -> bool:
+            on_progress(venv.total_steps, steps)
+            return True
+
+        model.learn(steps * venv.groups[group].num_agents, report)
+        scaled.training = False
+        return {group: ModelPolicy(model, deterministic=True), **others}
+
+    return train
 
 
-def _score(score: Score) -> str:
-    return f"{score.mean:.2f} ({score.low:.2f} to {score.high:.2f})"
+def in_turns(learners: Mapping[str, LearnerConfig], rounds: int = 1) -> Train:
+    """Train the groups of a hierarchy one after the other."""
+
+    def train(venv: HierarchicalVectorEnv, steps: int, seed: int, on_progress: OnProgress) -> Policies:
+        trainer = HierarchyTrainer(venv, learners, seed=seed)
+        trainer.train(steps, rounds, lambda *_: on_progress(venv.total_steps, steps))
+        return trainer.policies()
+
+    return train
 
 
-def _document(machine: dict[str, Any], how: str, outcomes: Sequence[Outcome]) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    lines = [
-        "# Learning",
-        "",
-        "Written by `make bench-learning ARGS='--markdown docs/learning.md'`. Mean returns, 95 % intervals;",
-        f"random and learned policies play the same episodes, from seed {EVALUATION_SEED:,} on.",
-        "",
-        f"{machine['date']}, {machine['processor']}, Python {machine['python']}, {packages}. {how}",
-        "",
-        *("| " + " | ".join(row) + " |" for row in (HEADERS, ["---"] * len(HEADERS), *map(_cells, outcomes))),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    main()
+def _play(task: Task, venv: HierarchicalVectorEnv, policies: Policies, episodes: int | None) -> Evaluation:
+    played = evaluate(venv, policies, episodes or task.episodes, EVALUATION_SEED)
+    if task.scored is None:
+        return played
+    return replace(played, returns=sum(played.agent_returns[name].sum(axis=1) for name in task.scored))

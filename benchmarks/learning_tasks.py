@@ -1,10 +1,9 @@
-"""The environments that are learned, one or two of each family."""
+"""Environments to learn, one or two of each family."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -12,7 +11,7 @@ from gymnasium.spaces import Box
 from sb3_contrib import MaskablePPO
 
 import heron
-from benchmarks.learning_task import InTurns, Task, ThroughView
+from benchmarks.learning import Task, in_turns, through_view
 from heron import Hierarchy
 from heron.training import LearnerConfig, TrainConfig
 from heron.training.config import read_toml
@@ -24,7 +23,7 @@ PLAYERS = {"first": ["player_0"], "second": ["player_1"]}
 
 
 def all_tasks() -> dict[str, Task]:
-    """Name -> task, in the order of the table."""
+    """Return all tasks by name, in the order of the table."""
     return {task.name: task for task in (*_pettingzoo(), *_gymnasium(), *_hierarchies())}
 
 
@@ -34,7 +33,7 @@ def _pettingzoo() -> Iterator[Task]:
         "mpe2",
         "simple_spread_v3, 3 agents",
         partial(heron.make_vec, "mpe2.simple_spread_v3", 16),
-        ThroughView(options=_options(128, 512, learning_rate=1e-3, ent_coef=0.01), gamma=0.95),
+        through_view(n_steps=128, batch_size=512, learning_rate=1e-3, ent_coef=0.01, gamma=0.95),
         steps=100_000,
     )
     yield Task(
@@ -42,7 +41,7 @@ def _pettingzoo() -> Iterator[Task]:
         "pettingzoo.sisl",
         "multiwalker_v9, 3 walkers",
         partial(heron.make_vec, "pettingzoo.sisl.multiwalker_v9", 8),
-        ThroughView(options=_options(256, 512, learning_rate=5e-4)),
+        through_view(n_steps=256, batch_size=512, learning_rate=5e-4),
         steps=100_000,
         episodes=40,
     )
@@ -51,17 +50,25 @@ def _pettingzoo() -> Iterator[Task]:
         "pettingzoo.butterfly",
         "knights_archers_zombies_v11, 2 archers and 2 knights, who die",
         partial(heron.make_vec, "pettingzoo.butterfly.knights_archers_zombies_v11", 8),
-        ThroughView(options=_options(256, 512, learning_rate=5e-4, ent_coef=0.01)),
+        through_view(n_steps=256, batch_size=512, learning_rate=5e-4, ent_coef=0.01),
         steps=300_000,
     )
-    masked = _options(128, 256, learning_rate=1e-3, ent_coef=0.01)
     yield Task(
         "connect_four",
         "pettingzoo.classic",
         "connect_four_v3, first player against a random second one",
         partial(heron.make_vec, "pettingzoo.classic.connect_four_v3", 16, groups=PLAYERS),
-        ThroughView(MaskablePPO, options=masked, learn="first", policy="MultiInputPolicy"),
+        through_view(
+            MaskablePPO,
+            "MultiInputPolicy",
+            learn="first",
+            n_steps=128,
+            batch_size=256,
+            learning_rate=1e-3,
+            ent_coef=0.01,
+        ),
         steps=60_000,
+        learner="MaskablePPO",
         scored=["first"],
     )
 
@@ -72,7 +79,7 @@ def _gymnasium() -> Iterator[Task]:
         "Gymnasium classic control",
         "CartPole-v1",
         partial(heron.make_vec, "CartPole-v1", 8),
-        ThroughView(options=_options(64, 256, learning_rate=1e-3)),
+        through_view(n_steps=64, batch_size=256, learning_rate=1e-3),
         steps=40_000,
     )
     yield cartpole
@@ -81,7 +88,7 @@ def _gymnasium() -> Iterator[Task]:
         name="cartpole_vector",
         env="CartPole-v1, its own VectorEnv",
         make=lambda: heron.make_vec(gymnasium.make_vec("CartPole-v1", 8, vectorization_mode="vector_entry_point")),
-        # Its copies have one seed for all, and so cannot begin chosen episodes one by one.
+        # Its copies share one seed, and so cannot start chosen episodes one by one.
         make_evaluated=cartpole.make,
     )
     yield Task(
@@ -89,7 +96,7 @@ def _gymnasium() -> Iterator[Task]:
         "Gymnasium Box2D",
         "LunarLander-v3",
         partial(heron.make_vec, "LunarLander-v3", 16),
-        ThroughView(options=_options(128, 256, learning_rate=1e-3, ent_coef=0.01)),
+        through_view(n_steps=128, batch_size=256, learning_rate=1e-3, ent_coef=0.01),
         steps=120_000,
     )
 
@@ -101,8 +108,9 @@ def _hierarchies() -> Iterator[Task]:
         "Gymnasium Box2D",
         "LunarLander-v3, continuous, split into its engines under a coordinator",
         partial(heron.make_vec, lander, 16, _star(period=10, size=2), env_kwargs={"continuous": True}),
-        InTurns({"field": LearnerConfig(share=0.7), "coordinator": LearnerConfig(share=0.3)}),
+        in_turns({"field": LearnerConfig(share=0.7), "coordinator": LearnerConfig(share=0.3)}),
         steps=150_000,
+        learner="PPO (field) and PPO (coordinator)",
     )
     spread = TrainConfig.from_mapping({"env": "mpe2.simple_spread_v3"} | read_toml(SPREAD))
     yield Task(
@@ -110,14 +118,10 @@ def _hierarchies() -> Iterator[Task]:
         "hierarchy",
         "simple_spread_v3 under a coordinator, examples/spread.toml",
         spread.make_venv,
-        InTurns(spread.learners, spread.rounds),
+        in_turns(spread.learners, spread.rounds),
         steps=spread.steps,
+        learner=" and ".join(f"{config.algorithm} ({level})" for level, config in spread.learners.items()),
     )
-
-
-def _options(n_steps: int, batch_size: int, **others: float) -> dict[str, Any]:
-    """Options of PPO, from rollouts of so many steps of each copy in minibatches of that size."""
-    return {"n_steps": n_steps, "batch_size": batch_size, **others}
 
 
 def _star(period: int, size: int) -> Callable[[Sequence[str]], Hierarchy]:

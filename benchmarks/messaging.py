@@ -1,21 +1,50 @@
-"""What messages cost: one by one against the least that Python can do, and as lanes."""
+"""Contenders that send messages: one by one, as lanes, and through a broker with a clock."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Final
 
 import numpy as np
 
-from benchmarks.interleaved import Timing
-from heron.messaging import ChannelManager, InMemoryBroker, Message, MessageType, Route
+from benchmarks.timing import Run, Stopwatch, Timing
+from heron.messaging import (
+    BrokerWrapper,
+    ChannelManager,
+    InMemoryBroker,
+    Lane,
+    LaneWrapper,
+    Message,
+    MessageBroker,
+    MessageType,
+    Route,
+    Schema,
+)
 
 AGENTS = 8
 ENV_IDS = tuple(f"env_{number}" for number in range(1_024))
+PAYLOAD = {"x": 1}
 
 
-def singles(count: int) -> dict[str, Callable[[], None]]:
-    """Label -> a function that sends and receives ``count`` messages one by one."""
+class ClockedBroker(InMemoryBroker):
+    """An in-memory broker whose calls during steps and resets are timed, under ``"messages"``."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        super().__init__()
+        self._watch = watch
+        watch.watch(self, "clear_environment", "messages")
+
+    def open_lane(self, routes: Iterable[Route], schema: Schema, message_type: MessageType) -> Lane:
+        lane = super().open_lane(routes, schema, message_type)
+        self._watch.watch(lane, "send", "messages")
+        self._watch.watch(lane, "receive", "messages")
+        return lane
+
+
+def singles(count: int) -> dict[str, Run]:
+    """Return runs that send and receive ``count`` messages one by one, by label."""
     alone, crowd, wide = InMemoryBroker(), InMemoryBroker(), InMemoryBroker()
     for number in range(10_000):
         crowd.publish("c", _message(f"other_{number % 100}"))
@@ -29,13 +58,13 @@ def singles(count: int) -> dict[str, Callable[[], None]]:
     }
 
 
-def lanes(rounds: int) -> dict[tuple[int, int], Callable[[], None]]:
-    """(Rows, values a row) -> a function that sends and receives all rows ``rounds`` times."""
-    return {size: _lane(*size, rounds) for size in ((48, 2), (48, 18), (8_192, 16))}
+def lanes(trips: int) -> dict[tuple[int, int], Run]:
+    """Return runs that send and receive all rows of a lane ``trips`` times, by number of rows and values a row."""
+    return {size: _lane(*size, trips, InMemoryBroker()) for size in ((48, 2), (48, 18), (8_192, 16))}
 
 
 def clearing(rounds: int) -> dict[str, Timing]:
-    """Label -> what ``clear_environment`` of one of 1,024 environments costs that has 16 messages, in s."""
+    """Time ``clear_environment`` of one of 1,024 environments with 16 messages each, in s, by label."""
     waiting = {
         "16 single messages on 4 channels": _waiting_singles(),
         f"16 rows of lanes, {AGENTS} agents both ways": _waiting_rows(),
@@ -52,6 +81,39 @@ def clearing(rounds: int) -> dict[str, Timing]:
     return {label: Timing(tuple(values)) for label, values in seconds.items()}
 
 
+class WithLanes(BrokerWrapper):
+    """A broker wrapper that forwards everything and wraps lanes, too."""
+
+    def open_lane(self, routes: Iterable[Route], schema: Schema, message_type: MessageType) -> Lane:
+        return LaneWrapper(super().open_lane(routes, schema, message_type))
+
+
+class BySingleCalls(BrokerWrapper):
+    """A broker wrapper that overrides single calls alone, so that lanes go message by message."""
+
+    def publish(self, channel: str, message: Message) -> None:
+        super().publish(channel, message)
+
+    def consume(self, channel: str, recipient_id: str, env_id: str, clear: bool = True) -> list[Message]:
+        return super().consume(channel, recipient_id, env_id, clear)
+
+
+WRAPPED: Final[Mapping[str, Callable[[], MessageBroker]]] = {
+    "in memory": InMemoryBroker,
+    "wrapped": lambda: WithLanes(InMemoryBroker()),
+    "wrapped twice": lambda: WithLanes(WithLanes(InMemoryBroker())),
+    "wrapped by single calls": lambda: BySingleCalls(InMemoryBroker()),
+}
+
+
+def wrapped(count: int) -> dict[str, dict[str, Run]]:
+    """Return runs through wrapped brokers, by label: ``count`` single messages, and ``count`` trips of a lane."""
+    return {
+        "single messages": {label: partial(_through, make(), count) for label, make in WRAPPED.items()},
+        "lane, 48 rows": {label: _lane(48, 2, count, make()) for label, make in WRAPPED.items()},
+    }
+
+
 class _Slotted:
     __slots__ = ("env_id", "message_type", "payload", "recipient_id", "sender_id", "timestamp")
 
@@ -62,9 +124,6 @@ class _Slotted:
         self.timestamp = timestamp
         self.message_type = message_type
         self.payload = payload
-
-
-PAYLOAD = {"x": 1}
 
 
 def _message(recipient: str) -> Message:
@@ -82,14 +141,14 @@ def _bare(count: int) -> None:
             queue.popleft()
 
 
-def _through(broker: InMemoryBroker, count: int) -> None:
+def _through(broker: MessageBroker, count: int) -> None:
     for _ in range(count):
         broker.publish("c", Message("env_0", "a", "b", 0.0, MessageType.INFO, PAYLOAD))
         broker.consume("c", "b", "env_0")
 
 
 def _waiting_singles() -> tuple[InMemoryBroker, Callable[[], None]]:
-    """A broker, and what fills it with 16 messages an environment."""
+    """Return a broker, and a function that fills it with 16 messages an environment."""
     broker = InMemoryBroker()
     messages = [
         (ChannelManager.action_channel("c", f"field_{place % 4}", env_id), place, env_id)
@@ -105,7 +164,7 @@ def _waiting_singles() -> tuple[InMemoryBroker, Callable[[], None]]:
 
 
 def _waiting_rows() -> tuple[InMemoryBroker, Callable[[], None]]:
-    """A broker, and what sends on both lanes of a coordinator above 8 agents in every environment."""
+    """Return a broker, and a function that sends on both lanes of a coordinator above 8 agents in every environment."""
     broker = InMemoryBroker()
     down = broker.open_lane(_commands(len(ENV_IDS) * AGENTS), {"action": ((2,), np.float32)}, MessageType.ACTION)
     infos = [
@@ -122,19 +181,18 @@ def _waiting_rows() -> tuple[InMemoryBroker, Callable[[], None]]:
 
 
 def _commands(rows: int) -> list[Route]:
-    """Routes from a coordinator to 8 agents in as many environments as it takes."""
+    """Return routes from a coordinator to 8 agents in as many environments as needed."""
     ends = [(f"field_{row % AGENTS}", f"env_{row // AGENTS}") for row in range(rows)]
     return [Route(ChannelManager.action_channel("c", field, env), "c", field, env) for field, env in ends]
 
 
-def _lane(rows: int, values: int, rounds: int) -> Callable[[], None]:
-    broker = InMemoryBroker()
+def _lane(rows: int, values: int, trips: int, broker: MessageBroker) -> Run:
     lane = broker.open_lane(_commands(rows), {"action": ((values,), np.float32)}, MessageType.ACTION)
     sent = np.random.default_rng(0).random((rows, values), dtype=np.float32)
     times, where = np.zeros(rows), np.ones(rows, dtype=bool)
 
     def run() -> None:
-        for _ in range(rounds):
+        for _ in range(trips):
             lane.send({"action": sent}, where, times)
             lane.receive()
 

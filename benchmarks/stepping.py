@@ -1,67 +1,100 @@
-"""What HERON adds to an environment's own cost, layer by layer."""
+"""Contenders that step copies: the bare loop, and HERON layer by layer."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import cast
 
 import numpy as np
 from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env import VecEnv
 
 import heron
-from benchmarks.bare import bare_loop, packing_loop
-from benchmarks.messages_off import HandOverBroker
-from benchmarks.tasks import Actions, Task
+from benchmarks.hand_packed import packing_loop
+from benchmarks.messaging import ClockedBroker
+from benchmarks.tasks import BARE, Actions, Task, bare_loop
+from benchmarks.timing import Run, Stopwatch
 from heron.batch.batch_env import BatchEnv
 from heron.messaging import MessageBroker
 from heron.play.policies import RandomPolicy
 from heron.training import HierarchyTrainer
-from heron.wrappers import LoopEnv, ProcessEnv
+from heron.wrappers import HierarchicalVectorEnv, LoopEnv, ProcessEnv
 from heron.wrappers.sb3 import Sb3VecEnv
 from heron.wrappers.workers.backend import Backend
 
-Run = Callable[[], None]
-BARE = "bare loop"
 VIEW = "heron hierarchy + SB3 view"
 STACK = "heron hierarchy + trainer's stack"
 AUTO = 'heron backend="auto" + hierarchy + SB3 view'
+CHOSE = 'backend="auto" chose '
 
 
 @contextmanager
-def contenders(task: Task, steps: int) -> Iterator[tuple[dict[str, Run], dict[str, str]]]:
-    """Label -> a function that steps all copies ``steps`` times, resetting where episodes end; and remarks on some."""
+def layers(task: Task, steps: int) -> Iterator[tuple[dict[str, Run], dict[str, str]]]:
+    """Give runs of ``steps`` steps of all copies, by label, and remarks on some of them."""
     actions = task.actions(steps)
     factories = [task.make] * task.copies
-    with ExitStack() as open_envs:
+    with ExitStack() as opened:
 
         def batch(env: BatchEnv) -> Run:
-            open_envs.callback(env.close)
+            opened.callback(env.close)
             return batch_steps(env, actions)
 
-        def view(backend: Backend = "loop", workers: int | None = None, broker: MessageBroker | None = None) -> Run:
-            return view_steps(open_envs.enter_context(hierarchy(task, backend, workers, broker)), actions)
+        def venv(backend: Backend = "loop", workers: int | None = None) -> HierarchicalVectorEnv:
+            return opened.enter_context(with_hierarchy(task, backend, workers))
 
-        auto = open_envs.enter_context(hierarchy(task, "auto"))
-        runs = {
+        auto = venv("auto")
+        yield (
+            {
+                BARE: bare_loop(task, steps),
+                "bare loop + packing": packing_loop(task, steps),
+                "heron LoopEnv": batch(LoopEnv(factories)),
+                "heron flat": flat_steps(opened.enter_context(heron.make_vec(task.make, task.copies)), actions),
+                "heron hierarchy": hierarchy_steps(venv(), actions),
+                VIEW: sb3_steps(view_of(venv()), actions),
+                STACK: sb3_steps(trainer_stack(venv()), actions),
+                "heron ProcessEnv, 1 worker": batch(ProcessEnv(factories, num_workers=1)),
+                "heron ProcessEnv, 2 workers": batch(ProcessEnv(factories, num_workers=2)),
+                "heron processes (1 worker) + hierarchy + SB3 view": sb3_steps(view_of(venv("process", 1)), actions),
+                AUTO: sb3_steps(view_of(auto), actions),
+            },
+            {AUTO: auto.batch_env.remark.removeprefix(CHOSE)},
+        )
+
+
+@contextmanager
+def stacks(task: Task, steps: int) -> Iterator[dict[str, Run]]:
+    """Give the loop, the SB3 view alone, and the trainer's stack."""
+    actions = task.actions(steps)
+    with with_hierarchy(task) as venv, with_hierarchy(task) as trained:
+        yield {
             BARE: bare_loop(task, steps),
-            "bare loop + packing": packing_loop(task, steps),
-            "heron LoopEnv": batch(LoopEnv(factories)),
-            "heron flat": flat_steps(open_envs.enter_context(heron.make_vec(task.make, task.copies)), actions),
-            "heron hierarchy": hierarchy_steps(open_envs.enter_context(hierarchy(task)), actions),
-            VIEW: view(),
-            STACK: stack_steps(open_envs.enter_context(hierarchy(task)), actions),
-            "... messages off": view(broker=HandOverBroker()),
-            "heron ProcessEnv, 1 worker": batch(ProcessEnv(factories, num_workers=1)),
-            "heron ProcessEnv, 2 workers": batch(ProcessEnv(factories, num_workers=2)),
-            "heron processes (1 worker) + hierarchy + SB3 view": view("process", 1),
-            AUTO: view_steps(auto, actions),
+            VIEW: sb3_steps(view_of(venv), actions),
+            STACK: sb3_steps(trainer_stack(trained), actions),
         }
-        yield runs, {AUTO: auto.batch_env.remark.removeprefix('backend="auto" chose ')}
 
 
-def hierarchy(
+@contextmanager
+def fixed_costs(task: Task, steps: int) -> Iterator[dict[str, Run]]:
+    """Give the same and a view without a hierarchy, for few copies, which pay the fixed cost of a step alone."""
+    with heron.make_vec(task.make, task.copies) as flat, stacks(task, steps) as runs:
+        yield {BARE: runs[BARE], "heron flat + SB3 view": sb3_steps(view_of(flat), task.actions(steps)), **runs}
+
+
+@contextmanager
+def clocked(task: Task, steps: int) -> Iterator[tuple[dict[str, Run], Callable[[], float]]]:
+    """Give the loop and the SB3 view, and the share of the view's time that the broker takes, in percent."""
+    watch = Stopwatch()
+    with with_hierarchy(task, broker=ClockedBroker(watch)) as venv:
+        stepping = watch.timed(sb3_steps(view_of(venv), task.actions(steps)), "all")
+        yield (
+            {BARE: bare_loop(task, steps), VIEW: stepping},
+            lambda: 100 * watch.seconds["messages"] / watch.seconds["all"],
+        )
+
+
+def with_hierarchy(
     task: Task, backend: Backend = "loop", workers: int | None = None, broker: MessageBroker | None = None
-) -> heron.HierarchicalVectorEnv:
-    """One coordinator over all agents of each copy, which commands them every 5 steps."""
+) -> HierarchicalVectorEnv:
+    """Return copies with one coordinator above all agents, which commands them every 5 steps."""
     space = Box(-1.0, 1.0, (2,), dtype=np.float32)
     return heron.make_vec(
         task.make,
@@ -73,8 +106,20 @@ def hierarchy(
     )
 
 
+def view_of(venv: HierarchicalVectorEnv) -> Sb3VecEnv:
+    """Return the SB3 view of the field agents, with coordinators that command at random."""
+    (field,) = venv.field_groups
+    return Sb3VecEnv(venv, field.name, {g.name: RandomPolicy(g.action_space, 0) for g in venv.coordinator_groups})
+
+
+def trainer_stack(venv: HierarchicalVectorEnv) -> VecEnv:
+    """Return the environment of the field agents' model in ``heron train``: the view in its wrappers."""
+    (field,) = venv.field_groups
+    return cast("VecEnv", HierarchyTrainer(venv).models[field.name].get_env())
+
+
 def batch_steps(env: BatchEnv, actions: Actions) -> Run:
-    """Step a batch without a hierarchy or a view."""
+    """Return a run over a batch, without a vector env around it."""
     (group,) = env.groups
 
     def run() -> None:
@@ -87,8 +132,8 @@ def batch_steps(env: BatchEnv, actions: Actions) -> Run:
     return run
 
 
-def flat_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
-    """Step a vector env without a hierarchy."""
+def flat_steps(venv: HierarchicalVectorEnv, actions: Actions) -> Run:
+    """Return a run over a vector env without a hierarchy."""
     (group,) = venv.groups
 
     def run() -> None:
@@ -101,48 +146,28 @@ def flat_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
     return run
 
 
-def hierarchy_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
-    """Step a vector env whose coordinators command at random."""
-    (field,) = [group.name for group in venv.field_groups]
-    goals = RandomPolicy(venv.groups["coordinator"].action_space, 0)
+def hierarchy_steps(venv: HierarchicalVectorEnv, actions: Actions) -> Run:
+    """Return a run over a vector env whose coordinators command at random."""
+    (field,) = venv.field_groups
+    (above,) = venv.coordinator_groups
+    policy = RandomPolicy(above.action_space, 0)
 
     def run() -> None:
         venv.reset(seed=0)
         for row in actions:
-            if venv.due("coordinator").any():
-                commands = goals(venv.observe("coordinator")[:, 0])
-                venv.decide({"coordinator": commands[:, None]})
-            venv.observe(field)
-            venv.advance({field: row})
+            if venv.due(above.name).any():
+                commands = np.asarray(policy(np.asarray(venv.observe(above.name))[:, 0]))
+                venv.decide({above.name: commands[:, None]})
+            venv.observe(field.name)
+            venv.advance({field.name: row})
             if not venv.running.all():
                 venv.reset_envs(~venv.running)
 
     return run
 
 
-def view_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
-    """Step the SB3 view of the field agents, whose coordinators command at random."""
-    (field,), others = [group.name for group in venv.field_groups], venv.coordinator_groups
-    policies = {group.name: RandomPolicy(group.action_space, 0) for group in others}
-    return sb3_steps(Sb3VecEnv(venv, field, policies), actions)
-
-
-def stack_steps(venv: heron.HierarchicalVectorEnv, actions: Actions) -> Run:
-    """Step the view of the field agents in the wrappers that the trainer puts around it."""
-    (field,) = [group.name for group in venv.field_groups]
-    return sb3_steps(trainer_stack(venv, field), actions)
-
-
-def trainer_stack(venv: heron.HierarchicalVectorEnv, group: str) -> VecEnv:
-    """Return the environment of a group's SB3 model in ``heron train``: a view in its wrappers."""
-    stack = HierarchyTrainer(venv).models[group].get_env()
-    if stack is None:
-        raise AssertionError("a trainer's models have environments")
-    return stack
-
-
 def sb3_steps(view: VecEnv, actions: Actions) -> Run:
-    """Step any SB3 environment."""
+    """Return a run over any SB3 environment."""
 
     def run() -> None:
         view.seed(0)
@@ -151,19 +176,3 @@ def sb3_steps(view: VecEnv, actions: Actions) -> Run:
             view.step(row.ravel())
 
     return run
-
-
-@contextmanager
-def stack_contenders(task: Task, steps: int) -> Iterator[dict[str, Run]]:
-    """Label -> a function that steps all copies: the loop, the SB3 view alone, and the trainer's stack."""
-    actions = task.actions(steps)
-    with hierarchy(task) as venv, hierarchy(task) as trained:
-        yield {BARE: bare_loop(task, steps), VIEW: view_steps(venv, actions), STACK: stack_steps(trained, actions)}
-
-
-@contextmanager
-def single_contenders(task: Task, steps: int) -> Iterator[dict[str, Run]]:
-    """Label -> a function that steps few copies, where the fixed cost of a step shows."""
-    actions = task.actions(steps)
-    with heron.make_vec(task.make, task.copies) as flat, stack_contenders(task, steps) as runs:
-        yield {BARE: runs[BARE], "heron flat + SB3 view": view_steps(flat, actions), **runs}

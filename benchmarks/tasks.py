@@ -1,4 +1,4 @@
-"""What is stepped: an environment, how many copies of it, and which actions."""
+"""Tasks to time, and the loop that everything is compared with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from pettingzoo import ParallelEnv
 
 from benchmarks import trivial_env
 
+BARE = "bare loop"
 Actions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Copies of an environment whose agents are alike and choose among a few actions.
+    """Copies of an environment whose agents are alike and have discrete actions.
 
     Attributes:
-        title: What the environment is called.
+        title: Name of the environment.
         make: Makes one copy; can be pickled.
-        copies: How many copies are stepped.
-        agents: How many agents each of them has.
-        choices: How many actions each agent can choose from.
-        size: How many values each agent observes.
+        copies: Number of copies.
+        agents: Number of agents of each copy.
+        choices: Number of actions of each agent.
     """
 
     title: str
@@ -32,22 +32,43 @@ class Task:
     copies: int
     agents: int
     choices: int
-    size: int
+
+    @property
+    def described(self) -> str:
+        """The environment and its size, in words."""
+        return f"{self.title}, {self.agents} agents x {self.copies} copies"
 
     def actions(self, steps: int) -> Actions:
-        """``(steps, copies, agents) int64``, the same ones for every contender."""
+        """Return random actions, ``(steps, copies, agents) int64``, the same for every contender."""
         return np.random.default_rng(0).integers(0, self.choices, (steps, self.copies, self.agents))
 
 
+def bare_loop(task: Task, steps: int) -> Callable[[], None]:
+    """Return a loop over all copies, with nothing around them."""
+    envs = [task.make() for _ in range(task.copies)]
+    actions = task.actions(steps)
+
+    def run() -> None:
+        for env in envs:
+            env.reset(seed=0)
+        for row in actions:
+            for env, chosen in zip(envs, row, strict=True):
+                env.step(dict(zip(env.agents, chosen, strict=True)))
+                if not env.agents:
+                    env.reset()
+
+    return run
+
+
 def simple_spread(copies: int) -> Task:
-    """Three agents that cover landmarks; a step costs a few hundred microseconds."""
-    return Task("mpe2.simple_spread_v3", _parallel_env("mpe2.simple_spread_v3"), copies, agents=3, choices=5, size=18)
+    """Return three agents that cover landmarks; a step costs a few hundred microseconds."""
+    return Task("mpe2.simple_spread_v3", _parallel_env("mpe2.simple_spread_v3"), copies, agents=3, choices=5)
 
 
 def trivial(copies: int, agents: int = 8) -> Task:
-    """Agents that do nothing; a step costs next to nothing."""
+    """Return agents that do nothing; a step costs a few microseconds."""
     make = partial(trivial_env.TrivialEnv, agents)
-    return Task("a trivial environment", make, copies, agents, trivial_env.CHOICES, trivial_env.SIZE)
+    return Task("trivial environment", make, copies, agents, trivial_env.CHOICES)
 
 
 TASKS: dict[str, Callable[[int], Task]] = {"simple_spread": simple_spread, "trivial": trivial}

@@ -9,8 +9,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
 import heron
 from benchmarks.hand_packed import HandPackedVecEnv
-from benchmarks.stopwatch import Stopwatch
 from benchmarks.tasks import Task
+from benchmarks.timing import Stopwatch
 from heron.training import HierarchyTrainer, LearnerConfig
 from heron.wrappers import HierarchicalVectorEnv
 from heron.wrappers.sb3 import Sb3VecEnv
@@ -19,10 +19,10 @@ TimedMake = Callable[[], ParallelEnv]
 
 
 class Training:
-    """One rollout and update of PPO at a time.
+    """A model of PPO that takes one rollout and one update at a time.
 
     Args:
-        task: What is learned.
+        task: The task to learn.
         samples: Samples of a rollout.
         make_model: Makes the model out of a function that makes one copy.
     """
@@ -43,11 +43,11 @@ class Training:
             self._model.env.close()
 
     def run(self) -> None:
-        """One rollout and one update."""
+        """Take one rollout and one update."""
         self._model.learn(self._samples, reset_num_timesteps=False)
 
     def shares(self) -> dict[str, float]:
-        """Where the time of all runs went, in percent of it."""
+        """Return the shares of the time of all runs, in percent."""
         seconds = self._watch.seconds
         parts = {
             "environment, %": seconds["environment"],
@@ -65,10 +65,10 @@ class Training:
 
 
 def contenders(task: Task, n_steps: int, batch_size: int) -> dict[str, Training]:
-    """Return what trains, by label.
+    """Return the models to train, by label.
 
     Args:
-        task: What is learned.
+        task: The task to learn.
         n_steps: Steps of each copy in a rollout.
         batch_size: Samples of a batch in the update.
     """

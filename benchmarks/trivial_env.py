@@ -1,4 +1,4 @@
-"""An environment that does next to nothing, so that what is left is the cost of whatever is around it."""
+"""An environment that does next to nothing, so that nearly all time is spent in the code around it."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ CHOICES = 5
 
 
 class TrivialEnv(ParallelEnv[str, npt.NDArray[np.float32], int]):
-    """Agents that see the time and their own last action; all are cut off together.
+    """Agents that see the time and their own last action; all are truncated together.
 
     Args:
-        num_agents: How many agents.
+        num_agents: Number of agents.
     """
 
     metadata: dict[str, Any] = {"name": "trivial_v0", "render_modes": []}  # noqa: RUF012 -- as PettingZoo declares it

@@ -33,7 +33,7 @@ class BrokerWrapper(MessageBroker):
 
     A wrapper that forwards everything adds a fifth to the time of one ``publish`` and ``consume`` of an
     ``InMemoryBroker``, and nothing measurable to a lane of 48 rows, wrapped or not. A lane that goes message by message
-    takes 40 times as long (``python -m benchmarks.wrapped``).
+    takes 40 times as long (``python -m benchmarks run wrapped``).
 
     Args:
         broker: The inner broker.

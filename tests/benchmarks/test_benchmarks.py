@@ -1,4 +1,4 @@
-"""The benchmarks still run; what they measure is for people to read."""
+"""The benchmarks still run; their figures are for people to read."""
 
 import io
 import json
@@ -6,41 +6,53 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
-from benchmarks import compare, learning, messaging, report
-from benchmarks.__main__ import main as measure
-from benchmarks.compare import changes, unmatched
-from benchmarks.interleaved import Timing, time_interleaved
-from benchmarks.report import BEGIN, END, markdown, update
+from benchmarks import messaging
+from benchmarks.__main__ import app
+from benchmarks.compare import changes, only_in_one
+from benchmarks.render import markdown, update
+from benchmarks.results import Report, Row, Table, rows_of
 from benchmarks.suite import TABLES
-from benchmarks.tables import Report, Row, Table, rows_of
+from benchmarks.timing import Timing, time_interleaved
 
-# PettingZoo's modules say so of themselves.
+# PettingZoo's modules warn about themselves.
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
+
+
+def call(*arguments):
+    """Exit code and output of the command line."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """Output and figures of all tables, measured with tiny sizes and without other libraries."""
+    """Output and file of all tables, measured with tiny sizes and without other libraries."""
     path = tmp_path_factory.mktemp("benchmarks") / "figures.json"
     with redirect_stdout(io.StringIO()) as output:
-        measure(["--smoke", "--no-peers", "--json", str(path)])
+        app(["run", "--smoke", "--json", str(path)], standalone_mode=False)
     return output.getvalue(), path
 
 
-def test_all_tables_are_measured_printed_and_kept(smoke):
-    output, path = smoke
-    measured = Report.load(path)
-    assert [table.name for table in measured.tables] == list(TABLES)
-    for table in measured.tables:
-        assert table.title in output
+def tables_of(path):
+    return {table.name: table for table in Report.load(path).tables}
+
+
+def test_all_tables_are_measured_and_kept(smoke):
+    _, path = smoke
+    tables = tables_of(path)
+    assert list(tables) == list(TABLES)
+    for table in tables.values():
+        assert "UTC, load" in table.measured
         assert all(row.seconds > 0 for row in table.rows if table.item), table.name
-    assert measured.machine["packages"]["numpy"] in output
 
 
 def test_messages_take_a_share_of_the_time(smoke):
     _, path = smoke
-    tables = {table.name: table for table in Report.load(path).tables}
+    tables = tables_of(path)
     shares = [row.extra["messages, %"] for row in tables["copies"].rows if "messages, %" in row.extra]
     assert len(shares) == 2
     assert all(0 < share < 100 for share in shares)
@@ -50,16 +62,25 @@ def test_messages_take_a_share_of_the_time(smoke):
         assert sum(parts) < 100
 
 
-def test_memory_grows_with_what_there_is_and_not_with_time(smoke):
+def test_the_trainers_stack_is_compared_with_the_view(smoke):
     _, path = smoke
-    tables = {table.name: table for table in Report.load(path).tables}
-    alone, flat, hierarchy = (row.extra["MB traced"] for row in tables["memory"].rows)
+    tables = tables_of(path)
+    for name, groups in (("stack", 2), ("stepping", 1), ("trivial", 1)):
+        ratios = [row.extra["x view"] for row in tables[name].rows if "x view" in row.extra]
+        assert len(ratios) == groups
+        assert min(ratios) > 0
+
+
+def test_memory_grows_with_copies_and_not_with_time(smoke):
+    _, path = smoke
+    tables = tables_of(path)
+    alone, flat, hierarchy = (row.extra["MB"] for row in tables["memory"].rows)
     assert 0 < alone < flat < hierarchy < 10
     (left,) = tables["leak"].rows
-    assert left.extra["bytes traced"] < 50_000
+    assert left.extra["bytes"] < 50_000
 
 
-def test_what_is_cleared_are_messages_of_every_environment():
+def test_cleared_messages_are_those_of_every_environment():
     broker, fill = messaging._waiting_rows()
     fill()
     assert broker.statistics().messages == 16 * len(messaging.ENV_IDS)
@@ -68,68 +89,62 @@ def test_what_is_cleared_are_messages_of_every_environment():
     assert broker.statistics().messages == 0
 
 
-def test_tables_that_time_nothing_have_no_columns_for_it(smoke):
+def test_tables_without_times_have_no_columns_for_them(smoke):
     _, path = smoke
-    text = markdown(Report.load(path))
-    assert "|   | s to make | MB resident | MB traced |" in text
-    assert "|   | us per environment | spread | speed |" in text
+    tables = tables_of(path)
+    assert "|   | s to make | MB |" in markdown(tables["memory"])
+    assert "|   | us per environment | spread | speed |" in markdown(tables["clearing"])
+
+
+def test_tables_that_were_measured_are_kept_when_a_run_is_interrupted(tmp_path, monkeypatch):
+    def interrupted(_suite):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(TABLES, "copies", interrupted)
+    path = tmp_path / "figures.json"
+    code, _ = call("run", "lanes", "copies", "--smoke", "--json", path)
+    assert code == 130
+    assert list(tables_of(path)) == ["lanes"]
 
 
 @pytest.mark.parametrize(
-    ("main", "arguments", "message"),
+    "arguments",
     [
-        (measure, ["--rounds", "1"], "argument --rounds: expected a whole number of at least 2, got '1'"),
-        (measure, ["--steps", "few"], "argument --steps: expected a whole number of at least 1, got 'few'"),
-        (measure, ["lane"], "argument TABLE: no table 'lane', only stepping"),
-        (learning.main, ["--steps-factor", "0"], "argument --steps-factor: expected a positive number, got '0'"),
-        (learning.main, ["--steps-factor", "nan"], "argument --steps-factor: expected a positive number, got 'nan'"),
-        (learning.main, ["--steps-factor", "x"], "argument --steps-factor: expected a positive number, got 'x'"),
-        (learning.main, ["--episodes", "0"], "argument --episodes: expected a whole number of at least 1, got '0'"),
-        (learning.main, ["--episodes", "2.5"], "argument --episodes: expected a whole number of at least 1, got '2.5'"),
-        (learning.main, ["--seed=-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        ["run", "--rounds", "1"],
+        ["run", "--steps", "few"],
+        ["run", "lane"],
+        ["learn", "--steps-factor", "0"],
+        ["learn", "--episodes", "0"],
+        ["learn", "--seed=-1"],
+        ["learn", "chess"],
     ],
 )
-def test_a_bad_number_is_one_line(capsys, main, arguments, message):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+def test_a_bad_argument_is_refused(arguments):
+    code, output = call(*arguments)
+    assert code == 2
+    assert "nvalid value" in output
 
 
-def test_a_document_and_a_picture_are_made_of_the_figures(smoke, tmp_path):
+def test_tables_of_a_run_are_written_between_their_markers(smoke, tmp_path):
     _, path = smoke
     document, picture = tmp_path / "page.md", tmp_path / "curves.png"
-    document.write_text(f"before\n{BEGIN}\nold figures\n{END}\nafter\n")
-    report.main([str(path), "--update", str(document), "--plot", str(picture)])
+    markers = "".join(f"## {name}\n<!-- table {name} -->\n<!-- end -->\nafter\n" for name in TABLES)
+    document.write_text(markers)
+    assert call("report", document, "--figures", path, "--plot", picture)[0] == 0
     text = document.read_text()
-    assert text.startswith(f"before\n{BEGIN}")
-    assert text.endswith(f"{END}\nafter\n")
-    assert "| bare loop |" in text
-    assert "old figures" not in text
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match="end of figures"):
-        update(f"{BEGIN} only", Report.load(path))
-
-
-def test_tables_of_a_run_of_some_are_renewed_beside_the_others(smoke):
-    _, path = smoke
-    whole = Report.load(path)
-    lanes, plain = (next(table for table in whole.tables if table.name == name) for name in ("lanes", "plain"))
-    without_plain = replace(whole, tables=tuple(table for table in whole.tables if table is not plain))
-    document = update(f"before\n{BEGIN}\n{END}\nafter\n", without_plain)
-    slow = replace(lanes, rows=(replace(lanes.rows[0], label="slow"),))
-    later = replace(whole, machine=whole.machine | {"date": "tomorrow"}, tables=(slow, plain))
-    text = update(document, later, keep_others=True)
-    titles = [line for line in text.splitlines() if line.startswith("### ")]
-    assert titles == [f"### {table.title}" for table in (*without_plain.tables, plain)]
-    assert text.count("tomorrow") == 2
-    assert "| slow |" in text
-    assert f"| {lanes.rows[1].label} |" not in text
+    assert text.count("\nafter\n") == len(TABLES)
     assert "| heron GymVectorEnv |" in text
-    assert update(text, later, keep_others=True) == text
+    assert picture.stat().st_size > 10_000
+    lanes = tables_of(path)["lanes"]
+    later = Report({"processor": "", "system": ""}, (replace(lanes, measured="tomorrow"),))
+    renewed = update(text, later)
+    assert renewed.count("tomorrow") == 1
+    assert "| heron GymVectorEnv |" in renewed
+    with pytest.raises(ValueError, match="table lanes"):
+        update("no marker", later)
 
 
-def test_two_runs_are_compared(smoke, tmp_path, capsys):
+def test_two_runs_are_compared(smoke, tmp_path):
     _, path = smoke
     stored = json.loads(path.read_text())
     for row in stored["tables"][0]["rows"]:
@@ -137,10 +152,9 @@ def test_two_runs_are_compared(smoke, tmp_path, capsys):
         row["speed_spread"] = 0.0
     older = tmp_path / "older.json"
     older.write_text(json.dumps(stored))
-    compare.main([str(older), str(path)])
-    output = capsys.readouterr().out
-    assert "+100%" in output
-    assert "beyond the spread" in output
+    with redirect_stdout(io.StringIO()):
+        code, _ = call("compare", older, path)
+    assert code == 0
 
 
 def table_of(**speeds):
@@ -154,7 +168,7 @@ def test_only_changes_beyond_both_spreads_count():
     assert (same.label, same.beyond_spread) == ("same", False)
     assert (slower.label, slower.beyond_spread) == ("slower", True)
     assert slower.gain == pytest.approx(-0.2)
-    assert unmatched(Report({}, {}, (old,)), Report({}, {}, (new,))) == [
+    assert only_in_one(Report({}, (old,)), Report({}, (new,))) == [
         "only in the older run: stepping: gone",
         "only in the newer run: stepping: come",
     ]
@@ -167,11 +181,9 @@ def test_contenders_without_a_reference_are_compared_by_time():
     assert change.noise == pytest.approx(0.3)
 
 
-def test_a_peer_that_is_not_there_is_a_line_without_figures():
-    table = Table("stepping", "Stepping", "env step", (*table_of(bare=1.0).rows, Row("", "peer", note="not installed")))
-    options = {"rounds": 2, "training_rounds": 2, "scaling_rounds": 2, "seconds": 1.0}
-    machine = {"date": "", "processor": "", "cores": 2, "load before": 0.0, "system": "", "python": "", "packages": {}}
-    assert "| peer |  |  |  | not installed |" in markdown(Report(machine, options, (table,)))
+def test_a_peer_without_figures_is_a_line_with_the_reason():
+    table = Table("peers", "Peers", "env step", (*table_of(bare=1.0).rows, Row("", "peer", note="not installed")))
+    assert "| peer |  |  |  | not installed |" in markdown(table)
     assert list(changes(table, table)) == []
 
 

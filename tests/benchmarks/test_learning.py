@@ -1,22 +1,25 @@
-"""The comparison of learned with random actions still runs; whether it learns is for people to read."""
-
-import json
+"""The comparison of learned with random actions still runs; its figures are for people to read."""
 
 import pytest
+from typer.testing import CliRunner
 
-from benchmarks import learning
+from benchmarks.__main__ import app
+from benchmarks.results import Report
 
-# PettingZoo's modules say so of themselves.
+# PettingZoo's modules warn about themselves.
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
 
 
-def test_outcomes_are_shown_kept_and_written(tmp_path):
+def test_returns_are_kept_and_written(tmp_path):
     figures, document = tmp_path / "figures.json", tmp_path / "page.md"
-    tiny = ["--steps-factor", "0.001", "--episodes", "2", "--only", "connect_four,cartpole_vector"]
-    learning.main([*tiny, "--json", str(figures), "--markdown", str(document)])
-    outcomes = json.loads(figures.read_text())["outcomes"]
-    assert [outcome["name"] for outcome in outcomes] == ["connect_four", "cartpole_vector"]
-    for outcome in outcomes:
-        assert outcome["steps"] > 0
-        assert outcome["random"]["episodes"] == outcome["learned"]["episodes"] == 2
-        assert f"| {outcome['env']} | {outcome['learner']} |" in document.read_text()
+    tiny = ["--steps-factor", "0.001", "--episodes", "2", "--json", str(figures)]
+    result = CliRunner().invoke(app, ["learn", "connect_four", "cartpole_vector", *tiny], catch_exceptions=False)
+    assert result.exit_code == 0
+    (table,) = Report.load(figures).tables
+    assert len(table.rows) == 2
+    for row in table.rows:
+        assert row.extra["env steps"] > 0
+        assert row.extra["learned, from"] <= row.extra["learned"] <= row.extra["learned, to"]
+    document.write_text("<!-- table learning -->\n<!-- end -->\n")
+    assert CliRunner().invoke(app, ["report", str(document), "--figures", str(figures)]).exit_code == 0
+    assert "| connect_four_v3, first player against a random second one |" in document.read_text()

@@ -1,15 +1,17 @@
-"""The scaling curves as a picture."""
+"""Scaling curves as a picture."""
 
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.scaling import HERON
-from benchmarks.stepping import BARE
-from benchmarks.tables import Report, Table
+from benchmarks.results import Report, Table
+from benchmarks.stepping import VIEW
+from benchmarks.tasks import BARE
 
-COLOURS = {BARE: "0.45", HERON: "tab:blue"}
+CURVES = ("copies", "agents")
+"""Tables that the picture shows."""
+COLOURS = {BARE: "0.45", VIEW: "tab:blue"}
 STEPS, MESSAGES = "env steps/s", "messages, %"
 
 
@@ -20,11 +22,11 @@ def plot_scaling(report: Report, path: Path) -> None:
         ValueError: If the run did not measure both curves.
     """
     tables = {table.name: table for table in report.tables}
-    if missing := [name for name in ("copies", "agents") if name not in tables]:
-        raise ValueError(f"the run has no tables {missing}, which the picture shows")
+    if missing := [name for name in CURVES if name not in tables]:
+        raise ValueError(f"the picture needs the tables {', '.join(CURVES)}, but the run has no {', '.join(missing)}")
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     places = figure.subplots(2, 2, height_ratios=(3, 2), sharex="col")
-    for column, name in enumerate(("copies", "agents")):
+    for column, name in enumerate(CURVES):
         above, below = places[0][column], places[1][column]
         _draw(above, tables[name], STEPS)
         _draw(below, tables[name], MESSAGES)
@@ -35,15 +37,14 @@ def plot_scaling(report: Report, path: Path) -> None:
     places[0][0].set_ylabel("env steps per second")
     places[1][0].set_ylabel("time in the broker, %")
     places[0][0].legend(frameon=False)
-    figure.suptitle("A trivial environment, on one core")
+    figure.suptitle("Trivial environment, on one core")
     figure.savefig(path, dpi=150)
 
 
 def _draw(axes: Axes, table: Table, figure: str) -> None:
     for label, colour in COLOURS.items():
         rows = [row for row in table.rows if row.label == label and figure in row.extra]
-        sizes = [int(row.group.split()[0]) for row in rows]
-        if sizes:
+        if sizes := [int(row.group.split()[0]) for row in rows]:
             axes.plot(sizes, [row.extra[figure] for row in rows], "o-", color=colour, label=label, markersize=4)
             axes.set_xscale("log", base=2)
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

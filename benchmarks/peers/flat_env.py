@@ -1,4 +1,4 @@
-"""All agents of an environment as one, for libraries that know no others."""
+"""All agents of an environment as one, for libraries with a single agent."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from benchmarks.tasks import Task
 
 
 class FlatEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[np.int64]]):
-    """One agent that sees and does what all agents of a copy see and do, for the sum of their rewards.
+    """One agent with the observations and actions of all agents of a copy, and the sum of their rewards.
 
-    That is less work than what is asked of the others: one reward, one pair of flags and one info for all.
+    Such libraries have less work than the others: one reward, one pair of flags and one info for all.
     """
 
     def __init__(self, task: Task) -> None:
