@@ -75,7 +75,6 @@ bench-docs: $(INSTALLED)
 
 bench-learning: $(INSTALLED)
 	$(BIN)/python -m benchmarks learn $(ARGS)
-	$(BIN)/python -m benchmarks report docs/learning.md --figures benchmarks/results/learning.json
 
 # A library that cannot be installed becomes a line of the table that says why. PufferLib is built without its own games,
 # which its build would download.
@@ -89,7 +88,6 @@ bench-peers: $(INSTALLED)
 	-NO_OCEAN=1 NO_TRAIN=1 PYTHONPATH=$(CURDIR)/benchmarks/peers/pufferlib_build $(PEERS)/pufferlib/bin/python -m pip \
 		install --quiet --no-deps --no-build-isolation pufferlib==3.0.0
 	$(BIN)/python -m benchmarks run peers --json benchmarks/results/peers.json
-	$(BIN)/python -m benchmarks report docs/performance.md --figures benchmarks/results/peers.json
 
 clean:
 	rm -rf .venv .venv-rllib .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
