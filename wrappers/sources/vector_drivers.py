@@ -79,7 +79,7 @@ class VectorDriver:
         """
         del mask
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
-        flags = np.asarray(terminated), np.asarray(truncated)
+        flags = np.asarray(terminated, dtype=bool), np.asarray(truncated, dtype=bool)
         return VectorResults(observations, np.asarray(rewards), *flags, split_infos(infos, self.env.num_envs))
 
     def to_blame(self, mask: BoolArray) -> BoolArray:

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from heron.batch.action_records import as_actions, as_tree, is_record_space
 from heron.batch.agent_groups import checked_group
-from heron.batch.array_tree import ArrayTree, equal, map_arrays, write, zeros
+from heron.batch.array_tree import equal, map_arrays, write
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
 from heron.batch.copy_selection import check_env_ids
 from heron.batch.nan_watch import NanWatch
@@ -21,6 +21,7 @@ from heron.errors import (
     shown,
     summary,
 )
+from heron.wrappers.sources.begun_episodes import BegunEpisodes, take_rows
 from heron.wrappers.sources.driver_choice import driver_of
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_source import AGENT
@@ -81,41 +82,37 @@ class VectorEnvSource(BatchEnv):
         self._takes_records = is_record_space(group.action_space)
         self._begun = False
         self._has_raised = ""
-        # By the environment's own account: copies whose episode is over, and those whose next one it has begun.
-        self._over = np.zeros(self.num_envs, dtype=bool)
-        self._fresh = np.zeros(self.num_envs, dtype=bool)
-        self._first = zeros(group.observation_space, (self.num_envs,))
-        self._first_infos: list[Info] = [{} for _ in self.env_ids]
+        self._episodes = BegunEpisodes(
+            self.autoreset_mode, group.observation_space, self.num_envs, steps_some=self.steps_some
+        )
 
     def _check_reset(
         self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> None:
-        used = _seeds_used(mask, seeds)
-        if (native := self._to_reset_natively(mask, used, options)).any():
+        native = self._to_reset_natively(mask, seeds, options)
+        if np.count_nonzero(native):
             self._check_others(native, mask)
-            self._driver.check_reset(native, used, options)
+            self._driver.check_reset(native, _seeds_used(native, seeds), options)
 
     def _reset(self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None) -> None:
-        used = _seeds_used(mask, seeds)
-        for index in np.flatnonzero(mask).tolist():
-            self._log.begin(index, used[index])
-        native = self._to_reset_natively(mask, used, options)
+        for index in mask.nonzero()[0].tolist():
+            self._log.begin(index, None if seeds is None else seeds[index])
+        native = self._to_reset_natively(mask, seeds, options)
         untouched = self.running & ~mask
-        self._begin(mask & ~native, self._first, self._first_infos)
-        self._reset_natively(native, used, options, untouched)
+        if np.count_nonzero(begun := mask & ~native):
+            self._begin(begun, self._episodes.observations, self._episodes.infos)
+        if np.count_nonzero(native):
+            self._reset_natively(native, _seeds_used(mask, seeds), options, untouched)
         self._check_numbers(mask)
 
     def _step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
-        self._log.note_steps(mask)
-        was_active = self.states[AGENT].active.copy()
+        partly = None if np.count_nonzero(mask) == self.num_envs else mask
+        self._log.note_steps(partly)
+        was_active = self.states[AGENT].active[:, 0].copy()
         try:
-            self._prepare_left_out(~mask)
-            own = actions[AGENT][:, 0].copy()
-            own[~mask] = self._some_action
-            taken = map_arrays(np.array, as_tree(self.groups[AGENT].action_space, own)) if self._takes_records else own
-            results = self._driver.step(taken, mask)
+            results = self._driver.step(self._actions(actions[AGENT], partly), mask)
         except Exception as error:
-            self._cut_off(was_active[:, 0])
+            self._cut_off(was_active)
             self._has_raised = summary(error)
             blamed = self._driver.to_blame(mask)
             raise EnvStepError(
@@ -123,9 +120,9 @@ class VectorEnvSource(BatchEnv):
                 f"({self._log.place(int(np.argmax(blamed)))})"
             ) from error
         try:
-            self._follow(results, mask)
+            self._follow(results, mask, partly)
         except UNREADABLE as error:
-            self._cut_off(was_active[:, 0])
+            self._cut_off(was_active)
             raise self._unfit(error, mask) from error
         self._check_numbers(mask)
 
@@ -150,34 +147,45 @@ class VectorEnvSource(BatchEnv):
     def describe(self) -> str:
         return f"{'together' if self.steps_some else 'all at once'} by {self.env}, in this process"
 
+    def _actions(self, actions: npt.NDArray[Any], partly: BoolArray | None) -> Any:
+        """Return the actions of the masked copies, or by default all, in the form that the environment takes."""
+        own = actions[:, 0].copy()
+        if partly is not None:
+            self._prepare_left_out(~partly)
+            own[~partly] = self._some_action
+        return map_arrays(np.array, as_tree(self.groups[AGENT].action_space, own)) if self._takes_records else own
+
     def _prepare_left_out(self, left_out: BoolArray) -> None:
-        """An environment without autoreset must not step copies whose episode is over."""
-        over = left_out & self._over
+        """Reset copies whose episode is over, in an environment without autoreset, which must not step them."""
+        over = left_out & self._episodes.over
         if over.any() and self.autoreset_mode is AutoresetMode.DISABLED and not self.steps_some:
             self._driver.reset_some(over, [None] * self.num_envs, None)
 
-    def _follow(self, results: VectorResults, mask: BoolArray) -> None:
-        """Take over the results of the masked copies, and what the environment began by itself in others."""
-        ended = results.terminated | results.truncated
-        infos, observations = results.infos, results.observations
-        self._note_begun(results, ended, mask)
+    def _follow(self, results: VectorResults, mask: BoolArray, partly: BoolArray | None) -> None:
+        """Take over the results of the masked copies, and episodes that the environment has begun by itself."""
+        observations, rewards, terminated, truncated, infos = results
+        ended = terminated | truncated
+        self._episodes.note_step(results, ended, mask)
         state = self.states[AGENT]
-        _take_rows(state.observations, (mask, 0), observations, mask)
-        for index in np.flatnonzero(mask & ended).tolist():
-            if "final_obs" in infos[index]:
-                write(state.observations, (index, 0), infos[index]["final_obs"])
-                infos[index] = infos[index].get("final_info", {})
-        state.rewards[mask, 0] = results.rewards[mask]
-        state.terminated[mask, 0] = results.terminated[mask]
-        state.truncated[mask, 0] = results.truncated[mask]
-        state.active[mask, 0] = ~ended[mask]
-        self._tell(infos, mask)
+        where = (slice(None), 0) if partly is None else (partly, 0)
+        take_rows(state.observations, where, observations, partly)
+        if np.count_nonzero(ended):
+            for index in (mask & ended).nonzero()[0].tolist():
+                if "final_obs" in infos[index]:
+                    write(state.observations, (index, 0), infos[index]["final_obs"])
+                    infos[index] = infos[index].get("final_info", {})
+        take_rows(state.rewards, where, rewards, partly)
+        take_rows(state.terminated, where, terminated, partly)
+        take_rows(state.truncated, where, truncated, partly)
+        take_rows(state.active, where, ~ended, partly)
+        self._write_infos(infos, partly)
 
-    def _to_reset_natively(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> BoolArray:
-        """The masked copies without those whose next episode the environment has begun by itself."""
-        unseeded = np.array([seed is None for seed in seeds])
-        native = np.asarray(mask & ~(self._fresh & unseeded & (not options)))
-        return mask if mask.all() and native.any() and not self.resets_some else native
+    def _to_reset_natively(
+        self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> BoolArray:
+        """Return the masked copies without those whose next episode the environment has begun by itself."""
+        native = self._episodes.missing(mask, seeds, options)
+        return mask if not self.resets_some and mask.all() and native.any() else native
 
     def _check_others(self, native: BoolArray, mask: BoolArray) -> None:
         """Refuse a reset by an environment that is known to reset all copies at once, where it would end an episode."""
@@ -189,26 +197,9 @@ class VectorEnvSource(BatchEnv):
                 "wrap the view instead"
             )
 
-    def _note_begun(self, results: VectorResults, ended: BoolArray, mask: BoolArray) -> None:
-        """Note the episodes that the environment has begun by itself."""
-        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
-        if self.steps_some:
-            begun = ended & mask & same_step
-            self._fresh |= begun
-        else:
-            begun = ended if same_step else self._over & ~mask
-            self._fresh = begun = begun & (self.autoreset_mode is not AutoresetMode.DISABLED)
-            self._over = ended & (not same_step)
-        if begun.any():
-            _take_rows(self._first, begun, results.observations, begun)
-            for index in np.flatnonzero(begun).tolist():
-                self._first_infos[index] = _without_final(results.infos[index])
-
     def _reset_natively(
         self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None, untouched: BoolArray
     ) -> None:
-        if not mask.any():
-            return
         everyone = bool(mask.all()) or not self._begun
         try:
             if everyone:
@@ -237,23 +228,21 @@ class VectorEnvSource(BatchEnv):
     ) -> None:
         """Take over the episodes that the masked copies, or all, have begun."""
         if untouched is None and not mask.all():  # the others have begun, too, and wait for their own reset
-            self._fresh[:] = True
-            _take_rows(self._first, ~mask, observations, ~mask)
-            self._first_infos = list(infos)
+            self._episodes.keep(~mask, observations, infos)
         elif untouched is not None and not self.steps_some:
             self._check_untouched(observations, untouched)
         self._begun = True
         self._begin(mask, observations, infos)
 
     def _begin(self, mask: BoolArray, observations: Any, infos: Sequence[Info]) -> None:
-        """Show the first observations of the masked copies' new episodes."""
+        """Write the first observations of the masked copies' new episodes."""
         state = self.states[AGENT]
-        _take_rows(state.observations, (mask, 0), observations, mask)
+        take_rows(state.observations, (mask, 0), observations, mask)
         state.rewards[mask] = 0.0
         state.terminated[mask] = state.truncated[mask] = False
         state.active[mask] = True
-        self._over[mask] = self._fresh[mask] = False
-        self._tell(infos, mask)
+        self._write_infos(infos, mask)
+        self._episodes.forget(mask)
 
     def _check_untouched(self, observations: Any, others: BoolArray) -> None:
         """Check that a reset of some copies has left the running others alone."""
@@ -288,11 +277,14 @@ class VectorEnvSource(BatchEnv):
         state.rewards[mask] = 0.0
         state.terminated[mask] = state.active[mask] = False
         state.truncated[mask, 0] = truncated[mask]
-        self._fresh[mask] = False
-        self._tell([{}] * self.num_envs, mask)
+        self._episodes.fresh[mask] = False
+        self._write_infos([{}] * self.num_envs, mask)
 
-    def _tell(self, infos: Sequence[Info], mask: BoolArray) -> None:
-        for index in np.flatnonzero(mask).tolist():
+    def _write_infos(self, infos: Sequence[Info], mask: BoolArray | None) -> None:
+        if mask is None:
+            self.infos[:] = [{AGENT: info} if info else {} for info in infos]
+            return
+        for index in mask.nonzero()[0].tolist():
             self.infos[index] = {AGENT: infos[index]} if infos[index] else {}
 
     def _unfit(self, error: Exception, mask: BoolArray) -> InvalidObservationError:
@@ -329,15 +321,6 @@ def _autoreset_mode(env: AnyVectorEnv, given: AutoresetMode | str | None, known:
             f"{env} resets by itself in {own}, but autoreset_mode is {mode}: leave it out, or make it with that mode"
         )
     return mode
-
-
-def _take_rows(target: ArrayTree, where: Any, source: Any, mask: BoolArray) -> None:
-    """Set ``target[where]`` to the masked rows of what an environment returned."""
-    write(target, where, map_arrays(lambda array: np.asarray(array)[mask], source))
-
-
-def _without_final(info: Info) -> Info:
-    return {name: value for name, value in info.items() if name not in ("final_obs", "final_info")}
 
 
 def _some_action(space: Space[Any]) -> Any:
