@@ -40,7 +40,7 @@ def blank(seen, *rest):
 SPOILT = {
     "raises": (no_power, "raised RuntimeError: no power"),
     "shape": (lambda seen, *rest: (seen[:, :3], *rest), r"expected shape \(3, 4\), got \(3, 3\)"),
-    "too few": (lambda seen, *rest: (seen[:2], *rest), "what does not fit its spaces"),
-    "nothing": (lambda seen, *rest: (None, *rest), "what does not fit its spaces"),
+    "too few": (lambda seen, *rest: (seen[:2], *rest), "not fit its spaces"),
+    "nothing": (lambda seen, *rest: (None, *rest), "not fit its spaces"),
     "NaN": (blank, r"env_1: the observation.* is NaN at entries 0, 1, 2, 3"),
 }

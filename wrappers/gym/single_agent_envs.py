@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_differing_spaces, batch_space
 
 from heron.errors import ConfigurationError
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.sources.gym_source import SingleAgentEnv
+from heron.wrappers.sources.gym_parallel_env import SingleAgentEnv
 from heron.wrappers.sources.loop_env import LoopEnv
 
 Env: TypeAlias = gymnasium.Env[Any, Any]

@@ -14,7 +14,7 @@ from heron.batch.nan_watch import has_nan, nan_in
 from heron.errors import EnvStepError, HeronError, InvalidActionError, InvalidObservationError, shown, summary
 from heron.play.sb3_actions import actions_from_sb3
 from heron.wrappers.sources.episode_log import EpisodeLog
-from heron.wrappers.sources.gym_source import AGENT
+from heron.wrappers.sources.gym_parallel_env import AGENT
 
 FINAL = "terminal_observation"
 """Where SB3 looks for it in an info."""

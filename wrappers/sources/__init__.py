@@ -1,1 +1,1 @@
-"""Where copies of an environment come from: everything that becomes a ``BatchEnv`` in this process."""
+"""Sources: classes that make a ``BatchEnv`` of other environments, in this process."""

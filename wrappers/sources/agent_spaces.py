@@ -1,4 +1,4 @@
-"""The agents and spaces that arrays were laid out for, and whether copies keep to them."""
+"""Agents and spaces that all copies of an environment share."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -16,7 +16,7 @@ KINDS = ("observation_space", "action_space")
 
 
 class AgentSpaces:
-    """What the copies of an environment have in common: agents and their spaces.
+    """Agents and spaces that all copies of an environment share.
 
     Args:
         envs: The copies.
@@ -38,7 +38,7 @@ class AgentSpaces:
         self._check_alike()
 
     def check(self, index: int, agents: Sequence[str]) -> None:
-        """Check that agents of one copy that have just come are known, and have the spaces of their group.
+        """Check that new agents of one copy are known, and have the spaces of their group.
 
         Raises:
             ConfigurationError: If they do not.
@@ -57,8 +57,7 @@ class AgentSpaces:
             expected = getattr(self._groups[agent], kind)
             if differs := space_difference(space, expected):
                 raise ConfigurationError(
-                    f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the beginning: "
-                    f"{differs}"
+                    f"the {kind} of {agent!r} has changed to {space}; expected {expected}, as at the start: {differs}"
                 )
             known[kind, agent] = space
 

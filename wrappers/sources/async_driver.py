@@ -1,4 +1,4 @@
-"""How to reset and step some of the copies in Gymnasium's ``AsyncVectorEnv``."""
+"""Resets and steps of some copies in Gymnasium's ``AsyncVectorEnv``."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, Vec
 class AsyncDriver(VectorDriver):
     """Drives Gymnasium's ``AsyncVectorEnv`` by its pipes, one to the worker process of each copy.
 
-    Its own methods send to all of them; here a worker that is left out gets no word, and its copy stays as it is.
+    Its own methods send to all workers. A worker that is left out here receives nothing, and its copy does not change.
     """
 
     steps_some = True
 
     def __init__(self, env: AnyVectorEnv) -> None:
         super().__init__(env)
-        self._due = np.zeros(env.num_envs, dtype=bool)  # workers that will take the next step for a reset
-        self._owing: dict[int, str] = {}  # worker -> what it was asked, but nobody has taken the answer yet
+        self._due = np.zeros(env.num_envs, dtype=bool)  # workers that will treat the next step as a reset
+        self._owing: dict[int, str] = {}  # worker -> its question, while the answer has not been received
 
     def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
         return self.reset_some(np.ones(self.env.num_envs, dtype=bool), seeds, options)
@@ -75,7 +75,7 @@ class AsyncDriver(VectorDriver):
         return self._ask_each(indices, lambda _: ("_call", (name, args, kwargs)))
 
     def _check_known(self, name: str, indices: Sequence[int]) -> None:
-        """A worker that is asked for what it does not have would end."""
+        """Check that the copies have an attribute, because a worker asked for a missing one would exit."""
         has = self._ask_each(indices, lambda _: ("_call", ("has_wrapper_attr", (name,), {})))
         if not all(has):
             raise AttributeError(f"the environments of {self.env} have no attribute {name!r}")
@@ -85,16 +85,16 @@ class AsyncDriver(VectorDriver):
         return [answers[index] for index in indices]
 
     def _note_ends(self, answers: Mapping[int, Any]) -> None:
-        """Note by answers to steps which workers will take the next step for a reset."""
+        """Note which workers will treat the next step as a reset, from their answers to steps."""
         env: Any = self.env
         if env.autoreset_mode is AutoresetMode.NEXT_STEP and not env.shared_memory:
             for index, (_, _, terminated, truncated, _) in answers.items():
                 self._due[index] |= bool(terminated or truncated)
 
     def _reset_by_step(self, due: BoolArray) -> dict[int, Any]:
-        """Let workers reset their copies that have been told to do so in the next step.
+        """Step workers that treat the next step as a reset.
 
-        Without shared memory they do so even if ``"reset"`` came in between, and would begin a second episode.
+        Without shared memory they do so even after ``"reset"``, and would begin a second episode.
         """
         actions = list(iterate(self.env.action_space, self.env.action_space.sample())) if due.any() else []
         answers = self._ask({index: ("step", actions[index]) for index in np.flatnonzero(due).tolist()})
@@ -102,10 +102,10 @@ class AsyncDriver(VectorDriver):
         return {index: (observation, info) for index, (observation, _, _, _, info) in answers.items()}
 
     def _ask(self, questions: Mapping[int, tuple[str, Any]]) -> dict[int, Any]:
-        """Send each worker its question; gives the answers.
+        """Send each worker its question, and return the answers.
 
         Raises:
-            EnvClosedError: If a worker has died. No other one was asked if that was known before.
+            EnvClosedError: If a worker has died. No worker was asked if that was known before.
         """
         env: Any = self.env
         env._assert_is_running()  # noqa: SLF001 - as its own methods do
@@ -120,13 +120,13 @@ class AsyncDriver(VectorDriver):
         return answers
 
     def _follow_late(self, asked: Iterable[int]) -> None:
-        """Take answers that were left by an interrupt, or beside a question that could not be sent."""
+        """Receive answers left over from an interrupt, or from a question that could not be sent."""
         late = {index: self._owing[index] for index in asked if index in self._owing}
         answers = self._receive(late)
         self._note_ends({index: answer for index, answer in answers.items() if late[index] == "step"})
 
     def _receive(self, indices: Iterable[int]) -> dict[int, Any]:
-        """The answers of these workers, all of them, or else a next question would get the answer to this one."""
+        """Receive the answers of all these workers, so that no later question gets an answer to this one."""
         env: Any = self.env
         answers, successes = {}, [True] * env.num_envs
         for index in indices:
@@ -150,7 +150,7 @@ class AsyncDriver(VectorDriver):
         pipes = self.env.parent_pipes  # type: ignore[attr-defined]  # it is an AsyncVectorEnv
         if lost := [index for index in asked if pipes[index] is None or pipes[index].closed]:
             raise EnvClosedError(
-                f"the workers of copies {lost} have ended, and {self.env} starts no others: make it anew, or use "
+                f"the workers of copies {lost} have ended, and {self.env} starts no others: make a new one, or use "
                 "heron.make_vec(..., backend='process'), whose workers can be restarted"
             )
 

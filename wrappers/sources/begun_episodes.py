@@ -1,4 +1,4 @@
-"""Episodes that a vector environment has begun by itself, kept until a reset asks for them."""
+"""Episodes that a vector environment has begun automatically, kept until a reset asks for them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,7 +58,7 @@ class BegunEpisodes:
             begun = ended if same_step else self.over & ~mask
             self.fresh = begun = begun & (self._mode is not AutoresetMode.DISABLED)
             self.over = ended & (not same_step)
-        self._any = True
+        self._any = bool(np.count_nonzero(self.over | self.fresh))
         if np.count_nonzero(begun):
             take_rows(self.observations, begun, results.observations, begun)
             for index in begun.nonzero()[0].tolist():

@@ -1,4 +1,4 @@
-"""Environments that do not say which agents they may ever have, with a bound on them that their user states."""
+"""Environments without a list of possible agents, which the user declares."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from heron.errors import ConfigurationError, check_id, summary
 from heron.wrappers.sources.env_creation import EnvFactory, as_parallel
 from heron.wrappers.sources.env_names import env_factory
-from heron.wrappers.sources.gym_source import StepResults
+from heron.wrappers.sources.gym_parallel_env import StepResults
 
 StatedSpaces: TypeAlias = Space[Any] | Mapping[str, Space[Any]] | None
 """One space for all agents, spaces by agent id, or None for those that the environment has."""
@@ -25,26 +25,26 @@ def declare_agents(
     observation_space: StatedSpaces = None,
     action_space: StatedSpaces = None,
 ) -> Callable[..., "DeclaredAgentsEnv"]:
-    """Makers of environments whose agents are born at any time, with a list of all that may ever be there.
+    """Return a factory of environments whose agents may appear at any time, with a list of all possible agents.
 
-    Arrays have a row for each of these agents; it is inactive until the agent comes. Where an agent's spaces are known
-    only once it is there, or differ from episode to episode, state spaces that have room for all of them: a shorter
-    one-dimensional observation is filled up with zeros, and where fewer choices exist in a ``Discrete`` space, those
-    beyond them stand for the first one.
+    Arrays have a row for each of these agents, which is inactive until the agent appears. If an agent's spaces are
+    unknown before that, or differ between episodes, declare spaces that are large enough for all. A shorter
+    one-dimensional observation is padded with zeros. In a ``Discrete`` space with fewer choices, the excess ones mean
+    the first choice.
 
     Args:
         make: Makes a PettingZoo ``ParallelEnv`` or ``AECEnv``, or is its name, as for ``make_vec``.
-        possible_agents: The ids of all agents that may ever be there. One more is an error when it comes.
-        observation_space: Stated instead of the environment's.
-        action_space: Likewise.
+        possible_agents: Ids of all agents that may ever appear. Any other agent is an error when it appears.
+        observation_space: Replaces the environment's observation spaces.
+        action_space: Replaces the environment's action spaces.
 
     Returns:
         A factory for ``make_vec``, ``LoopEnv`` and ``ProcessEnv``; its arguments are passed on to ``make``.
 
     Raises:
-        ConfigurationError: If ``possible_agents`` are none, or one stands twice.
+        ConfigurationError: If ``possible_agents`` is empty or has duplicates.
 
-    Workers that come and go, at most 20 in an episode, who see up to 8 numbers::
+    Workers that come and go, at most 20 in an episode, which observe up to 8 numbers::
 
         ids = [f"worker_{number}" for number in range(20)]
         make = declare_agents("factory_env", ids, observation_space=Box(0, 1, (8,)), action_space=Discrete(5))
@@ -53,20 +53,20 @@ def declare_agents(
     if isinstance(possible_agents, str) or not possible_agents:
         raise ConfigurationError(f"expected a list of agent ids, at least one, got {possible_agents!r}")
     ids = [check_id("agent id", agent) for agent in possible_agents]
-    if twice := sorted({agent for agent in ids if ids.count(agent) > 1}):
-        raise ConfigurationError(f"possible_agents must be distinct, but {twice} stand more than once")
+    if duplicates := sorted({agent for agent in ids if ids.count(agent) > 1}):
+        raise ConfigurationError(f"possible_agents has duplicates: {duplicates}")
     factory = env_factory(make) if isinstance(make, str) else make
     return partial(_make_declared, factory, ids, observation_space, action_space)
 
 
 class DeclaredAgentsEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZoo ships no types
-    """A ``ParallelEnv`` with the agents and spaces that its user states; see ``declare_agents``.
+    """A ``ParallelEnv`` with declared agents and spaces; see ``declare_agents``.
 
     Args:
         env: The environment, which belongs to this one from now on.
-        possible_agents: All agents that may ever be there.
-        observation_space: Stated instead of the environment's.
-        action_space: Likewise.
+        possible_agents: Ids of all agents that may ever appear.
+        observation_space: Replaces the environment's observation spaces.
+        action_space: Replaces the environment's action spaces.
 
     Raises:
         ConfigurationError: If an agent has no space.
@@ -83,7 +83,7 @@ class DeclaredAgentsEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZo
         self.possible_agents = list(possible_agents)
         self._observation_spaces = self._stated("observation_space", observation_space)
         self._action_spaces = self._stated("action_space", action_space)
-        # The choices that agents have who are there, where a Discrete space is stated.
+        # The actual choices of present agents, if a Discrete space is declared.
         self._choices: dict[str, Discrete] = {}
 
     def observation_space(self, agent: str) -> Space[Any]:
@@ -159,7 +159,7 @@ def _make_declared(
 
 
 def _filled(observation: Any, space: Space[Any] | None) -> Any:
-    """The observation with zeros behind it, if it is shorter than the space."""
+    """Return the observation padded with zeros to the length of the space."""
     if not isinstance(space, Box) or len(space.shape) != 1 or np.ndim(observation) != 1:
         return observation
     missing = space.shape[0] - len(observation)

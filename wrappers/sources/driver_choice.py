@@ -1,33 +1,64 @@
-"""Which driver fits a vector environment."""
+"""Choice of the driver that fits a vector environment."""
 
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
+from heron.errors import ConfigurationError
 from heron.wrappers.sources.async_driver import AsyncDriver
 from heron.wrappers.sources.envpool_driver import EnvPoolDriver
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, CartPoleDriver, VectorDriver
 
 
 def driver_of(env: AnyVectorEnv) -> VectorDriver:
-    """The driver that fits a vector environment.
+    """Return the driver that fits a vector environment.
 
     Raises:
-        ConfigurationError: If it is one of a kind that is known, but was made in a way that does not fit.
+        ConfigurationError: If its kind is supported, but not the options that it was made with.
     """
     if (known := _known_driver(env)) is not None:
         return known(env)
     driver = VectorDriver(env)
-    # In its wrappers' hands it can only do what Gymnasium says of all, and some do not heed options["reset_mask"].
+    # Through wrappers only the common interface can be used, and some environments ignore options["reset_mask"].
     driver.resets_some = _known_driver(env.unwrapped) in (None, AsyncDriver)
     return driver
 
 
 def needs_driver(env: AnyVectorEnv) -> bool:
-    """Whether a vector environment resets copies only one step after their end, unless a driver of ours does it."""
+    """Return True if a vector environment needs a driver of ours to reset copies in the step in which they end."""
     driver = _known_driver(env)
     if driver not in (CartPoleDriver, EnvPoolDriver):
         return False
     return (driver.autoreset_mode or env.metadata.get("autoreset_mode")) is AutoresetMode.NEXT_STEP
+
+
+def autoreset_mode_of(
+    env: AnyVectorEnv, given: AutoresetMode | str | None, known: AutoresetMode | None
+) -> AutoresetMode:
+    """Return the autoreset mode of a vector environment.
+
+    Args:
+        env: The vector environment.
+        given: The mode that its user states, if any.
+        known: The mode that all environments of its kind have, if that is known; otherwise its metadata count.
+
+    Raises:
+        ConfigurationError: If the mode is missing, invalid or contradicts ``given``.
+    """
+    own = env.metadata.get("autoreset_mode") if known is None else known
+    stated = own if given is None else given
+    try:
+        mode = AutoresetMode(stated)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{env} has autoreset_mode {stated!r} in its metadata; expected one of "
+            f"{[str(mode) for mode in AutoresetMode]}, there or as an argument"
+        ) from error
+    if own is not None and own not in (mode, mode.value):
+        raise ConfigurationError(
+            f"{env} has autoreset mode {own}, but autoreset_mode is {mode}: omit it, or make the environment "
+            "with that mode"
+        )
+    return mode
 
 
 def _known_driver(env: AnyVectorEnv) -> type[VectorDriver] | None:

@@ -1,4 +1,4 @@
-"""From what a factory makes to a PettingZoo ``ParallelEnv``, one a copy."""
+"""Creation of copies as PettingZoo ``ParallelEnv``s."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -9,14 +9,14 @@ from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_para
 
 from heron.errors import EnvCreationError, summary
 from heron.play.waiting import ACTIVE_AGENT
-from heron.wrappers.sources.gym_source import GymSource, SingleAgentEnv
+from heron.wrappers.sources.gym_parallel_env import GymParallelEnv, SingleAgentEnv
 
 EnvFactory: TypeAlias = Callable[[], ParallelEnv | AECEnv | gymnasium.Env[Any, Any]]
 """Makes one environment copy; each call must make a new one."""
 
 
 class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  # PettingZoo ships no types
-    """A turn-based AEC environment, in which all agents give an action each step, and one of them counts.
+    """A turn-based AEC environment in which all agents give an action each step, and one action counts.
 
     It is PettingZoo's own conversion, which names the agent whose turn it is as ``"active_agent"`` in all infos
     after a step; this says so after a reset as well.
@@ -35,7 +35,7 @@ class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  #
 
 
 def make_envs(factories: Sequence[EnvFactory], env_ids: Sequence[str]) -> Iterator[ParallelEnv]:
-    """New copies, one after the other, each checked to be a new one.
+    """Make the copies one by one, and check that each is a new one.
 
     Raises:
         EnvCreationError: As by ``make_env``, or if a factory returns an environment that another copy uses already.
@@ -53,7 +53,7 @@ def make_envs(factories: Sequence[EnvFactory], env_ids: Sequence[str]) -> Iterat
 
 
 def make_env(factory: EnvFactory, env_id: str) -> ParallelEnv:
-    """A new copy, converted where it is no ``ParallelEnv``.
+    """Make a copy, converted if it is not a ``ParallelEnv``.
 
     Args:
         factory: Makes it.
@@ -76,7 +76,7 @@ def make_env(factory: EnvFactory, env_id: str) -> ParallelEnv:
 
 
 def as_parallel(env: Any) -> Any:
-    """A Gymnasium ``Env`` or a PettingZoo ``AECEnv`` as a ``ParallelEnv``; anything else as it is.
+    """Convert a Gymnasium ``Env`` or a PettingZoo ``AECEnv`` to a ``ParallelEnv``; return anything else unchanged.
 
     An AEC environment whose metadata say that it is parallelizable is stepped a whole cycle at once, any other one
     turn by turn.
@@ -89,5 +89,5 @@ def as_parallel(env: Any) -> Any:
 
 
 def _inner(env: ParallelEnv) -> Any:
-    """What was converted, or the environment itself."""
-    return env.env if isinstance(env, GymSource) else getattr(env, "aec_env", env)
+    """Return the environment that was converted, or the environment itself."""
+    return env.env if isinstance(env, GymParallelEnv) else getattr(env, "aec_env", env)

@@ -1,4 +1,4 @@
-"""From an environment's name to the function that makes it."""
+"""Factories of environments by name."""
 
 import re
 from functools import partial
@@ -15,17 +15,17 @@ _MODULE_NAME = re.compile(r"[\w.]*(:\w*)?")
 
 
 def env_factory(name: str) -> EnvFactory:
-    """The function that an environment's name stands for.
+    """Return the factory of a named environment.
 
     Raises:
-        ConfigurationError: If it cannot be imported, or is no function.
+        ConfigurationError: If it cannot be imported, or is not a function.
     """
     if name in gymnasium.registry or not _MODULE_NAME.fullmatch(name):
         return _registered(name)
     module_name, _, attribute = name.partition(":")
     try:
         module = import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:  # the latter two for names that are no module's
+    except (ImportError, ValueError, TypeError) as error:  # the latter two for invalid module names
         raise ConfigurationError(
             f"environment {name!r}: {error}; is the package installed, and the name spelled as in "
             "'mpe2.simple_spread_v3'?"
@@ -41,7 +41,7 @@ def env_factory(name: str) -> EnvFactory:
 
 
 def _registered(env_id: str) -> EnvFactory:
-    """The maker of an environment that Gymnasium or PettingZoo knows by its id."""
+    """Return the factory of an environment that is registered with Gymnasium or PettingZoo."""
     for kind in ("parallel", "aec"):
         # PettingZoo before 1.27 has no registry.
         registry = getattr(pettingzoo, f"{kind}_registry", {})

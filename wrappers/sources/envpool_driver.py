@@ -1,4 +1,4 @@
-"""How to reset and step some of EnvPool's copies."""
+"""Resets and steps of some copies in EnvPool."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ class EnvPoolDriver(VectorDriver):
 
     @staticmethod
     def drives(env: AnyVectorEnv) -> bool:
-        """Whether this is a pool of EnvPool's, which need not be installed."""
+        """Return True for an EnvPool environment, without importing EnvPool."""
         return all(hasattr(env, name) for name in ("all_env_ids", "async_reset", "recv", "send"))
 
     def check_reset(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
@@ -83,7 +83,7 @@ class EnvPoolDriver(VectorDriver):
         return list(env.render(env.all_env_ids))
 
     def _spread(self, tree: ArrayTree, rows: npt.NDArray[Any]) -> Any:
-        """The same with a row for every copy."""
+        """Return the tree with a row for every copy."""
 
         def spread(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
             whole = np.zeros((self.env.num_envs, *array.shape[1:]), dtype=array.dtype)

@@ -1,11 +1,11 @@
-"""How to come back to the step that each copy is in."""
+"""Instructions to reproduce the current step of each copy."""
 
 import numpy as np
 import numpy.typing as npt
 
 
 class EpisodeLog:
-    """Counts resets and steps of each copy, and remembers its seed, so that an error can say how to reproduce it.
+    """Counter of the resets and steps of each copy since its last seed, for errors that say how to reproduce them.
 
     Args:
         num_envs: Number of copies.
@@ -28,14 +28,14 @@ class EpisodeLog:
         self._other_steps[index] = -self._steps_of_all
 
     def note_steps(self, mask: npt.NDArray[np.bool_] | None) -> None:
-        """Note that the masked copies are about to be stepped; None stands for all."""
+        """Note that the masked copies are about to be stepped; None means all."""
         if mask is None:
             self._steps_of_all += 1
         else:
             self._other_steps += mask
 
     def place(self, index: int) -> str:
-        """The step that a copy is in, and the resets that lead there.
+        """Return the current step of a copy, and the resets that lead there, in words.
 
         >>> log = EpisodeLog(2)
         >>> log.begin(1, 7)

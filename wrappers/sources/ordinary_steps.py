@@ -1,4 +1,4 @@
-"""What steps like most have in common, written for many copies at once."""
+"""Results of ordinary steps, written for many copies at once."""
 
 from collections.abc import Mapping
 from operator import itemgetter
@@ -10,9 +10,9 @@ from heron.batch.batch_env import AgentGroup, GroupState
 
 
 class OrdinarySteps:
-    """Collects the steps of one round in which all agents of a copy were there and go on.
+    """Collector of the copies in which all agents were present and continue after a step.
 
-    Nothing but observations and rewards is news then, and rewards of all copies are cheaper written together.
+    Only observations and rewards are new then, and rewards of all copies are cheaper to write together.
 
     Args:
         groups: The environment's groups.
@@ -33,23 +33,23 @@ class OrdinarySteps:
         self._rewards: list[list[float]] = []
 
     def rewards_of(self, rewards: Mapping[str, Any]) -> list[float]:
-        """The rewards of all agents of one copy, in the order of ``agents``.
+        """Return the rewards of all agents of one copy, in the order of ``agents``.
 
         Raises:
             KeyError: If one is missing.
-            TypeError: If one is no number.
-            ValueError: Likewise.
+            TypeError: If one is not a number.
+            ValueError: If one is not a number.
         """
         found = self._get_all(rewards)
         return list(map(float, found if len(self.agents) > 1 else (found,)))
 
     def note(self, index: int, rewards: list[float]) -> None:
-        """Remember that a copy took an ordinary step, in which its agents earned ``rewards``."""
+        """Note that a copy took an ordinary step, in which its agents earned ``rewards``."""
         self._copies.append(index)
         self._rewards.append(rewards)
 
     def write(self, states: Mapping[str, GroupState]) -> None:
-        """Write what was remembered, and forget it."""
+        """Write the noted steps, and forget them."""
         if not self._copies:
             return
         table = np.array(self._rewards)

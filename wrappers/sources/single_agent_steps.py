@@ -1,4 +1,4 @@
-"""Steps of copies with one agent each, without a detour through dicts of agents."""
+"""Resets and steps of single-agent copies, without dicts by agent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from pettingzoo import ParallelEnv
 from heron.batch.array_tree import clear, write
 from heron.batch.batch_env import GroupState
 from heron.errors import EnvStepError, summary
-from heron.wrappers.sources.gym_source import AGENT, SingleAgentEnv, step_parts
+from heron.wrappers.sources.gym_parallel_env import AGENT, SingleAgentEnv, step_parts
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
@@ -20,18 +20,18 @@ TakeOverStep = Callable[[int, Mapping[str, Any], Any], None]
 
 
 class SingleAgentSteps:
-    """Steps Gymnasium environments in each of which the one agent ``"agent"`` acts.
+    """Fast path for Gymnasium environments, in each of which the one agent ``"agent"`` acts.
 
-    It does what ``LoopEnv`` does for any agents, and leaves the same behind. Whatever is out of the ordinary about what
-    an environment returned is left to that general way, which finds the words for it. N is the number of copies.
+    The results are those of ``MultiAgentSteps``, which handles unusual results and raises the errors.
+    N is the number of copies.
 
     Args:
         envs: All copies.
         env_ids: Their names.
-        state: Where to write what they return.
-        infos: Likewise, one dict a copy.
+        state: Arrays for their results.
+        infos: One dict a copy.
         known_spaces: For each copy the spaces that have been compared with those of the group.
-        in_general: Take over what any ``reset``, and any ``step``, have returned by agent.
+        in_general: Functions that take over any results of ``reset`` and ``step``, by agent.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SingleAgentSteps:
 
     @staticmethod
     def fit(envs: Sequence[ParallelEnv]) -> bool:
-        """Whether nothing is lost by stepping these environments in this way."""
+        """Return True if these environments can be stepped in this way."""
         plain = (SingleAgentEnv.step, SingleAgentEnv.reset)
         return all(isinstance(env, SingleAgentEnv) and (type(env).step, type(env).reset) == plain for env in envs)
 
@@ -67,12 +67,11 @@ class SingleAgentSteps:
 
         Args:
             index: The copy.
-            seed: Its seed; None lets its random stream go on.
+            seed: Its seed; with None its random stream goes on.
             options: The environment may keep them.
 
         Raises:
-            EnvStepError: If the environment raised, returned something else than a reset does, or has changed its
-                spaces.
+            EnvStepError: If the environment raised, its results have the wrong form, or its spaces have changed.
             InvalidObservationError: If the observation does not fit its space.
         """
         clear(self._observations, index)
@@ -99,25 +98,25 @@ class SingleAgentSteps:
             index: The copy.
 
         Raises:
-            EnvStepError: If the environment raised, or returned something else than a step does.
+            EnvStepError: If the environment raised, or its results have the wrong form.
             InvalidObservationError: If observation, reward or flags do not fit.
         """
-        source, action = self._envs[index], actions[index, 0]
+        env, action = self._envs[index], actions[index, 0]
         try:
-            returned = source.env.step(action)
-            if self._follow_ordinary_step(index, source, returned):
+            returned = env.env.step(action)
+            if self._follow_ordinary_step(index, env, returned):
                 return
-            by_agent = source.by_agent(step_parts(returned))
+            by_agent = env.by_agent(step_parts(returned))
         except Exception as error:
             message = f"{self._env_ids[index]}: step({ {AGENT: action} }) raised {summary(error)}"
             raise EnvStepError(message) from error
         self._step_in_general(index, {AGENT: action}, by_agent)
 
-    def _follow_ordinary_step(self, index: int, source: SingleAgentEnv, returned: Any) -> bool:
-        """Take over what a step has returned.
+    def _follow_ordinary_step(self, index: int, env: SingleAgentEnv, returned: Any) -> bool:
+        """Take over the results of a step.
 
         Returns:
-            False if there is something odd about it; nothing that matters was written then.
+            False if they are unusual; the general path overwrites all.
         """
         try:
             observation, reward, terminated, truncated, info = returned
@@ -130,7 +129,7 @@ class SingleAgentSteps:
         self._infos[index] = {AGENT: info} if info else {}
         if ends or cut:
             self._terminated[index], self._truncated[index], self._active[index] = ends, cut, False
-            source.agents = []
+            env.agents = []
         return True
 
     def _observe(self, index: int, observation: Any) -> bool:
@@ -145,11 +144,11 @@ class SingleAgentSteps:
         return True
 
     def _has_known_spaces(self, index: int) -> bool:
-        source, known = self._envs[index], self._known_spaces[index]
+        env, known = self._envs[index], self._known_spaces[index]
         try:
             return (
-                source.observation_space(AGENT) is known["observation_space", AGENT]
-                and source.action_space(AGENT) is known["action_space", AGENT]
+                env.observation_space(AGENT) is known["observation_space", AGENT]
+                and env.action_space(AGENT) is known["action_space", AGENT]
             )
-        except Exception:  # noqa: BLE001 -- found out again, and told, in the general way
+        except Exception:  # noqa: BLE001 -- raised again by the general path
             return False

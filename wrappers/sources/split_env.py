@@ -1,4 +1,4 @@
-"""One Gymnasium environment whose actions and observations are shared out among several agents."""
+"""Gymnasium environments split among several agents."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, MultiBinary, MultiDiscrete, Space
 
 from heron.errors import ConfigurationError, check_id
-from heron.wrappers.sources.gym_source import GymSource, StepResults
+from heron.wrappers.sources.gym_parallel_env import GymParallelEnv, StepResults
 
 Entries: TypeAlias = Sequence[int] | slice
 """Places in a flattened array."""
@@ -22,11 +22,11 @@ RewardSplit: TypeAlias = Callable[[float, Any, Mapping[str, Any]], Mapping[str, 
 
 @dataclass(frozen=True)
 class AgentPart:
-    """What one agent of a split environment does and sees.
+    """Part of one agent in a split environment.
 
     Attributes:
         actions: The entries of the environment's action that it sets, in the order of its own action.
-        observations: The entries of the environment's observation that it sees; all of it by default.
+        observations: The entries of the environment's observation that it sees; all by default.
     """
 
     actions: Entries
@@ -38,14 +38,14 @@ def split_env(
     parts: Mapping[str, AgentPart],
     reward: RewardSplit | None = None,
 ) -> Callable[..., "SplitEnv"]:
-    """Makers of environments whose actions and observations are shared out among several agents.
+    """Return a factory of environments whose actions and observations are split among several agents.
 
     Args:
         make: Makes a Gymnasium ``Env``, or is the id of a registered one. Its action space must be a ``Box``,
             ``MultiDiscrete`` or ``MultiBinary``.
         parts: Agent id -> its part. Each entry of the action belongs to exactly one agent; entries of the
-            observation may be seen by several or by none.
-        reward: Shares out the reward. By default each agent gets an equal share, so that their sum is the
+            observation may be seen by several agents or by none.
+        reward: Splits the reward. By default each agent gets an equal share, so that their sum is the
             environment's reward.
 
     Returns:
@@ -64,13 +64,13 @@ def split_env(
     return partial(_make_split, make, dict(parts), reward)
 
 
-class SplitEnv(GymSource):
+class SplitEnv(GymParallelEnv):
     """A Gymnasium ``Env`` on which several agents act together; see ``split_env``.
 
     Args:
         env: The environment, which belongs to this one from now on.
         parts: Agent id -> its part.
-        reward: Shares out the reward; equally by default.
+        reward: Splits the reward; equally by default.
 
     Raises:
         ConfigurationError: If the parts do not fit the environment's spaces; it says which and how.
@@ -116,15 +116,15 @@ class SplitEnv(GymSource):
         for agent, places in self._acts.items():
             whole.flat[places] = actions[agent]
         observation, reward, terminated, truncated, info = self._step(whole)
-        everybody = self.possible_agents
+        everyone = self.possible_agents
         if terminated or truncated:
             self.agents = []
         return (
             self._share_out(observation),
             self._rewards(float(reward), observation, info),
-            dict.fromkeys(everybody, bool(terminated)),
-            dict.fromkeys(everybody, bool(truncated)),
-            dict.fromkeys(everybody, info),
+            dict.fromkeys(everyone, bool(terminated)),
+            dict.fromkeys(everyone, bool(truncated)),
+            dict.fromkeys(everyone, info),
         )
 
     def _share_out(self, observation: Any) -> dict[str, Any]:
@@ -160,11 +160,9 @@ def _make_split(
 
 
 def _places(entries: Entries, space: Space[Any], owner: str) -> npt.NDArray[np.intp]:
-    """The entries as indices, which are all in the space."""
+    """Return the entries as indices, after checking that they are in the space."""
     if not isinstance(space, (Box, MultiDiscrete, MultiBinary)):
-        raise ConfigurationError(
-            f"{owner}: only a Box, MultiDiscrete or MultiBinary has entries to share out, not {space}"
-        )
+        raise ConfigurationError(f"{owner}: only a Box, MultiDiscrete or MultiBinary can be split, got {space}")
     size = int(np.prod(space.shape))
     if isinstance(entries, slice):
         entries = range(size)[entries]
@@ -181,14 +179,14 @@ def _check_each_once(acts: Mapping[str, npt.NDArray[np.intp]], space: Space[Any]
     for agent, places in acts.items():
         for entry in places.tolist():
             owners[entry].append(agent)
-    if nobody := [entry for entry, agents in owners.items() if not agents]:
-        raise ConfigurationError(f"entries {nobody} of the action in {space} belong to no agent")
+    if unowned := [entry for entry, agents in owners.items() if not agents]:
+        raise ConfigurationError(f"entries {unowned} of the action in {space} belong to no agent")
     if several := {entry: agents for entry, agents in owners.items() if len(agents) > 1}:
         raise ConfigurationError(f"entries of the action in {space} must belong to one agent each, got {several}")
 
 
 def _part_of(space: Space[Any], places: npt.NDArray[np.intp]) -> Space[Any]:
-    """The space of these entries."""
+    """Return the space of these entries."""
     match space:
         case Box():
             dtype: Any = space.dtype

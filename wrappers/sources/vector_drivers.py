@@ -1,10 +1,11 @@
-"""How to reset and step some of the copies in Gymnasium's vector environments."""
+"""Resets and steps of some copies in Gymnasium's vector environments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from heron.batch.batch_env import BoolArray
@@ -16,7 +17,7 @@ Info: TypeAlias = dict[str, Any]
 
 
 class VectorResults(NamedTuple):
-    """What a step said, in all copies; rows of copies that were not stepped are not used.
+    """Results of a step in all copies; rows of copies that were not stepped are not used.
 
     Attributes:
         observations: ``(N, ...)``, a tree for ``Dict`` and ``Tuple`` spaces.
@@ -34,15 +35,15 @@ class VectorResults(NamedTuple):
 
 
 class VectorDriver:
-    """Drives a vector environment by what Gymnasium says of all of them: a step is one of all copies.
+    """Driver of any vector environment through Gymnasium's interface, which steps all copies at once.
 
     Args:
         env: The vector environment.
 
     Attributes:
-        steps_some: Whether copies can be left out of a step, and stay as they are then.
-        resets_some: Whether some copies can be reset while others run on.
-        autoreset_mode: When the environment resets by itself, if its metadata do not say.
+        steps_some: True if copies can be left out of a step without being changed.
+        resets_some: True if some copies can be reset while others run on.
+        autoreset_mode: Autoreset mode of all environments of this kind, if it is known.
     """
 
     steps_some = False
@@ -60,12 +61,12 @@ class VectorDriver:
         """
 
     def reset_all(self, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
-        """Reset every copy; gives observations ``(N, ...)`` and infos, one a copy."""
+        """Reset every copy; return observations ``(N, ...)`` and infos, one a copy."""
         observations, infos = self.env.reset(seed=joint_seed(seeds), options=None if options is None else dict(options))
         return observations, split_infos(infos, self.env.num_envs)
 
     def reset_some(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> tuple[Any, list[Info]]:
-        """Reset the masked copies; gives observations ``(N, ...)`` and infos, of which those rows count."""
+        """Reset the masked copies; return observations ``(N, ...)`` and infos, of which only those rows count."""
         seed: Any = None if all(one is None for one in seeds) else list(seeds)
         observations, infos = self.env.reset(seed=seed, options={**(options or {}), "reset_mask": mask.copy()})
         return observations, split_infos(infos, self.env.num_envs)
@@ -83,17 +84,17 @@ class VectorDriver:
         return VectorResults(observations, np.asarray(rewards), *flags, split_infos(infos, self.env.num_envs))
 
     def to_blame(self, mask: BoolArray) -> BoolArray:
-        """Those of the masked copies that may have raised an error, ``(N,) bool``: all, where nobody knows."""
+        """Return the masked copies that may have raised an error, ``(N,) bool``; all, if that is unknown."""
         return mask
 
     def render(self) -> Sequence[Any]:
-        """One picture a copy."""
+        """Return one image a copy."""
         env: Any = self.env
         frames = env.render()
         return [None] * env.num_envs if frames is None else frames
 
     def get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
-        """Attribute ``name`` of these copies."""
+        """Return attribute ``name`` of these copies."""
         env: Any = self.env
         if hasattr(env, "get_attr"):
             values = env.get_attr(name)
@@ -118,7 +119,7 @@ class VectorDriver:
         setattr(env.unwrapped, name, values[0])
 
     def call(self, name: str, indices: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        """What method ``name`` of these copies returns."""
+        """Call method ``name`` of these copies, and return the results."""
         env: Any = self.env
         if name == "render" and not hasattr(env, "call"):
             frames = self.render()
@@ -137,12 +138,12 @@ class VectorDriver:
 
 
 class CartPoleDriver(VectorDriver):
-    """Drives Gymnasium's own ``CartPoleVectorEnv``, which knows no ``reset_mask``, by its state."""
+    """Driver of Gymnasium's ``CartPoleVectorEnv``, which ignores ``reset_mask``, through its state."""
 
     steps_some = True
 
     def check_reset(self, mask: BoolArray, seeds: Seeds, options: Mapping[str, Any] | None) -> None:
-        if not mask.all() and (options or any(seed is not None for seed in seeds)):
+        if (options or any(seed is not None for seed in seeds)) and not mask.all():
             raise ConfigurationError(
                 "the copies of CartPoleVectorEnv share one random stream and one pair of bounds, so seeds and options "
                 "are for resets of all copies only"
@@ -167,12 +168,12 @@ class CartPoleDriver(VectorDriver):
 
 
 def split_infos(infos: Mapping[str, Any] | Sequence[Mapping[str, Any]], count: int) -> list[Info]:
-    """The infos of a vector environment, a new dict for each of ``count`` copies.
+    """Split the infos of a vector environment into a new dict for each of ``count`` copies.
 
     Args:
         infos: As ``VectorEnv.step`` gives them: arrays by name, and under ``"_name"`` which copies have one, or all
             where that is missing; or one dict a copy already, as ``DictInfoToList`` makes them.
-        count: How many copies there are.
+        count: Number of copies.
 
     >>> split_infos({"lives": np.array([3, 0]), "_lives": np.array([True, False])}, 2)
     [{'lives': 3}, {}]
@@ -194,13 +195,24 @@ def split_infos(infos: Mapping[str, Any] | Sequence[Mapping[str, Any]], count: i
 
 
 def no_infos(env: AnyVectorEnv) -> list[Info]:
-    """No info for any copy."""
+    """Return an empty info for every copy."""
     return [{} for _ in range(env.num_envs)]
 
 
 def joint_seed(seeds: Seeds) -> Any:
-    """One seed where copy k gets the k-th next one, for environments that take no list; otherwise all of them."""
+    """Return the first of consecutive seeds, for environments that take no list; otherwise all seeds."""
     first = seeds[0]
     if first is None:
         return None if all(seed is None for seed in seeds) else list(seeds)
     return first if list(seeds) == list(range(first, first + len(seeds))) else list(seeds)
+
+
+def placeholder_action(space: Space[Any]) -> Any:
+    """Return a valid action, for copies whose action does not matter."""
+    if isinstance(space, Dict):
+        return {key: placeholder_action(part) for key, part in space.spaces.items()}
+    if isinstance(space, Tuple):
+        return tuple(map(placeholder_action, space.spaces))
+    if isinstance(space, Box):
+        return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
+    return getattr(space, "start", 0)

@@ -1,11 +1,10 @@
-"""A natively batched Gymnasium vector environment as a ``BatchEnv``."""
+"""Source of copies in a Gymnasium ``VectorEnv``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from heron.batch.action_records import as_actions, as_tree, is_record_space
@@ -22,41 +21,41 @@ from heron.errors import (
     summary,
 )
 from heron.wrappers.sources.begun_episodes import BegunEpisodes, take_rows
-from heron.wrappers.sources.driver_choice import driver_of
+from heron.wrappers.sources.driver_choice import autoreset_mode_of, driver_of
 from heron.wrappers.sources.episode_log import EpisodeLog
-from heron.wrappers.sources.gym_source import AGENT
+from heron.wrappers.sources.gym_parallel_env import AGENT
 from heron.wrappers.sources.loop_env import LoopEnv
-from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults
+from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults, placeholder_action
 
 UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
-"""What reading results raises that do not fit."""
+"""Errors raised by reading results that do not fit."""
 
 
 class VectorEnvSource(BatchEnv):
-    """The copies of a Gymnasium ``VectorEnv``, in each of which the one agent ``"agent"`` acts.
+    """Copies of a Gymnasium ``VectorEnv``, in each of which the one agent ``"agent"`` acts.
 
-    A ``BatchEnv`` resets and steps just the copies that it is told to. Gymnasium's ``VectorEnv`` steps all copies at
-    once, and may reset some by itself. So this is how they go together:
+    A ``BatchEnv`` resets and steps only the masked copies. Gymnasium's ``VectorEnv`` steps all copies at once, and may
+    reset some automatically. The rules are:
 
     - Copies that are running must be stepped together: leaving one out of a step is refused. A copy whose episode
-      has ended may be left out; what the environment does with it meanwhile is not shown. It may begin episodes that
-      nobody sees, and so another one follows than without that: see ``holds_ended``.
-    - ``NEXT_STEP`` and ``SAME_STEP``: an episode that the environment has begun by itself is what the next reset
-      gives, if it has neither seed nor options, and no step came in between.
-    - In all other cases some copies are reset by ``options={"reset_mask": mask}``. An environment that does not
-      heed it resets all copies; that is noticed, and raised as an error.
+      has ended may be left out. The environment may begin hidden episodes in it meanwhile, which changes the one that
+      follows: see ``holds_ended``.
+    - ``NEXT_STEP`` and ``SAME_STEP``: the next reset returns an episode that the environment has begun automatically,
+      if the reset has neither seed nor options, and no step came in between.
+    - In all other cases some copies are reset by ``options={"reset_mask": mask}``. An environment that ignores the
+      mask resets all copies; that is detected, and raises an error.
 
-    None of this concerns Gymnasium's own ``AsyncVectorEnv``, whose copies can be stepped and reset one by one. The same
-    goes for its ``CartPoleVectorEnv`` and for EnvPool, but they have one seed for all copies, EnvPool when it is made.
+    These rules do not apply to Gymnasium's own ``AsyncVectorEnv``, whose copies can be stepped and reset one by one,
+    nor to its ``CartPoleVectorEnv`` and to EnvPool. Those two have one seed for all copies, EnvPool when it is made.
 
     Args:
         env: The vector environment, which belongs to this one from now on.
-        env_ids: The copies' names; ``env_0``, ``env_1`` ... by default.
-        autoreset_mode: Needed for an environment whose metadata do not tell it.
+        env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
+        autoreset_mode: Needed if the environment's metadata do not have it.
 
     Raises:
-        ConfigurationError: If a space is not supported, nobody says when the environment resets, or its metadata
-            say something else than ``autoreset_mode``.
+        ConfigurationError: If a space is not supported, the autoreset mode is unknown, or the metadata contradict
+            ``autoreset_mode``.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class VectorEnvSource(BatchEnv):
         self.env = env
         self.env_ids = check_env_ids(env_ids, env.num_envs)
         self._driver = driver_of(env)
-        self.autoreset_mode = _autoreset_mode(env, autoreset_mode, self._driver.autoreset_mode)
+        self.autoreset_mode = autoreset_mode_of(env, autoreset_mode, self._driver.autoreset_mode)
         group = checked_group(AGENT, (AGENT,), env.single_observation_space, env.single_action_space)
         self.groups = {AGENT: group}
         self.states: Mapping[str, GroupState] = {AGENT: GroupState.empty(group, self.num_envs)}
@@ -78,7 +77,7 @@ class VectorEnvSource(BatchEnv):
         self.holds_ended = self.steps_some or self.autoreset_mode is AutoresetMode.NEXT_STEP
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
-        self._some_action = as_actions(group.action_space, _some_action(group.action_space), ())
+        self._some_action = as_actions(group.action_space, placeholder_action(group.action_space), ())
         self._takes_records = is_record_space(group.action_space)
         self._begun = False
         self._has_raised = ""
@@ -162,7 +161,7 @@ class VectorEnvSource(BatchEnv):
             self._driver.reset_some(over, [None] * self.num_envs, None)
 
     def _follow(self, results: VectorResults, mask: BoolArray, partly: BoolArray | None) -> None:
-        """Take over the results of the masked copies, and episodes that the environment has begun by itself."""
+        """Take over the results of the masked copies, and episodes that the environment has begun automatically."""
         observations, rewards, terminated, truncated, infos = results
         ended = terminated | truncated
         self._episodes.note_step(results, ended, mask)
@@ -183,12 +182,12 @@ class VectorEnvSource(BatchEnv):
     def _to_reset_natively(
         self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> BoolArray:
-        """Return the masked copies without those whose next episode the environment has begun by itself."""
+        """Return the masked copies without those whose next episode the environment has begun automatically."""
         native = self._episodes.missing(mask, seeds, options)
         return mask if not self.resets_some and mask.all() and native.any() else native
 
     def _check_others(self, native: BoolArray, mask: BoolArray) -> None:
-        """Refuse a reset by an environment that is known to reset all copies at once, where it would end an episode."""
+        """Refuse a reset of all copies at once that would end the episodes of others."""
         others = (self.running | mask) & ~native
         if not self.resets_some and others.any():
             raise ConfigurationError(
@@ -210,7 +209,7 @@ class VectorEnvSource(BatchEnv):
             self._cut_off(np.zeros(self.num_envs, dtype=bool), mask)
             before = ""
             if self._has_raised:
-                before = f"; it has raised {self._has_raised} before: make a new one, if it is broken"
+                before = f"; it has raised {self._has_raised} before: make a new one if it is broken"
             blamed = self._driver.to_blame(mask)
             raise EnvStepError(
                 f"{self._names(blamed)}: resetting them raised {summary(error)}{before} "
@@ -250,9 +249,9 @@ class VectorEnvSource(BatchEnv):
         if not equal(before, map_arrays(lambda array: array[others], observations)):
             self._cut_off(others)
             raise EnvStepError(
-                f"{self.env} cannot reset some copies: it did not heed options['reset_mask'], and reset "
+                f"{self.env} cannot reset some copies: it ignored options['reset_mask'], and reset "
                 f"{self._names(others)} as well, or changed what they observe. Every copy needs a reset now; its "
-                "reset() has to heed the mask, and wrappers belong on the view; or use LoopEnv or ProcessEnv"
+                "reset() has to honour the mask, and wrappers belong on the view; or use LoopEnv or ProcessEnv"
             )
 
     def _check_numbers(self, mask: BoolArray) -> None:
@@ -289,46 +288,19 @@ class VectorEnvSource(BatchEnv):
 
     def _unfit(self, error: Exception, mask: BoolArray) -> InvalidObservationError:
         return InvalidObservationError(
-            f"{shown(self.env_ids)}: {self.env} returned what does not fit its spaces: {summary(error)}, so every copy "
-            f"needs a reset ({self._log.place(int(np.argmax(mask)))})"
+            f"{shown(self.env_ids)}: {self.env} returned results that do not fit its spaces: {summary(error)}, so "
+            f"every copy needs a reset ({self._log.place(int(np.argmax(mask)))})"
         )
 
 
 def batch_of_vector_env(env: AnyVectorEnv, env_ids: Sequence[str] | None = None) -> BatchEnv:
-    """The copies of a vector environment; those of a ``SyncVectorEnv`` are taken out of it, and stepped one by one."""
+    """Return a source of a vector environment; copies of a ``SyncVectorEnv`` are taken out and stepped one by one."""
     if type(env) is SyncVectorEnv:
         return LoopEnv([lambda copy=copy: copy for copy in env.envs], env_ids)  # type: ignore[misc]
     return VectorEnvSource(env, env_ids)
 
 
 def _seeds_used(mask: BoolArray, seeds: Seeds | None) -> Seeds:
-    return [seed if masked else None for seed, masked in zip(seeds or [None] * len(mask), mask, strict=True)]
-
-
-def _autoreset_mode(env: AnyVectorEnv, given: AutoresetMode | str | None, known: AutoresetMode | None) -> AutoresetMode:
-    """When an environment resets by itself: as is known of its kind, or as its metadata say, or as is given."""
-    own = env.metadata.get("autoreset_mode") if known is None else known
-    told = own if given is None else given
-    try:
-        mode = AutoresetMode(told)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{env} does not say when it resets by itself: its metadata have autoreset_mode {told!r}; expected one of "
-            f"{[str(mode) for mode in AutoresetMode]}, there or as an argument"
-        ) from error
-    if own is not None and own not in (mode, mode.value):
-        raise ConfigurationError(
-            f"{env} resets by itself in {own}, but autoreset_mode is {mode}: leave it out, or make it with that mode"
-        )
-    return mode
-
-
-def _some_action(space: Space[Any]) -> Any:
-    """An action that is allowed, for copies in which it does not matter."""
-    if isinstance(space, Dict):
-        return {key: _some_action(part) for key, part in space.spaces.items()}
-    if isinstance(space, Tuple):
-        return tuple(map(_some_action, space.spaces))
-    if isinstance(space, Box):
-        return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
-    return getattr(space, "start", 0)
+    if seeds is None:
+        return [None] * len(mask)
+    return [seed if masked else None for seed, masked in zip(seeds, mask, strict=True)]

@@ -11,7 +11,7 @@ from heron.agents import Hierarchy
 from heron.batch.array_tree import equal
 from heron.errors import EnvError
 from heron.wrappers import HierarchicalVectorEnv, LoopEnv
-from heron.wrappers.sources.gym_source import SingleAgentEnv
+from heron.wrappers.sources.gym_parallel_env import SingleAgentEnv
 from heron.wrappers.sources.single_agent_steps import SingleAgentSteps
 
 from ..single_envs import ACTIONS, OBSERVATIONS, Sampled

@@ -9,7 +9,7 @@ from heron.errors import ConfigurationError, EnvCreationError, EnvStepError
 from heron.wrappers import AgentPart, LoopEnv, ProcessEnv, split_env
 from heron.wrappers.sources.split_env import SplitEnv
 
-from .test_gym_source import parallel_api_test
+from .test_gym_parallel_env import parallel_api_test
 
 WALKER = "BipedalWalker-v3"
 LEGS = {

@@ -1,4 +1,4 @@
-"""A Gymnasium environment as a PettingZoo one, so that whatever takes the latter takes both."""
+"""Gymnasium environments with the interface of PettingZoo."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,23 +7,23 @@ import gymnasium
 from gymnasium import Space
 from pettingzoo import ParallelEnv
 
-from heron.wrappers.sources.returned_values import parts_of
+from heron.wrappers.sources.result_checks import parts_of
 
 AGENT = "agent"
-"""The agent that acts where an environment knows of only one."""
+"""Id of the agent of a single-agent environment."""
 
 StepResults = tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
 """Observations, rewards, terminations, truncations and infos by agent."""
 
 
-class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
-    """What all PettingZoo faces of a Gymnasium ``Env`` have in common.
+class GymParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
+    """Base of the PettingZoo interfaces of a Gymnasium ``Env``.
 
-    Attributes that are not PettingZoo's are those of the environment or of what it wraps.
+    Other attributes are those of the environment, or of the environment that it wraps.
 
     Args:
         env: The environment, which belongs to this one from now on.
-        agents: Those who act on it, in each episode from its beginning to its end.
+        agents: Its agents, all of which act in each episode from beginning to end.
 
     Attributes:
         env: The environment.
@@ -38,7 +38,7 @@ class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
 
     @property
     def unwrapped(self) -> Any:
-        """The Gymnasium environment without wrappers."""
+        """Gymnasium environment without wrappers."""
         return self.env.unwrapped
 
     def render(self) -> Any:
@@ -48,19 +48,19 @@ class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
         self.env.close()
 
     def get_wrapper_attr(self, name: str) -> Any:
-        """The attribute of the Gymnasium environment, or of what it wraps."""
+        """Return an attribute of the Gymnasium environment, or of the environment that it wraps."""
         return self.env.get_wrapper_attr(name)
 
     def set_wrapper_attr(self, name: str, value: Any) -> None:
-        """Set an attribute where the Gymnasium environment, or what it wraps, has it."""
+        """Set an attribute on the Gymnasium environment or wrapper that has it."""
         self.env.set_wrapper_attr(name, value)
 
     def _reset(self, seed: int | None, options: dict[str, Any] | None) -> Sequence[Any]:
-        """Reset the environment: observation and info."""
+        """Reset the environment, and return observation and info."""
         return parts_of(self.env.reset(seed=seed, options=options), "reset", ("observation", "info"))
 
     def _step(self, action: Any) -> Sequence[Any]:
-        """Step the environment: observation, reward, terminated, truncated and info."""
+        """Step the environment, and return observation, reward, terminated, truncated and info."""
         return step_parts(self.env.step(action))
 
     def __getattr__(self, name: str) -> Any:
@@ -74,15 +74,15 @@ class GymSource(ParallelEnv):  # type: ignore[misc]  # PettingZoo ships no types
 
 
 def step_parts(returned: Any) -> Sequence[Any]:
-    """What a Gymnasium ``step`` has returned, if it is observation, reward, terminated, truncated and info.
+    """Return the five results of a Gymnasium ``step``: observation, reward, terminated, truncated and info.
 
     Raises:
-        TypeError: If it is not.
+        TypeError: If ``returned`` has another form.
     """
     return parts_of(returned, "step", ("observation", "reward", "terminated", "truncated", "info"))
 
 
-class SingleAgentEnv(GymSource):
+class SingleAgentEnv(GymParallelEnv):
     """A Gymnasium ``Env`` in which the one agent ``"agent"`` acts.
 
     Args:
@@ -111,13 +111,13 @@ class SingleAgentEnv(GymSource):
         return self.by_agent(self._step(actions[AGENT]))
 
     def by_agent(self, results: Sequence[Any]) -> StepResults:
-        """What a step of the environment has returned, by agent, who is gone if the episode is over."""
+        """Return the results of a step by agent, and remove the agent if the episode is over."""
         observation, reward, terminated, truncated, info = results
         if terminated or truncated:
             self.agents = []
         return (
             {AGENT: observation},
-            {AGENT: reward},  # left as it is for whoever checks that it is a number
+            {AGENT: reward},  # unchanged, because it is checked later
             {AGENT: bool(terminated)},
             {AGENT: bool(truncated)},
             {AGENT: info},

@@ -1,4 +1,4 @@
-"""What an environment's ``reset`` and ``step`` have returned, read with an eye for what it may not be."""
+"""Validation of the results of an environment's ``reset`` and ``step``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ OF_STEP = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
 def dicts_by_agent(returned: Any, names: Sequence[str], env_id: str) -> Sequence[ByAgent]:
-    """The parts of what a PettingZoo environment returned.
+    """Return the parts of a PettingZoo environment's results.
 
     Args:
         returned: By ``reset`` or ``step``.
@@ -37,10 +37,10 @@ def dicts_by_agent(returned: Any, names: Sequence[str], env_id: str) -> Sequence
 
 
 def parts_of(returned: Any, method: str, names: Sequence[str]) -> Sequence[Any]:
-    """What ``method`` returned, if there is something for each name.
+    """Return the results of ``method``, one for each name.
 
     Raises:
-        TypeError: If there is not.
+        TypeError: If their number differs, or they are not a tuple or list.
     """
     if not isinstance(returned, (tuple, list)):
         raise TypeError(f"{method} returned {returned!r:.200}; it must return {_listed(names)}")
@@ -50,28 +50,28 @@ def parts_of(returned: Any, method: str, names: Sequence[str]) -> Sequence[Any]:
 
 
 def check_all_observed(agents: Sequence[str], observations: ByAgent, env_id: str) -> None:
-    """Check that agents who go on have observed something.
+    """Check that agents that continue have an observation.
 
     Raises:
-        InvalidObservationError: If they have not.
+        InvalidObservationError: If one is missing.
     """
     if missing := [agent for agent in agents if agent not in observations]:
         raise InvalidObservationError(
-            f"{env_id}: agents {missing} are active, but observed nothing; there are observations of "
+            f"{env_id}: agents {missing} are active, but have no observation; there are observations of "
             f"{list(observations)}"
         )
 
 
 def reward_of(agent: str, rewards: ByAgent, env_id: str, *, goes_on: bool) -> float:
-    """What an agent has earned in a step that it took part in; 0 where one that has ended is not told.
+    """Return the reward of an agent that took part in a step; 0 if it is missing for one that has ended.
 
     Raises:
-        InvalidObservationError: If it is no number, or is missing though the agent goes on.
+        InvalidObservationError: If it is not a number, or is missing though the agent continues.
     """
     if agent not in rewards:
         if goes_on:
             raise InvalidObservationError(
-                f"{env_id}: {agent!r} acted and goes on, but got no reward; there are rewards of {list(rewards)}"
+                f"{env_id}: {agent!r} acted and continues, but has no reward; there are rewards of {list(rewards)}"
             )
         return 0.0
     try:
@@ -83,10 +83,10 @@ def reward_of(agent: str, rewards: ByAgent, env_id: str, *, goes_on: bool) -> fl
 
 
 def flag_of(agent: str, flags: ByAgent, name: str, env_id: str) -> bool:
-    """Whether a flag of an agent is set; not where it is missing.
+    """Return the flag of an agent; False if it is missing.
 
     Raises:
-        InvalidObservationError: If it is neither true nor false.
+        InvalidObservationError: If it is not a bool.
     """
     try:
         return bool(flags.get(agent, False))
@@ -96,11 +96,11 @@ def flag_of(agent: str, flags: ByAgent, name: str, env_id: str) -> bool:
         ) from error
 
 
-def infos_told(infos: ByAgent, env_id: str) -> dict[str, ByAgent]:
-    """Agent id -> its info, where it is not empty.
+def nonempty_infos(infos: ByAgent, env_id: str) -> dict[str, ByAgent]:
+    """Return the infos that are not empty, by agent id.
 
     Raises:
-        EnvStepError: If an info is no dict.
+        EnvStepError: If an info is not a dict.
     """
     for agent, info in infos.items():
         if info is not None and not isinstance(info, Mapping):

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from heron.errors import EnvCreationError, EnvStepError, InvalidObservationError
 from heron.wrappers import LoopEnv, ProcessEnv
-from heron.wrappers.sources.gym_source import SingleAgentEnv
+from heron.wrappers.sources.gym_parallel_env import SingleAgentEnv
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # PettingZoo's tests import its environments the old way
