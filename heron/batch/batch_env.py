@@ -77,12 +77,11 @@ class BatchEnv(ABC):
         states: Group name -> results of the last reset or step.
         infos: For each copy, agent id -> the info dict of the last reset or step, if it is not empty.
         remark: Reason for this way of stepping, if it was chosen automatically; for people to read.
-        steps_some: True if running copies can be left out of a step. An engine that steps all copies at once
-            refuses that.
+        steps_some: True if running copies can be left out of a step.
         holds_ended: True if a copy that has ended can be left out of the next step without changing its next
             episode. An engine that must begin that episode, to have something to step, cannot do this.
-        resets_some: True if some copies can be reset while others run on, as far as is known. An engine that
-            cannot do this begins a new episode only in copies that have ended and were left out of a step since.
+        resets_some: True if some copies can be reset while others run on, as far as is known. Otherwise a new
+            episode begins only in copies that have ended and were left out of a step since.
     """
 
     env_ids: tuple[str, ...]
@@ -289,7 +288,7 @@ class BatchEnv(ABC):
             )
         if not self.steps_some and np.count_nonzero(left_out := running > mask):
             raise ConfigurationError(
-                f"{self._names(left_out)} are running and were left out of a step, but all copies are stepped at once "
+                f"{self._names(left_out)} are running, but left out of a step, and all copies are stepped at once "
                 f"({self.describe()}): step them as well, or use LoopEnv or ProcessEnv"
             )
 

@@ -13,13 +13,7 @@ from heron.batch.array_tree import equal, map_arrays, write
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
 from heron.batch.copy_selection import check_env_ids
 from heron.batch.nan_watch import NanWatch
-from heron.errors import (
-    ConfigurationError,
-    EnvStepError,
-    InvalidObservationError,
-    shown,
-    summary,
-)
+from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, shown, summary
 from heron.wrappers.sources.begun_episodes import BegunEpisodes, take_rows
 from heron.wrappers.sources.driver_choice import autoreset_mode_of, driver_of
 from heron.wrappers.sources.episode_log import EpisodeLog

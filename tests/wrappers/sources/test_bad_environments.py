@@ -178,7 +178,7 @@ def play_to_fault(batch, at=2):
 
 
 def same(one, other, rows):
-    """Whether two batches say the same of these copies."""
+    """Return True if two batches have the same results for these copies."""
     (state,), (expected,) = one.states.values(), other.states.values()
     return one.infos[rows] == other.infos[rows] and all(
         equal(

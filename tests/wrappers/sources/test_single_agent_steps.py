@@ -34,7 +34,7 @@ def both(*factories):
 
 
 def outcome(call, *args, **kwargs):
-    """What went wrong, in words, or nothing."""
+    """Return type, text, notes and cause of a call's error, or None."""
     try:
         call(*args, **kwargs)
     except EnvError as error:

@@ -158,7 +158,7 @@ def test_parts_that_do_not_fit(parts, message):
 
 
 def test_what_cannot_be_split():
-    with pytest.raises(ConfigurationError, match=r"actions of 'a': only a Box.*not Discrete\(4\)"):
+    with pytest.raises(ConfigurationError, match=r"actions of 'a': .*Discrete\(4\)"):
         split_env(Panel, {"a": AgentPart([0])})(kind="button")
     with pytest.raises(ConfigurationError, match="only a Gymnasium Env can be split"):
         split_env(dict, {"a": AgentPart([0])})()

@@ -180,7 +180,7 @@ def test_running_copies_cannot_be_left_out():
     with pytest.raises(ResetRequiredError):
         env.step({"agent": np.zeros((2, 1), int)})
     env.reset(seeds=[0, 1])
-    with pytest.raises(ConfigurationError, match="env_1 are running and were left out"):
+    with pytest.raises(ConfigurationError, match="env_1 are running"):
         env.step({"agent": np.zeros((2, 1), int)}, np.array([True, False]))
     env.close()
 
