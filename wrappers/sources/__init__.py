@@ -1,1 +1,1 @@
-"""Sources: classes that make a ``BatchEnv`` of other environments, in this process."""
+"""Sources, which make a ``BatchEnv`` out of other environments in this process."""
