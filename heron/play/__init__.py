@@ -1,1 +1,1 @@
-"""Who decides: policies, one turn engine, slots and autoreset."""
+"""Decisions: policies, the turn order of coordinators and field agents, learner slots and autoreset."""

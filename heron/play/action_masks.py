@@ -1,4 +1,4 @@
-"""Which actions are allowed, as ``MaskablePPO`` asks for it."""
+"""Action masks in the form that ``MaskablePPO`` expects."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,29 +10,31 @@ from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete, Space
 from heron.errors import ConfigurationError
 
 MASK_KEY = "action_mask"
-"""Where observations and infos have the mask, as PettingZoo's classic environments do."""
+"""Key of the mask in observations and infos, as in PettingZoo's classic environments."""
 
 MASKS_METHOD = "action_masks"
-"""The method by which ``MaskablePPO`` asks an environment."""
+"""Name of the environment method from which ``MaskablePPO`` gets masks."""
 
 
 def masks_in(space: Space[Any]) -> bool:
-    """Whether observations in ``space`` have a mask."""
+    """Return True if observations in ``space`` contain a mask."""
     return MASK_KEY in getattr(space, "spaces", {}) and isinstance(getattr(space, "spaces", None), Mapping)
 
 
 def legal_actions(masks: Any, space: Space[Any]) -> npt.NDArray[np.bool_]:
-    """A mask for each of some decisions. One that allows nothing, because it is not the agent's turn, allows all.
+    """Return a batch of masks in which every decision has at least one legal choice.
+
+    The mask of an agent that is not on turn often allows nothing. It is replaced by one that allows everything.
 
     Args:
-        masks: ``(batch, ...)``, true for each choice that is allowed, dimension after dimension if there are several.
-        space: The actions.
+        masks: ``(batch, ...)``, true for each legal choice, with the dimensions of ``space`` concatenated.
+        space: The action space.
 
     Returns:
-        ``(batch, choices)``, a new array.
+        ``(batch, choices) bool``, a new array.
 
     Raises:
-        ConfigurationError: If the masks have another length, or the actions are no choices.
+        ConfigurationError: If the masks have the wrong length, or ``space`` is not discrete.
 
     >>> legal_actions([[0, 1, 0, 0, 0]], MultiDiscrete([2, 3]))
     array([[False,  True,  True,  True,  True]])
@@ -57,4 +59,4 @@ def _choices(space: Space[Any]) -> list[int]:
             return [int(n) for n in space.nvec.ravel()]
         case MultiBinary():
             return [2] * int(np.prod(space.shape))
-    raise ConfigurationError(f"only choices can be masked, but the actions are {space}")
+    raise ConfigurationError(f"action masks need a Discrete, MultiDiscrete or MultiBinary action space, got {space}")

@@ -1,4 +1,4 @@
-"""Autoreset, the one place in which copies are reset automatically, under every view."""
+"""Autoreset for all views, the only place where copies are reset automatically."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,24 +15,24 @@ from heron.play.own_infos import own_info
 from heron.play.slot_step import End, SlotStep
 
 _AFTER_RESETS = (EnvError, MessagingError, PolicyError)
-"""What may be raised when some copies have been reset already."""
+"""Errors after which some copies may have been reset already."""
 
 
 class AutoresetLearner:
-    """A ``LearnerEnv`` whose copies begin a new episode automatically, or wait for a reset.
+    """A ``LearnerEnv`` with an autoreset mode.
 
     A copy is over when all of its agents have ended, including those of other groups. A slot whose agent has ended
-    earlier keeps its last observation, and takes no part until its copy is reset. The next step reports an unreported
-    end: where a step or the reset of a copy raised, and where ``cut`` has interrupted an episode.
+    earlier keeps its last observation, and takes no part until its copy is reset. Unreported ends arise where a step
+    or a reset raised, and where ``cut`` interrupted an episode. The next step reports them.
 
     Args:
         learner: The slots.
-        mode: ``SAME_STEP`` resets a copy in the step that ends it, ``NEXT_STEP`` in the one after, in which its
-            actions do not count, and ``DISABLED`` never does.
+        mode: ``SAME_STEP`` resets a copy in the step that ends it. ``NEXT_STEP`` resets it in the following step,
+            which ignores the copy's actions. ``DISABLED`` never resets it.
 
     Raises:
-        ConfigurationError: If the environment cannot do what the mode needs: let copies wait for a step after their
-            end in ``NEXT_STEP``, or reset some while others run in the other two.
+        ConfigurationError: If the environment does not support the mode. ``NEXT_STEP`` needs copies that can wait for
+            a step after their end; the other two need copies that can be reset while others run.
     """
 
     def __init__(self, learner: LearnerEnv, mode: AutoresetMode) -> None:
@@ -41,7 +41,7 @@ class AutoresetLearner:
         self.mode = mode
         self._cut = np.zeros(learner.venv.num_envs, dtype=bool)
         self._begun = np.zeros(learner.venv.num_envs, dtype=bool)
-        self._changed_by_others = np.zeros(learner.venv.num_envs, dtype=bool)
+        self._changed_outside = np.zeros(learner.venv.num_envs, dtype=bool)
         self._changes = learner.venv.changes
 
     def reset(
@@ -50,25 +50,25 @@ class AutoresetLearner:
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> ArrayTree:
-        """Start a new episode in some copies, or in all, and drop the unreported ends of their last one.
+        """Start a new episode in some or all copies, and drop the unreported ends of their last one.
 
         Args:
-            which: As for ``HierarchicalVectorEnv.reset_envs``; all copies by default.
-            seed: As there.
-            options: As there.
+            which: The copies, as for ``HierarchicalVectorEnv.reset_envs``; all by default.
+            seed: As for ``HierarchicalVectorEnv.reset_envs``.
+            options: As for ``HierarchicalVectorEnv.reset_envs``.
 
         Returns:
             ``(S, ...)``, the current observation of every slot, a new array.
         """
         venv = self.learner.venv
         copies = list(range(venv.num_envs)) if which is None else venv.indices(which)
-        self._look_for_others()
+        self._note_outside_changes()
         try:
             return self.learner.reset(copies, seed, options)
         finally:
             reset = env_mask(copies, venv.num_envs) & (venv.steps == 0)
             self._begun |= reset
-            self._cut[reset] = self._changed_by_others[reset] = False
+            self._cut[reset] = self._changed_outside[reset] = False
             self._changes = venv.changes
 
     def cut(
@@ -79,9 +79,8 @@ class AutoresetLearner:
     ) -> ArrayTree:
         """Start a new episode in some copies in the middle of a rollout.
 
-        In the next step these copies stand still. Their slots that had not ended are truncated, with the observation
-        from before this reset as their last one. So the actions that the learner chose for the old episode do not count
-        in the new one.
+        These copies stand still in the next step, because the learner chose its actions for the old episode. Their
+        slots that had not ended are truncated. Their last observation is the one from before this reset.
 
         Args:
             which: As for ``reset``.
@@ -92,16 +91,16 @@ class AutoresetLearner:
             ``(S, ...)``, the current observation of every slot, a new array.
 
         Raises:
-            ConfigurationError: If the environment cannot let some copies stand still; nothing was reset then.
+            ConfigurationError: If the environment cannot let some copies stand still. Nothing was reset.
         """
         learner, venv = self.learner, self.learner.venv
         copies = venv.indices(which)
         self._check_can_stand_still(copies)
-        self._look_for_others()
+        self._note_outside_changes()
         ends = self._interrupted(copies)
         try:
             observations = learner.reset(copies, seed, options)
-        except _AFTER_RESETS:  # beside a copy that raised, the others were reset
+        except _AFTER_RESETS:  # the copies that did not raise were reset
             self._note_cut(copies, ends)
             raise
         finally:
@@ -110,17 +109,16 @@ class AutoresetLearner:
         return observations
 
     def step(self, actions: Any) -> SlotStep:
-        """Let every learning agent take one decision, and reset copies as the mode says.
+        """Take one decision of every learning agent, and reset copies according to the mode.
 
         Raises:
             ResetRequiredError: If a copy has not been reset yet or, in mode ``DISABLED``, is over. Also if the vector
-                env was reset or stepped through something else, and this view was not reset since.
-            InvalidActionError: If there are not S actions, or one does not lie in its space. Nothing was stepped in
-                these two cases.
+                env was reset or stepped elsewhere since the last reset of this view. Nothing was stepped.
+            InvalidActionError: If there are not S actions, or one is outside its space. Nothing was stepped.
             EnvStepError: If a copy raised.
         """
         self.learner.venv.check_open()
-        self._check_own()
+        self._check_unchanged()
         over = self._check_ready()
         try:
             return self._step(actions, over)
@@ -128,7 +126,7 @@ class AutoresetLearner:
             self._changes = self.learner.venv.changes
 
     def _step(self, actions: Any, over: BoolArray | None) -> SlotStep:
-        """Step copies that are ready for it, of which these were over before."""
+        """Step the copies. ``over`` marks those that were over before the step."""
         stood_still = self._cut.copy()
         step = self.learner.step(actions, ~stood_still if np.count_nonzero(stood_still) else None)
         step.stood_still = stood_still
@@ -145,7 +143,7 @@ class AutoresetLearner:
             step.observations = self.learner.reset(due)
         except BaseException as error:
             self.learner.ends |= step.ends
-            if isinstance(error, _AFTER_RESETS):  # copies beside the one that raised may have begun an episode
+            if isinstance(error, _AFTER_RESETS):  # the copies that did not raise may have begun an episode
                 self._cut |= due & self.learner.venv.running
             raise
         return step
@@ -156,28 +154,28 @@ class AutoresetLearner:
             return
         names = shown([venv.env_ids[copy] for copy in copies])
         raise ConfigurationError(
-            f"{names}: after a reset in the middle of a rollout they must stand still for a step, which they cannot if "
-            f"they are stepped {venv.batch_env.describe()}. Reset all copies, or use LoopEnv or ProcessEnv, or give "
-            "the Gymnasium VectorEnv itself to the view"
+            f"{names} cannot be reset in the middle of a rollout: copies that are stepped "
+            f"{venv.batch_env.describe()} cannot stand still in the next step. Reset all copies, use LoopEnv or "
+            "ProcessEnv, or pass the Gymnasium VectorEnv itself to the view"
         )
 
-    def _look_for_others(self) -> None:
-        """Note that the view's knowledge of the copies is out of date, if something else has changed them."""
+    def _note_outside_changes(self) -> None:
+        """Mark all copies as changed if the vector env was reset or stepped outside this view."""
         if self.learner.venv.changes != self._changes:
-            self._changed_by_others[:] = True
+            self._changed_outside[:] = True
 
-    def _check_own(self) -> None:
-        self._look_for_others()
-        if np.count_nonzero(self._changed_by_others):
-            changed = [self.learner.venv.env_ids[index] for index in np.flatnonzero(self._changed_by_others)]
+    def _check_unchanged(self) -> None:
+        self._note_outside_changes()
+        if np.count_nonzero(self._changed_outside):
+            changed = [self.learner.venv.env_ids[index] for index in np.flatnonzero(self._changed_outside)]
             raise ResetRequiredError(
-                f"the vector env of {shown(changed)} was reset or stepped through something else than this view: call "
-                "its reset(), as model.set_env(view, force_reset=True) does. Views that alternate within one learn(), "
-                "as for evaluations, need a vector env each; in the middle of a rollout call reset_envs of the view"
+                f"the vector env of {shown(changed)} was reset or stepped outside this view: call reset() of the view, "
+                "as model.set_env(view, force_reset=True) does. Views that alternate within one learn(), as for "
+                "evaluations, need one vector env each. In the middle of a rollout, call reset_envs() of the view"
             )
 
     def _check_ready(self) -> BoolArray | None:
-        """``(num_envs,) bool``, the copies that were over before this step, or None if all are running."""
+        """Return the copies that were over before this step, ``(num_envs,) bool``, or None if all are running."""
         over: BoolArray = ~self.learner.venv.running
         if not np.count_nonzero(over):
             return None
@@ -185,13 +183,13 @@ class AutoresetLearner:
         if stopped.any():
             env_ids = [self.learner.venv.env_ids[index] for index in np.flatnonzero(stopped)]
             raise ResetRequiredError(
-                f"no running episode in {shown(env_ids)}: call reset(), or reset_envs(...) or "
-                "reset(options={'reset_mask': ...}) with these"
+                f"no running episode in {shown(env_ids)}: call reset(), or reset these copies with reset_envs(...) or "
+                "reset(options={'reset_mask': ...})"
             )
         return over
 
     def _due(self, step: SlotStep, over: BoolArray | None) -> BoolArray | None:
-        """``(num_envs,) bool``, the copies to reset in this step, or None."""
+        """Return the copies to reset in this step, ``(num_envs,) bool``, or None if there are none."""
         if self.mode is AutoresetMode.SAME_STEP:
             due = step.finished
         elif self.mode is AutoresetMode.DISABLED or over is None:
@@ -203,7 +201,7 @@ class AutoresetLearner:
         return due if np.count_nonzero(due) else None
 
     def _interrupted(self, copies: Sequence[int]) -> dict[int, End]:
-        """Return the ends that a reset of these copies makes or covers up."""
+        """Return the ends that a reset of these copies causes, and their unreported ones."""
         learner = self.learner
         num_agents = learner.group.num_agents
         reset = np.repeat(env_mask(copies, learner.venv.num_envs), num_agents)
@@ -221,12 +219,12 @@ class AutoresetLearner:
 def _check_can_do(batch_env: BatchEnv, mode: AutoresetMode) -> None:
     if mode is AutoresetMode.NEXT_STEP and not batch_env.holds_ended:
         raise ConfigurationError(
-            "autoreset mode NEXT_STEP: a copy that has ended waits for one step, which it cannot if it is stepped "
-            f"{batch_env.describe()}; use SAME_STEP or DISABLED, or make that environment with NEXT_STEP itself"
+            "autoreset mode NEXT_STEP needs copies that wait for one step after their end, but these are stepped "
+            f"{batch_env.describe()}: use SAME_STEP or DISABLED, or make that environment with NEXT_STEP itself"
         )
     if mode is not AutoresetMode.NEXT_STEP and not batch_env.resets_some:
         raise ConfigurationError(
-            f"autoreset mode {mode.name}: a copy that has ended is reset while others run on, which it cannot if it "
-            f"is stepped {batch_env.describe()}; use NEXT_STEP, or give heron.make_vec the environment without its "
-            "wrappers, and wrap the view instead"
+            f"autoreset mode {mode.name} needs copies that can be reset while others run, but these are stepped "
+            f"{batch_env.describe()}: use NEXT_STEP, or pass the environment without its wrappers to heron.make_vec "
+            "and wrap the view instead"
         )

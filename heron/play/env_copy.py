@@ -1,4 +1,4 @@
-"""One copy of a vector env, with its agents by name."""
+"""One copy of a vector env, addressed by agent id."""
 
 from copy import deepcopy
 from typing import Any
@@ -23,22 +23,22 @@ class EnvCopy:
     Attributes:
         venv: The vector env.
         env_id: The copy's name.
-        index: Its place in the vector env's arrays.
+        index: The copy's index in the vector env's arrays.
         mask: ``(num_envs,) bool``, true for this copy.
         agents: The ids of all agents, from the top of the hierarchy down.
-        observation_spaces: Agent id -> what it observes. Every agent has a space of its own, so that seeding one
-            does not touch another.
-        action_spaces: Agent id -> what it does, likewise.
+        observation_spaces: Agent id -> its observation space. Each agent has its own object, so that seeding one
+            space does not affect another.
+        action_spaces: Agent id -> its action space, also one object per agent.
 
     Raises:
         ConfigurationError: If ``env_id`` is left out, but there are several copies.
-        UnknownEnvError: If there is no such copy.
+        UnknownEnvError: If ``env_id`` is not an id of the vector env.
     """
 
     def __init__(self, venv: HierarchicalVectorEnv, env_id: str | None = None) -> None:
         if env_id is None and venv.num_envs > 1:
             raise ConfigurationError(
-                f"the vector env has {venv.num_envs} copies: choose one by env_id, such as 'env_0'"
+                f"env_id is required, because the vector env has {venv.num_envs} copies: choose one, such as 'env_0'"
             )
         if not isinstance(env_id, str | int | None):
             raise UnknownEnvError(f"expected the env_id of one copy, got {env_id!r}")
@@ -55,7 +55,7 @@ class EnvCopy:
 
     @property
     def running(self) -> bool:
-        """Whether any agent of the copy is active."""
+        """True if any agent of the copy is active."""
         return bool(self.venv.running[self.index])
 
     @property
@@ -64,35 +64,36 @@ class EnvCopy:
         return int(self.venv.steps[self.index])
 
     def place(self, agent: str) -> tuple[VecGroup, int]:
-        """The agent's group, and its place in there.
+        """Return the agent's group, and its index in the group.
 
         Raises:
-            UnknownAgentError: If there is no such agent.
+            UnknownAgentError: If the copy has no agent of that id.
         """
         self.check_agent(agent)
         return self._places[agent]
 
     def check_agent(self, agent: str) -> None:
-        """Check that the copy may have such an agent.
+        """Check that the copy has an agent of this id.
 
         Raises:
-            UnknownAgentError: If it may not.
+            UnknownAgentError: If it does not.
         """
         if agent not in self._places:
             raise UnknownAgentError(
-                f"{self.env_id}: no agent {agent!r}, only {shown(self.agents)}{meant(agent, self.agents)}"
+                f"{self.env_id}: unknown agent {agent!r}, expected one of {shown(self.agents)}"
+                f"{meant(agent, self.agents)}"
             )
 
     def level(self, agent: str) -> str:
-        """The agent's level of the hierarchy."""
+        """Return the agent's level of the hierarchy."""
         return self._places[agent][0].level
 
     def observations(self, group: str) -> ArrayTree:
-        """``(num_agents, ...)``, what a group sees in this copy now, new arrays."""
+        """Return the current observations of a group in this copy, ``(num_agents, ...)``, new arrays."""
         return row(self.venv.observe(group), self.index)
 
     def awaited(self) -> list[str]:
-        """The agents whose actions the next environment step still needs, from the top down."""
+        """Return the agents whose actions the next environment step still needs, from the top down."""
         awaited = []
         for group in self.venv.groups.values():
             flags = self.venv.results[group.name].active if group.is_field else self.venv.due(group.name)
@@ -100,39 +101,39 @@ class EnvCopy:
         return awaited
 
     def reward(self, agent: str) -> float:
-        """What the agent earned in the last environment step."""
+        """Return the agent's reward of the last environment step."""
         group, place = self._places[agent]
         return float(self.venv.results[group.name].rewards[self.index, place])
 
     def ended(self, agent: str) -> tuple[bool, bool]:
-        """Whether the agent was terminated, and whether it was truncated, in the last environment step."""
+        """Return the agent's ``terminated`` and ``truncated`` flags of the last environment step."""
         group, place = self._places[agent]
         result = self.venv.results[group.name]
         return bool(result.terminated[self.index, place]), bool(result.truncated[self.index, place])
 
     def info(self, agent: str) -> dict[str, Any]:
-        """What the environment said of the agent in the last reset or step, a new dict."""
+        """Return the agent's info of the last reset or step, a new dict."""
         return dict(self.venv.infos[self.index].get(agent, ()))
 
     def get_attr(self, name: str, default: Any) -> Any:
-        """An attribute of the copy's environment, or ``default`` if it has none of that name."""
+        """Return an attribute of the copy's environment, or ``default`` if the environment does not have it."""
         try:
             return self.venv.batch_env.get_attr(name, [self.index])[0]
         except AttributeError:
             return default
 
     def call(self, name: str) -> Any:
-        """What method ``name`` of the copy's environment returns."""
+        """Call method ``name`` of the copy's environment, and return its result."""
         return self.venv.batch_env.call(name, [self.index])[0]
 
     def close(self) -> None:
-        """Close the vector env, unless it has other copies that somebody may still use."""
+        """Close the vector env, unless it has other copies, which may still be in use."""
         if self.venv.num_envs == 1:
             self.venv.close()
 
 
 def _own(space: Space[Any]) -> Space[Any]:
-    """A space like the given one, with a random stream of its own."""
+    """Return a copy of the space with its own random stream."""
     own = deepcopy(space)
     own.seed(None)
     return own

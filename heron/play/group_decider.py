@@ -1,4 +1,4 @@
-"""Asks a policy for the actions of one group, and keeps for it what it remembers of each agent."""
+"""Decisions of one agent group by a policy, and the memory of a recurrent policy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +18,15 @@ from heron.vector.vec_group import VecGroup
 
 
 class GroupDecider:
-    """Asks a policy for the actions of one group. N copies, M agents.
+    """The policy of one group, with its memory of each agent. N copies, M agents.
 
-    A policy that remembers is given back what it knew of each agent after the last decision that came into effect. An
-    agent that has begun anew since then, at a reset or by coming back, begins with nothing.
+    A recurrent policy gets back its memory of each agent as of the last decision that took effect. The memory of an
+    agent is cleared when its copy is reset, and when the agent returns after its end.
 
     Args:
         venv: The vector env.
-        group: Whose actions.
-        policy: What decides.
+        group: The agents that the policy decides for.
+        policy: The policy.
     """
 
     def __init__(self, venv: HierarchicalVectorEnv, group: VecGroup, policy: AnyPolicy) -> None:
@@ -45,7 +45,7 @@ class GroupDecider:
             ``(N, M, ...)`` in the dtype of the action space, records for ``Dict`` and ``Tuple`` spaces.
 
         Raises:
-            PolicyError: If the policy raises, or returns actions of a wrong shape or dtype or outside their space.
+            PolicyError: If the policy raises, or returns actions of the wrong shape or dtype or outside their space.
         """
         space = self.group.action_space
         actions = zero_actions(space, where.shape)
@@ -62,7 +62,7 @@ class GroupDecider:
         return actions
 
     def keep(self, decided: BoolArray) -> None:
-        """Remember the last decision of those for whom it came into effect, ``(N, M) bool`` or ``(N, 1) bool``."""
+        """Keep the memory of agents whose last decision took effect, ``(N, M) bool`` or ``(N, 1) bool``."""
         if isinstance(self.policy, RecurrentPolicy):
             self._memory.keep(decided)
 
@@ -77,8 +77,8 @@ class GroupDecider:
             self._memory.note(memory)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise PolicyError(
-                f"policy of group {self.group.name!r} must remember one row for each of {len(begins)} agents, of the "
-                f"same shapes each time: {error}"
+                f"policy of group {self.group.name!r} returned invalid memory: expected one row for each of "
+                f"{len(begins)} agents, with the same shapes in every call: {error}"
             ) from error
         return actions
 
@@ -89,7 +89,7 @@ class GroupDecider:
             first, *others = (self._place(copy, agent) for copy, agent in np.argwhere(where).tolist())
             beside = f" and {len(others)} more" if others else ""
             raise PolicyError(
-                f"policy of group {self.group.name!r} raised {summary(error)}, when it was asked for {first}{beside}"
+                f"policy of group {self.group.name!r} raised {summary(error)} when deciding for {first}{beside}"
             ) from error
 
     def _place(self, copy: int, agent: int) -> str:

@@ -1,4 +1,4 @@
-"""One policy for each group, from what a user gives by group or level."""
+"""One policy per group, from the policies that a user gives by group or level."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,11 +27,11 @@ from heron.vector.vec_group import VecGroup, resolve_group
 
 
 def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
-    """``value`` as a policy for ``group``.
+    """Return ``value`` as a policy for ``group``.
 
     Raises:
-        ConfigurationError: If a model's spaces are not the group's, it needs masks that there are not, or a constant is
-            no action of the group.
+        ConfigurationError: If a model's spaces differ from the group's, a model needs action masks that the
+            observations do not contain, or a constant is not an action of the group.
     """
     if isinstance(value, Model):
         value = ModelPolicy(value)
@@ -48,7 +48,7 @@ def as_policy(value: PolicyLike, group: VecGroup) -> AnyPolicy:
     if isinstance(value, type):
         raise ConfigurationError(
             f"policy of group {group.name!r}: expected a model, a function or an action in {space}, got the class "
-            f"{value.__name__}: make one of it first"
+            f"{value.__name__}: pass an instance of it"
         )
     if callable(value) or isinstance(value, RecurrentPolicy):
         return value
@@ -71,7 +71,7 @@ def _constant(value: Any, group: VecGroup) -> ConstantPolicy:
 
 
 def _as_stored(space: Space[Any], value: Any, _leaf: str) -> npt.NDArray[Any]:
-    """A value in the dtype of the space, if it fits into it; as it is, if not."""
+    """Return a value in the dtype of the space, or unchanged if it does not fit."""
     array = np.asarray(value)
     if array.shape == space.shape and np.can_cast(array.dtype, np.dtype(space.dtype), "same_kind"):
         return array.astype(space.dtype)
@@ -81,39 +81,45 @@ def _as_stored(space: Space[Any], value: Any, _leaf: str) -> npt.NDArray[Any]:
 def policies_by_group(
     given: Mapping[str, PolicyLike], groups: Mapping[str, VecGroup], learner: str | None
 ) -> dict[str, AnyPolicy]:
-    """One policy for each group but the learner, from policies by group or level.
+    """Return one policy for each group except the learner's, from policies by group or level.
 
     Raises:
-        ConfigurationError: If a key names no group or level, a group has two policies or none, the learner has
-            one, or a policy does not fit its group.
+        ConfigurationError: If a key is not a group or level, a group has no policy or two, the learner has one, or
+            a policy does not fit its group.
     """
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"policies must be a dict, group or level name -> policy, got {given!r:.200}")
+        raise ConfigurationError(f"policies must be a dict of group or level name -> policy, got {given!r:.200}")
     policies: dict[str, AnyPolicy] = {}
     for key, value in given.items():
         for group in resolve_group(key, groups, "policies"):
             if group.name == learner:
-                raise ConfigurationError(f"policies: {key!r} covers group {learner!r}, which is the one that learns")
+                raise ConfigurationError(f"policies: {key!r} includes group {learner!r}, which learns: leave it out")
             if group.name in policies:
-                raise ConfigurationError(f"policies: group {group.name!r} is given two")
+                raise ConfigurationError(f"policies: group {group.name!r} has two policies, expected one")
             policies[group.name] = as_policy(value, group)
     if missing := [name for name in groups if name != learner and name not in policies]:
         raise ConfigurationError(
-            f"policies: groups {missing} need one each, a model, a function or a constant action, "
-            f"as in policies={{{missing[0]!r}: ...}}"
+            f"policies: groups {missing} have no policy: give each a model, a function or a constant action, as in "
+            f"policies={{{missing[0]!r}: ...}}"
         )
     return policies
 
 
 def check_predicts(kind: type, observation_space: Space[Any], owner: str) -> None:
-    """Check that models of a class can decide by observations in a space.
+    """Check that models of a class can predict from observations in a space.
+
+    Args:
+        kind: The model class.
+        observation_space: The space of the observations.
+        owner: Owner of the models, for the error message.
 
     Raises:
-        ConfigurationError: If they need masks that the observations do not have; ``owner`` says whose models they are.
+        ConfigurationError: If the models need action masks that the observations do not contain.
     """
     if MASKED_MODEL in class_names(kind) and not masks_in(observation_space):
         raise ConfigurationError(
-            f"{owner}: {MASKED_MODEL} needs action masks, an {MASK_KEY!r} in Dict observations, got {observation_space}"
+            f"{owner}: {MASKED_MODEL} needs Dict observations with action masks under {MASK_KEY!r}, got "
+            f"{observation_space}"
         )
 
 
@@ -129,14 +135,17 @@ def _check_spaces(model: Any, group: VecGroup) -> None:
 
 
 def _same_actions(has: Space[Any], expected: Space[Any]) -> bool:
-    """Whether a model's actions are the group's; SB3 has no models for records, so nothing in there is recounted."""
+    """Return True if a model's action space fits the group's.
+
+    SB3 has no models for records, so choices in records are never counted from zero.
+    """
     return has == expected if is_record_space(expected) else _same_to_sb3(has, expected)
 
 
 def _same_to_sb3(has: Space[Any], expected: Space[Any]) -> bool:
-    """Whether a model's space is the group's as SB3 shows it to models, in which images have their channels first.
+    """Return True if a model's space is the group's, or the one that SB3 derives from it.
 
-    Predicting, SB3's models move the channels of an image by themselves.
+    SB3 trains on images with their channels first. Its models transpose images themselves when they predict.
     """
     if isinstance(has, Dict) and isinstance(expected, Dict):
         keys_agree = has.spaces.keys() == expected.spaces.keys()

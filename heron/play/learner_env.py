@@ -1,4 +1,4 @@
-"""The vector env as slots of the one group that learns."""
+"""The slots of the learning group of a vector env."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -21,31 +21,31 @@ from heron.vector.vec_group import VecGroup, resolve_group
 
 
 class LearnerEnv:
-    """One slot for each copy and learning agent, while policies decide for all other agents.
+    """One slot per copy and learning agent; policies decide for all other agents.
 
     Slot ``env_index * num_agents + agent_index`` is that agent of that copy. A step is one decision: one environment
-    step for field agents. For coordinators it lasts until they are due again or their copy's episode ends. An agent
-    that appears in the middle of a decision takes no part before it is due itself. Copies are never reset
+    step for field agents. A coordinator's decision lasts until it is due again or its copy's episode ends. An agent
+    that appears in the middle of a decision takes no part until it is due itself. Copies are never reset
     automatically.
 
-    If a step raises, its rewards are lost, but its ends are kept: the next step reports them. It first plays
-    interrupted decisions to their end, without reward, and then begins new ones. A copy that raised is truncated.
+    If a step raises, its rewards are lost, but its ends are kept. The next step reports them: it first completes the
+    interrupted decisions, without reward, and then begins new ones. A copy that raised is truncated.
 
     Args:
         venv: The vector env. Several learners may take turns on one, each resetting all of it at its turn.
         learn: The group that learns, or a level of one group. May be left out if there is only one group.
-        policies: Group or level name -> its policy: a model, a function, or a constant action. Every other group needs
-            one.
-        discount: Factor by which a reward counts less for each environment step since the decision.
+        policies: Group or level name -> its policy: a model, a function, or a constant action. Every group that does
+            not learn needs one.
+        discount: Discount of a reward per environment step since the decision; 1 by default.
         on_episode: Called with each finished episode.
 
     Attributes:
         num_slots: Number of slots S, copies times learning agents.
-        ends: Slot -> its end, for ends that no step has reported yet.
+        ends: Slot -> its end, for unreported ends.
 
     Raises:
-        ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does not
-            fit, or ``discount`` is not in (0, 1].
+        ConfigurationError: If ``learn`` is not exactly one group, a policy is missing, superfluous or does not fit,
+            or ``discount`` is not in (0, 1].
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class LearnerEnv:
 
     @property
     def discount(self) -> float:
-        """Factor by which a reward counts less for each environment step since the decision."""
+        """Discount of a reward per environment step since the decision."""
         return 1.0 if self._given_discount is None else self._given_discount
 
     def use_discount(self, gamma: float) -> None:
-        """Set the discount for a learner whose ``gamma`` is known, where decisions last several steps.
+        """Set the discount within decisions to a learner's ``gamma``. It has no effect on decisions of one step.
 
         Raises:
-            ConfigurationError: If another discount was given before.
+            ConfigurationError: If another discount was given before, or ``gamma`` is not in (0, 1].
         """
         if self.group.is_field or self.group.period == 1:
             return
         if self._given_discount not in (None, gamma):
             raise ConfigurationError(
-                f"coordinators {self.group.name!r} learn with gamma={gamma} for each environment step, but their "
-                f"rewards are discounted by {self._given_discount} within a decision: leave out discount="
+                f"coordinators {self.group.name!r} learn with gamma={gamma} per environment step, but their rewards "
+                f"are discounted by {self._given_discount} within a decision: leave out discount="
             )
         self._given_discount = _checked_discount(gamma)
 
@@ -106,12 +106,12 @@ class LearnerEnv:
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> ArrayTree:
-        """Start a new episode in some copies, or in all.
+        """Start a new episode in some or all copies.
 
         Args:
             which: The copies, as for ``HierarchicalVectorEnv.reset_envs``; all by default.
-            seed: As there.
-            options: As there.
+            seed: As for ``HierarchicalVectorEnv.reset_envs``.
+            options: As for ``HierarchicalVectorEnv.reset_envs``.
 
         Returns:
             ``(S, ...)``, the current observation of every slot, a new array.
@@ -119,23 +119,22 @@ class LearnerEnv:
         indices = self.venv.indices(range(self.venv.num_envs) if which is None else which)
         try:
             self.engine.reset(indices, seed, options)
-        finally:  # beside a copy that raised, the others have begun their episodes
+        finally:  # the copies that did not raise have begun their episodes
             if self.ends:
                 begun = env_mask(indices, self.venv.num_envs) & (self.venv.steps == 0)
                 self.ends = {slot: end for slot, end in self.ends.items() if not begun[self.env_index(slot)]}
         return self.observations()
 
     def step(self, actions: Any, mask: BoolArray | None = None) -> SlotStep:
-        """Let every learning agent take one decision, in all copies that have a running episode.
+        """Take one decision of every learning agent, in all copies that have a running episode.
 
         Args:
             actions: ``(S, ...)``, a dict or tuple of arrays (or records) for ``Dict`` and ``Tuple`` spaces. Rows of
-                agents that are not active are not used.
-            mask: ``(num_envs,) bool``, the copies that may go on; all by default. Agents of the others take no part.
+                inactive agents are ignored.
+            mask: ``(num_envs,) bool``, the copies to step; all by default. Agents of the others take no part.
 
         Raises:
-            InvalidActionError: If there are not S actions, or one does not lie in its space; nothing was stepped
-                then.
+            InvalidActionError: If there are not S actions, or one is outside its space. Nothing was stepped.
             EnvStepError: If a copy raised.
         """
         own = {self.group.name: self._by_copy(actions)}
@@ -164,7 +163,7 @@ class LearnerEnv:
         )
 
     def describe(self) -> str:
-        """Return the agents, spaces and deciders as text."""
+        """Return a description of the agents, their spaces, and the learner or policy of each group."""
         noun = "copies" if self.venv.num_envs > 1 else "copy"
         shared = f"the learner: {self.num_slots} slots ({self.venv.num_envs} {noun} x {self.group.num_agents} agents)"
         if self.num_slots > 1:
@@ -186,7 +185,7 @@ class LearnerEnv:
 
         Args:
             terminated: ``(S,) bool``, slots whose task ended.
-            truncated: ``(S,) bool``, slots that were cut off.
+            truncated: ``(S,) bool``, slots that were truncated.
         """
         ended = terminated | truncated
         if not np.count_nonzero(ended):
@@ -200,18 +199,20 @@ class LearnerEnv:
         return f"{self.agent_id(slot)} of {self.venv.env_ids[self.env_index(slot)]}"
 
     def _by_copy(self, actions: Any) -> ArrayTree:
-        """Actions of slots as ``(num_envs, num_agents, ...)``, a tree in ``Dict`` and ``Tuple`` spaces."""
+        """Return the actions as ``(num_envs, num_agents, ...)``, a tree for ``Dict`` and ``Tuple`` spaces."""
         return self._tree_by_copy(actions) if self._acts_in_records else self._array_by_copy(actions)
 
     def _array_by_copy(self, actions: npt.ArrayLike, leaf: str = "") -> npt.NDArray[Any]:
-        """Actions of slots, or a part of them, as ``(num_envs, num_agents, ...)``."""
+        """Return the actions, or one leaf of them, as ``(num_envs, num_agents, ...)``."""
         try:
             array = np.asarray(actions)
         except ValueError as error:
-            raise InvalidActionError(f"{self._actions_in_words(leaf)} must make one array, got {actions!r}") from error
+            raise InvalidActionError(
+                f"{self._actions_in_words(leaf)}: expected an array of one shape per slot, got {actions!r}"
+            ) from error
         if array.ndim < 1 or len(array) != self.num_slots:
             raise InvalidActionError(
-                f"{self._actions_in_words(leaf)}: expected {self.num_slots} actions, one a slot, got shape "
+                f"{self._actions_in_words(leaf)}: expected {self.num_slots} actions, one per slot, got shape "
                 f"{array.shape}"
             )
         return array.reshape(self.venv.num_envs, self.group.num_agents, *array.shape[1:])
@@ -229,7 +230,7 @@ class LearnerEnv:
         return f"{shown(self.venv.env_ids)}: actions of {list(self.group.agent_ids)}{leaf and ' '}{leaf}"
 
     def _waiting(self) -> tuple[BoolArray, BoolArray]:
-        """The slots that wait for another agent's turn, and those that act in turn."""
+        """Return the slots that wait for another agent's turn, and those that act in turn."""
         if not self.group.is_field or not any(self.venv.infos):
             return self._none, self._none
         return waiting_slots(self.venv.infos, self.group.agent_ids)
@@ -241,7 +242,7 @@ class LearnerEnv:
         return terminated, truncated
 
     def _interrupted(self) -> BoolArray:
-        """``(num_envs,) bool``, copies in the middle of a decision of the learning coordinators."""
+        """Return the copies in the middle of a decision of the learning coordinators, ``(num_envs,) bool``."""
         venv, name = self.venv, self.group.name
         decided = self._result.active.any(axis=1) & ~venv.due(name).any(axis=1)
         interrupted: BoolArray = venv.running & (decided | (venv.steps % self.group.period != 0))
@@ -250,7 +251,7 @@ class LearnerEnv:
     def _play(
         self, copies: BoolArray, own: Mapping[str, ArrayTree]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
-        """Play these copies until the next decision is due, beginning with one where it is due now.
+        """Play these copies until the next decision is due. Where one is due now, begin with it.
 
         Returns:
             The rewards and lengths of a ``SlotStep``, and the copies that are running, ``(num_envs,) bool``.
@@ -267,7 +268,7 @@ class LearnerEnv:
     def _play_one(
         self, copies: BoolArray, own: Mapping[str, ArrayTree]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
-        """Play the one environment step that a decision lasts."""
+        """Play a decision of one environment step."""
         took_part = self._result.active & copies[:, None]
         running = self._advance(copies, own, took_part) if np.count_nonzero(copies) else self.venv.running
         return np.where(took_part, self._result.rewards, 0.0), took_part.astype(np.int64), running
@@ -298,7 +299,7 @@ class LearnerEnv:
         steps = self.venv.steps.copy()
         try:
             return self.engine.advance(copies, own if self.group.is_field else None)
-        finally:  # beside a copy that raised, others may have ended
+        finally:  # copies that did not raise may have ended
             result = self._result
             if np.count_nonzero(result.terminated) or np.count_nonzero(result.truncated):
                 ended = took_part & (self.venv.steps > steps)[:, None]
@@ -307,17 +308,19 @@ class LearnerEnv:
 
 def _checked_discount(discount: Any) -> float:
     if not isinstance(discount, (int, float, np.number)) or not 0 < discount <= 1:
-        raise ConfigurationError(f"discount must lie in (0, 1], got {discount!r}")
+        raise ConfigurationError(f"discount must be in (0, 1], got {discount!r}")
     return float(discount)
 
 
 def _learning_group(venv: HierarchicalVectorEnv, learn: str | None) -> VecGroup:
     if learn is None:
         if len(venv.groups) != 1:
-            raise ConfigurationError(f"learn: say which group learns, one of {list(venv.groups)}")
+            raise ConfigurationError(f"learn is required: choose one of the groups {list(venv.groups)}")
         return next(iter(venv.groups.values()))
     found = resolve_group(learn, venv.groups, "learn")
     if len(found) != 1:
         names = [group.name for group in found]
-        raise ConfigurationError(f"learn: level {learn!r} has groups with different spaces, name one of {names}")
+        raise ConfigurationError(
+            f"learn: level {learn!r} has several groups with different spaces: choose one of {names}"
+        )
     return found[0]

@@ -1,4 +1,4 @@
-"""Infos that nobody else writes into."""
+"""Copies of infos that the environment can no longer change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def own_info(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The info as it is now, for the environment may go on writing into the one that it has handed out.
+    """Return a copy of an info, since the environment may keep writing to its own.
 
-    Dicts, lists, tuples and arrays in it are copied, at any depth. Anything else is not: it may be something that
-    cannot be, such as a simulator; nor is what holds itself, and everything beside it in the info.
+    Dicts, lists, tuples and arrays are copied at any depth. Other values are shared, because some of them cannot be
+    copied, such as a simulator. An info with a circular reference is copied only at its top level.
 
     >>> said = {"position": [1, 2]}
     >>> kept = own_info(said)

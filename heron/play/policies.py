@@ -1,4 +1,4 @@
-"""What decides for a group of agents: SB3 models, functions and constants."""
+"""Policies that decide for a group of agents: SB3 models, functions, constants and random actions."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -14,52 +14,53 @@ from heron.play.sb3_actions import actions_from_sb3
 
 
 class Policy(Protocol):
-    """Decides for a batch of agents at once."""
+    """A function that decides for a batch of agents."""
 
     def __call__(self, observations: Any) -> ArrayTree:
-        """Actions ``(batch, *action_shape)`` for observations ``(batch, ...)``.
+        """Return actions ``(batch, *action_shape)`` for observations ``(batch, ...)``.
 
-        Both are trees for ``Dict`` and ``Tuple`` spaces; actions may be records, too.
+        Both are trees for ``Dict`` and ``Tuple`` spaces. Actions may also be records.
         """
         ...
 
 
 @runtime_checkable
 class RecurrentPolicy(Protocol):
-    """Decides for a batch of agents by what it remembers of each, too."""
+    """A policy with a memory of each agent."""
 
     def decide(
         self, observations: Any, memory: Any, begins: npt.NDArray[np.bool_]
     ) -> "tuple[ArrayTree, ArrayTree | None]":
-        """Actions, and what to remember of each agent until its next decision.
+        """Return actions, and the memory of each agent for its next decision.
 
         Args:
             observations: ``(batch, ...)``, a tree for ``Dict`` spaces.
-            memory: ``(batch, ...)``, what it has remembered of each agent, an array or a dict or tuple of arrays; zero
-                where an episode begins, and None before there has been anything.
-            begins: ``(batch,) bool``, agents whose episode begins, or who have come back.
+            memory: ``(batch, ...)``, the memory of each agent, an array or a dict or tuple of arrays. Zero where an
+                episode begins; None before the first memory was returned.
+            begins: ``(batch,) bool``, agents whose episode begins, or that have returned after their end.
 
         Returns:
-            ``(batch, *action_shape)``, and ``(batch, ...)`` of the same shapes each time, or None for nothing.
+            Actions ``(batch, *action_shape)``, and the memory ``(batch, ...)``, with the same shapes in every call.
+            The memory is None if there is nothing to remember.
         """
         ...
 
 
 @runtime_checkable
 class Model(Protocol):
-    """Anything that predicts as SB3's models do."""
+    """An object with the ``predict`` method of SB3's models."""
 
     observation_space: Space[Any]
     action_space: Space[Any]
 
     def predict(self, observation: Any, *, deterministic: bool) -> tuple[npt.NDArray[Any], Any]:
-        """Actions for a batch of observations, and a state that only ``RecurrentPPO`` uses."""
+        """Return actions for a batch of observations, and a state that only ``RecurrentPPO`` uses."""
         ...
 
 
 AnyPolicy: TypeAlias = Policy | RecurrentPolicy
 PolicyLike: TypeAlias = AnyPolicy | Model | npt.ArrayLike | Mapping[str, Any]
-"""A model, a function of a batch of observations, one with a memory, or the one action that is always taken."""
+"""A model, a function of a batch of observations, a recurrent policy, or a constant action."""
 
 
 MASKED_MODEL, RECURRENT_MODEL = "MaskablePPO", "RecurrentPPO"
@@ -67,16 +68,16 @@ MASKED_MODEL, RECURRENT_MODEL = "MaskablePPO", "RecurrentPPO"
 
 
 class ModelPolicy:
-    """A model's predictions.
+    """The policy of an SB3 model.
 
-    A model that was trained behind a ``VecNormalize`` gets its observations normalized by it, with the statistics as
-    they are. One that was loaded from a file has to be given that ``VecNormalize`` again: ``model.set_env(...)``.
-    ``MaskablePPO`` is given the masks that stand as ``"action_mask"`` in the observations. ``RecurrentPPO`` remembers:
-    the views keep its LSTM's state for each agent of each copy, and whoever asks it directly must call ``decide``.
+    If the model was trained with ``VecNormalize``, its observations are normalized with the current statistics. A
+    model loaded from a file needs that ``VecNormalize`` again: ``model.set_env(...)``. ``MaskablePPO`` gets its masks
+    from ``"action_mask"`` in the observations. Views keep the LSTM state of ``RecurrentPPO`` for each agent of each
+    copy. To use such a policy without a view, call ``decide``.
 
     Args:
-        model: An SB3 model, or anything that predicts as they do.
-        deterministic: Whether to take the model's best action rather than sample one.
+        model: An SB3 model, or any object with the same ``predict`` method.
+        deterministic: True to take the model's best action instead of a sample.
         action_space: The space to choose from; the model's own by default.
     """
 
@@ -90,8 +91,8 @@ class ModelPolicy:
     def __call__(self, observations: ArrayTree) -> npt.NDArray[Any]:
         if self._is_recurrent:
             raise ConfigurationError(
-                f"{self!r} remembers between its decisions: call decide(observations, memory, begins) with the memory "
-                "that it returned before"
+                f"{self!r} is recurrent: call decide(observations, memory, begins) with the memory that it returned "
+                "before"
             )
         actions, _ = self._predict(observations)
         return actions
@@ -99,10 +100,10 @@ class ModelPolicy:
     def decide(
         self, observations: ArrayTree, memory: "ArrayTree | None", begins: npt.NDArray[np.bool_]
     ) -> "tuple[npt.NDArray[Any], ArrayTree | None]":
-        """As ``RecurrentPolicy`` has it; a model that does not remember returns None as its memory."""
+        """Return actions and memory, as ``RecurrentPolicy.decide`` does. Without an LSTM the memory is None."""
         if not self._is_recurrent:
             return self(observations), None
-        # SB3's states have the layers of the network before the batch.
+        # In SB3's states the network's layers are the first axis, and the batch is the second.
         state = None if memory is None else map_arrays(_swap_batch_and_layers, memory)
         actions, state = self._predict(observations, state=state, episode_start=begins)
         return actions, map_arrays(_swap_batch_and_layers, state)
@@ -119,7 +120,7 @@ class ModelPolicy:
 
 
 class ConstantPolicy:
-    """One action, always: an array, or a record."""
+    """A policy that always takes the same action, an array or a record."""
 
     def __init__(self, action: npt.NDArray[Any]) -> None:
         self.action = action
@@ -133,20 +134,20 @@ class ConstantPolicy:
 
 
 class RandomPolicy:
-    """Uniformly random actions; of a ``Discrete`` space those that ``"action_mask"`` in the observation allows.
+    """A policy of uniformly random actions. ``Discrete`` actions respect ``"action_mask"`` in the observation.
 
     Args:
-        action_space: The space of one agent: ``Discrete``, ``MultiDiscrete``, ``MultiBinary``, a bounded ``Box``, or a
-            ``Dict`` or ``Tuple`` of them; for these ``"action_mask"`` is a dict or tuple of masks, too.
-        seed: Of the random stream.
+        action_space: The action space of one agent: ``Discrete``, ``MultiDiscrete``, ``MultiBinary``, a bounded
+            ``Box``, or a ``Dict`` or ``Tuple`` of them. For the last two, ``"action_mask"`` is a dict or tuple too.
+        seed: Seed of the random stream.
 
     Raises:
-        ConfigurationError: If a ``Box`` is not bounded.
+        ConfigurationError: If a ``Box`` is unbounded.
     """
 
     def __init__(self, action_space: Space[Any], seed: int | None = None) -> None:
         if not is_bounded(action_space):
-            raise ConfigurationError(f"a random policy needs a bounded Box, got {action_space}")
+            raise ConfigurationError(f"RandomPolicy needs bounded actions, got {action_space}")
         self.action_space = action_space
         self._random = np.random.default_rng(seed)
 
@@ -172,7 +173,7 @@ class RandomPolicy:
                 return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
             case Discrete() if mask is not None:
                 allowed = np.asarray(mask, dtype=bool)
-                # An agent whose turn it is not is often allowed nothing: then any action will do.
+                # The mask of an agent that is not on turn often allows nothing. Any action will do then.
                 choice = np.where(allowed, self._random.random(allowed.shape), -1.0).argmax(axis=-1)
                 return np.asarray(choice + space.start)
             case Discrete():
@@ -186,7 +187,7 @@ class RandomPolicy:
 
 
 def is_bounded(space: Space[Any]) -> bool:
-    """Whether there are finitely many choices, or bounds to all numbers."""
+    """Return True if every ``Box`` in the space is bounded."""
     match space:
         case Box():
             return space.is_bounded()
@@ -198,14 +199,14 @@ def is_bounded(space: Space[Any]) -> bool:
 
 
 def batch_size(observations: ArrayTree) -> int:
-    """The length of the first dimension."""
+    """Return the length of the first dimension."""
     while not isinstance(observations, np.ndarray):
         observations = next(iter(observations.values() if isinstance(observations, dict) else observations))
     return len(observations)
 
 
 def _normalized(observations: ArrayTree, model: Any) -> Any:
-    """The observations as the model was shown them in training, if a ``VecNormalize`` stood before it."""
+    """Return the observations normalized by the model's ``VecNormalize``, if it has one."""
     find_normalizer = getattr(model, "get_vec_normalize_env", None)
     normalizer = None if find_normalizer is None else find_normalizer()
     return observations if normalizer is None else normalizer.normalize_obs(observations)
@@ -216,5 +217,5 @@ def _swap_batch_and_layers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def class_names(kind: type) -> list[str]:
-    """Return the names of a class and its bases. SB3 itself must not be imported here."""
+    """Return the names of a class and its bases. They identify SB3's models without importing SB3."""
     return [base.__name__ for base in kind.__mro__]

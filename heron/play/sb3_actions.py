@@ -1,4 +1,4 @@
-"""Actions as SB3's models count and scale them."""
+"""Conversion of actions between SB3's models and action spaces."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 
 def counted_from_zero(space: Space[Any]) -> Space[Any]:
-    """The same choices as SB3 counts them. A space without choices is returned as it is."""
+    """Return the space with its choices counted from zero, as SB3 does. Other spaces are returned unchanged."""
     match space:
         case Discrete():
             return Discrete(space.n)
@@ -18,14 +18,14 @@ def counted_from_zero(space: Space[Any]) -> Space[Any]:
 
 
 def actions_from_sb3(actions: npt.NDArray[Any], space: Space[Any]) -> npt.NDArray[Any]:
-    """An SB3 model's actions in ``space``.
+    """Return an SB3 model's actions as actions of ``space``.
 
-    Choices are counted from the space's ``start``, and where only whole numbers are allowed, fractions are rounded
-    to the nearest. Scaling back from [-1, 1], SAC and its like miss a bound of a ``Box`` by a rounding error now and
-    then; such an action is put on the bound, and any other left alone.
+    Choices are shifted by the space's ``start``. Where the space allows only integers, fractions are rounded to the
+    nearest one. SAC and similar algorithms scale actions back from [-1, 1] and may miss a bound of a ``Box`` by a
+    rounding error. Such an action is moved to the bound; other actions outside the space stay unchanged.
     """
     if space.shape is None or actions.shape[1:] != space.shape or actions.dtype.kind not in "iuf":
-        return actions  # left for the check that says what is wrong with them
+        return actions  # the caller's check reports the error
     match space:
         case Discrete() | MultiDiscrete():
             return actions + space.start
@@ -40,7 +40,7 @@ def actions_from_sb3(actions: npt.NDArray[Any], space: Space[Any]) -> npt.NDArra
 
 
 def _whole(actions: npt.NDArray[Any], low: Any, high: Any, dtype: Any) -> npt.NDArray[Any]:
-    """Fractions rounded to whole numbers within the bounds; NaN, and what is whole by its dtype, is left alone."""
+    """Return fractions rounded to integers within the bounds. Integer arrays and arrays with NaN stay unchanged."""
     if actions.dtype.kind != "f" or not np.isfinite(actions).all():
         return actions
     return np.asarray(np.clip(np.rint(actions), low, high).astype(dtype))

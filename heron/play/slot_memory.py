@@ -1,4 +1,4 @@
-"""What a policy remembers of each agent of a group, in each copy."""
+"""Memory of a recurrent policy for each agent of a group, in each copy."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +8,12 @@ from heron.batch.batch_env import BoolArray
 
 
 class SlotMemory:
-    """A row of memory for each of N copies and M agents. What is noted replaces what was known only when it is kept.
+    """One row of memory for each of N copies and M agents.
+
+    New memory is first noted. It replaces the known memory once it is kept, that is, once the decision took effect.
 
     Args:
-        shape: ``(N, M)``.
+        shape: Number of copies and agents, ``(N, M)``.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -23,15 +25,15 @@ class SlotMemory:
         self._noted_lives = self._lives
 
     def recall(self, where: BoolArray, lives: npt.NDArray[np.int64]) -> "tuple[ArrayTree | None, BoolArray]":
-        """What is known of R agents, and who of them has begun anew since it was kept.
+        """Return the known memory of R agents, and a mask of those that have begun a new life since it was kept.
 
         Args:
             where: ``(N, M) bool``, the agents.
-            lives: ``(N, M) int64``, how often each has begun.
+            lives: ``(N, M) int64``, number of lives each agent has begun.
 
         Returns:
-            ``(R, ...)``, new arrays, zero for those that have begun anew, or None before anything was kept; and
-            ``(R,) bool``.
+            The memory ``(R, ...)``, new arrays, zero for agents with a new life, or None before anything was kept;
+            and the mask ``(R,) bool``.
         """
         self._where, self._noted, self._noted_lives = where.copy(), None, lives.copy()
         begins: BoolArray = (self._lives != lives)[where]
@@ -42,15 +44,15 @@ class SlotMemory:
         return rows, begins
 
     def note(self, rows: "ArrayTree | None") -> None:
-        """Note what is to be remembered of the agents recalled last, once it is kept.
+        """Note new memory of the agents recalled last.
 
         Args:
-            rows: ``(R, ...)``, of the same shapes each time; None for nothing.
+            rows: ``(R, ...)``, with the same shapes in every call; None for nothing.
 
         Raises:
             KeyError: If a part is missing.
-            TypeError: If it is nothing like the memory before.
-            ValueError: If there are not R rows, or they have other shapes than before.
+            TypeError: If the tree of arrays has another structure than before.
+            ValueError: If there are not R rows, or their shapes differ from those before.
         """
         if rows is None:
             return
@@ -60,7 +62,7 @@ class SlotMemory:
         self._noted = noted
 
     def keep(self, decided: BoolArray) -> None:
-        """Remember what was noted last of those that have decided, ``(N, M) bool``, or ``(N, 1)`` for whole copies."""
+        """Keep the noted memory of agents that have decided, ``(N, M) bool``, or ``(N, 1) bool`` for whole copies."""
         kept, self._where = self._where & decided, np.zeros_like(self._where)
         self._lives[kept] = self._noted_lives[kept]
         if self._noted is None:

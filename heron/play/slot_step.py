@@ -21,7 +21,7 @@ class End:
     Attributes:
         observation: The last observation, a new array.
         terminated: True if the task ended.
-        truncated: True if the episode was cut off.
+        truncated: True if the episode was truncated.
     """
 
     observation: ArrayTree
@@ -38,18 +38,18 @@ class SlotStep:
     Attributes:
         observations: ``(S, ...)``, the current observation of each slot, after resets. A slot that has ended keeps
             its last one.
-        rewards: ``(S,) float64``, the sum of the rewards over the environment steps of the decision, discounted if the
-            learner says so.
+        rewards: ``(S,) float64``, the sum of the rewards over the environment steps of the decision, with the
+            learner's discount.
         lengths: ``(S,) int64``, environment steps in which the agent took part; 0 for inert and stale slots.
-        ends: Slot -> its end, for all slots that ended, and for ends that an earlier error left unreported.
+        ends: Slot -> its end, for all slots that ended in this step, and for unreported ends.
         terminated: ``(S,) bool``, slots whose task ended.
-        truncated: ``(S,) bool``, slots that were cut off.
+        truncated: ``(S,) bool``, slots whose episode was truncated.
         finished: ``(num_envs,) bool``, copies that needed a reset after the step.
         waited: ``(S,) bool``, slots whose action was not used because it was another agent's turn.
         in_turn: ``(S,) bool``, slots of environments whose agents act in turn.
         infos: For each copy, agent id -> the environment's info of this step, before any reset.
         reset: ``(num_envs,) bool``, copies that began a new episode in this step.
-        stood_still: ``(num_envs,) bool``, copies that did not move, because a reset had cut their episode before.
+        stood_still: ``(num_envs,) bool``, copies that were not stepped, because a reset had interrupted their episode.
     """
 
     observations: ArrayTree

@@ -1,4 +1,4 @@
-"""One environment step with policies for everyone, or for everyone but those who are given actions."""
+"""Turn order of one environment step: coordinators that are due, then the field agents."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,10 +80,10 @@ class TurnEngine:
         self.decide(env_mask(copies, venv.num_envs) & venv.running)
 
     def decide(self, mask: BoolArray, given: Mapping[str, ArrayTree] | None = None) -> None:
-        """Let the coordinators that are due decide, from the top down.
+        """Decide for the coordinators that are due, from the top down.
 
-        A copy stops at the first coordinator that is due and has neither a policy nor an action. Commands that have
-        arrived late are received in every case.
+        A copy stops at the first coordinator that is due and has neither a policy nor an action. Commands that a link
+        has delayed are received in every case.
 
         Args:
             mask: ``(num_envs,) bool``, the copies.
@@ -99,12 +99,12 @@ class TurnEngine:
             if not np.count_nonzero(due):
                 continue
             if group.name in self._deciders:
-                self._let_decide(self._deciders[group.name], due, mask)
+                self._decide_by_policy(self._deciders[group.name], due, mask)
             elif given and group.name in given:
                 venv.decide({group.name: given[group.name]}, mask)
             else:
                 mask &= ~due.any(axis=1)
-        venv.decide(mask=concerned)  # a link may deliver commands long after they were sent
+        venv.decide(mask=concerned)  # receive commands that a link has delayed
 
     def advance(self, copies: BoolArray, given: Mapping[str, ArrayTree] | None = None) -> BoolArray:
         """Step some copies once, and report the episodes that end.
@@ -118,13 +118,14 @@ class TurnEngine:
 
         Raises:
             EnvStepError: If a copy raised. All others were stepped.
+            PolicyError: If a policy raised, or returned invalid actions. Nothing was stepped.
         """
         venv = self.venv
         actions = self._field_actions(copies, given or {})
         steps = venv.steps.copy()
         try:
             venv.advance(actions, copies)
-        finally:  # beside a copy that raised, others may have ended
+        finally:  # copies that did not raise may have ended
             stepped = venv.steps > steps
             for decider in self._field_deciders:
                 decider.keep(stepped[:, None])
@@ -134,19 +135,19 @@ class TurnEngine:
         return running
 
     def report_episodes(self) -> None:
-        """Call ``on_episode`` with each episode once, also if an earlier call has raised."""
+        """Call ``on_episode`` once with each finished episode, even if an earlier call raised."""
         while self._episodes:
             episode = self._episodes.popleft()
             if self.on_episode is not None:
                 self.on_episode(episode)
 
-    def _let_decide(self, decider: GroupDecider, due: BoolArray, mask: BoolArray) -> None:
-        """Ask a policy for the agents that are due, and send its actions to those below."""
+    def _decide_by_policy(self, decider: GroupDecider, due: BoolArray, mask: BoolArray) -> None:
+        """Decide for the agents that are due by their policy, and send the commands to their subordinates."""
         name = decider.group.name
         actions = decider.ask(due)
         try:
             self.venv.decide({name: actions}, mask)
-        finally:  # beside a message that was refused, all others have come
+        finally:  # all messages except a rejected one were delivered
             decider.keep(~self.venv.due(name))
 
     def _field_actions(self, mask: BoolArray, given: Mapping[str, ArrayTree]) -> Mapping[str, ArrayTree]:

@@ -1,4 +1,4 @@
-"""Whose turn it is in one environment copy: coordinators from the top down, then the field agents."""
+"""Turns of the agents of one copy: coordinators from the top down, then the field agents."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,28 +15,28 @@ from heron.play.turn_engine import TurnEngine
 
 
 class Turns:
-    """Lets the agents of one copy act in the order in which commands go down.
+    """The turns of the agents of one copy, in the order in which commands go down.
 
-    A turn belongs to all coordinators of one level that are due, or to all field agents. The end of the field agents'
-    turn is an environment step. A coordinator takes part from its first turn on, so that it is never credited for
-    what it did not decide; a field agent from when it is there.
+    A turn belongs to all coordinators of one level that are due, or to all field agents. The field agents' turn ends
+    with an environment step. A field agent takes part as soon as it is active. A coordinator takes part from its
+    first turn on, so that it earns no reward from before its first decision.
 
     Args:
-        copy: The copy. Nobody else may reset or step it.
+        copy: The copy. It must not be reset or stepped elsewhere.
 
     Attributes:
         present: The agents that take part, from the top down.
-        acting: Those of them whose turn it is; nobody's once the episode is over.
-        rewards: Agent id -> what it earned in the last environment step, for those that took part in it.
-        ended: Agent id -> whether it was terminated and whether it was truncated, for those that the last
-            environment step was the end of.
-        earned: Agent id -> the sum of its rewards since it acted.
-        lengths: Agent id -> environment steps since it acted.
+        acting: The agents whose turn it is, a part of ``present``. Empty once the episode is over.
+        rewards: Agent id -> its reward of the last environment step, for agents that took part in it.
+        ended: Agent id -> its ``terminated`` and ``truncated`` flags, for agents that ended in the last environment
+            step.
+        earned: Agent id -> the sum of its rewards since its last action.
+        lengths: Agent id -> number of environment steps since its last action.
     """
 
     def __init__(self, copy: EnvCopy) -> None:
         self.copy = copy
-        self._engine = TurnEngine(copy.venv, {})  # all agents are the caller's
+        self._engine = TurnEngine(copy.venv, {})  # the caller decides for all agents
         self.present: list[str] = []
         self.acting: list[str] = []
         self.rewards: dict[str, float] = {}
@@ -44,7 +44,7 @@ class Turns:
         self.earned: dict[str, float] = {}
         self.lengths: dict[str, int] = {}
         self._steps = 0
-        self._has_heard = False
+        self._commands_received = False
         self._seen: dict[str, ArrayTree] = {}
         venv = copy.venv
         self._actions: dict[str, npt.NDArray[Any]] = {
@@ -56,12 +56,13 @@ class Turns:
         """Start a new episode.
 
         Args:
-            seed: None lets the copy's random stream go on.
+            seed: Seed of the copy's random stream; None continues the stream.
             options: Passed on to the environment.
 
         Raises:
-            ConfigurationError: If seed or options cannot be used; nothing was reset then.
-            EnvStepError: If the environment raised. It needs another reset then.
+            ConfigurationError: If the seed or the options are invalid. Nothing was reset.
+            EnvStepError: If the environment raised. It needs another reset.
+            InvalidObservationError: If the environment returned an invalid observation. It needs another reset.
         """
         try:
             self.copy.venv.reset_envs([self.copy.index], [seed], options)
@@ -71,38 +72,36 @@ class Turns:
         self._begin()
 
     def checked(self, actions: Mapping[str, Any], agents: Collection[str]) -> dict[str, npt.NDArray[Any]]:
-        """The actions of ``agents`` in the dtype of their spaces. Those of others are not used.
+        """Return the actions of ``agents`` in the dtypes of their spaces. Actions of other agents are ignored.
 
         Raises:
-            InvalidActionError: If one is missing or does not lie in its space, or somebody acts who is no agent.
+            InvalidActionError: If an action is missing or outside its space, or belongs to an unknown agent.
         """
         if not isinstance(actions, Mapping):
-            raise InvalidActionError(f"expected a dict of actions by agent, got a {type(actions).__name__}")
+            raise InvalidActionError(f"actions must be a dict of agent id -> action, got a {type(actions).__name__}")
         if unknown := [agent for agent in actions if agent not in self.copy.agents]:
             raise InvalidActionError(
-                f"{self.copy.env_id}: no agents {unknown}, only {list(self.copy.agents)}"
+                f"{self.copy.env_id}: actions of unknown agents {unknown}, expected {list(self.copy.agents)}"
                 f"{meant(unknown[0], self.copy.agents)}"
             )
         if missing := [agent for agent in agents if agent not in actions]:
-            raise InvalidActionError(
-                f"{self.copy.env_id}: agents {missing} have to act, but there is no action of theirs"
-            )
+            raise InvalidActionError(f"{self.copy.env_id}: actions of agents {missing} are missing")
         return {agent: self._checked(agent, actions[agent]) for agent in agents}
 
     def act(self, actions: Mapping[str, npt.NDArray[Any]]) -> bool:
-        """Let those act whose turn it is.
+        """Apply the actions of the agents whose turn it is.
 
         Args:
-            actions: Agent id -> its checked action. Those of others are not used.
+            actions: Agent id -> its checked action. Actions of other agents are ignored.
 
         Returns:
-            Whether this was an environment step, the end of the field agents' turn.
+            True if this was an environment step, at the end of the field agents' turn.
 
         Raises:
-            ResetRequiredError: If the copy has no running episode, or somebody else has stepped it.
-            EnvStepError: If the environment raised. Its agents are cut off.
-            InvalidMessageError: If a message that was sent by hand did not fit. It was dropped; all else has been
-                done.
+            ResetRequiredError: If the copy has no running episode, or was reset or stepped elsewhere.
+            EnvStepError: If the environment raised. Its agents are truncated.
+            InvalidMessageError: If a message that was published by hand did not fit. It was dropped, and the turn
+                was completed.
         """
         self.check_running()
         for agent in self.acting:
@@ -120,27 +119,27 @@ class Turns:
         return False
 
     def check_running(self) -> None:
-        """Check that there is somebody to act.
+        """Check that the copy has a running episode.
 
         Raises:
             EnvClosedError: If the vector env is closed.
-            ResetRequiredError: If the copy has no running episode, or somebody else has stepped it.
+            ResetRequiredError: If the copy has no running episode, or was reset or stepped elsewhere.
         """
         self.copy.venv.check_open()
         if not self.acting:
             raise ResetRequiredError(f"no running episode in {self.copy.env_id}: call reset()")
         if self.copy.steps != self._steps:
             raise ResetRequiredError(
-                f"{self.copy.env_id} is at step {self.copy.steps}, but this view has taken it to step {self._steps}: "
-                "somebody else has reset or stepped it; call reset()"
+                f"{self.copy.env_id} is at step {self.copy.steps}, but this view expected step {self._steps}: it was "
+                "reset or stepped outside this view; call reset()"
             )
 
     def observe(self, agent: str) -> ArrayTree:
-        """What the agent sees now, new arrays.
+        """Return the current observation of an agent, new arrays.
 
         Raises:
-            UnknownAgentError: If there is no such agent.
-            ResetRequiredError: Before the first reset.
+            UnknownAgentError: If the copy has no agent of that id.
+            ResetRequiredError: If the copy has not been reset yet.
         """
         group, place = self.copy.place(agent)
         if group.name not in self._seen:
@@ -148,7 +147,10 @@ class Turns:
         return row(self._seen[group.name], place)
 
     def info(self, agent: str) -> dict[str, Any]:
-        """What the environment said of a field agent, or how long a coordinator's decision has lasted; a new dict."""
+        """Return an agent's info, a new dict.
+
+        A field agent's info comes from the environment. A coordinator's has the length of its decision so far.
+        """
         if self.copy.level(agent) == FIELD_LEVEL:
             return self.copy.info(agent)
         return {"decision_length": self.lengths.get(agent, 0)}
@@ -161,16 +163,16 @@ class Turns:
         self.present, self.rewards, self.ended = [], {}, {}
         self._seen.clear()
         self._steps = self.copy.steps
-        self._has_heard = False
-        self._let_in()
-        self._pass_turn()
+        self._commands_received = False
+        self._update_present()
+        self._update_acting()
 
     def _decide(self, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         try:
             self._engine.decide(self.copy.mask, actions)
-        finally:  # beside a message that was refused, all others have come
-            self._has_heard = True
-            self._pass_turn()
+        finally:  # all messages except a rejected one were delivered
+            self._commands_received = True
+            self._update_acting()
 
     def _advance(self, actions: Mapping[str, npt.NDArray[Any]]) -> None:
         try:
@@ -181,28 +183,28 @@ class Turns:
 
     def _follow_step(self) -> None:
         self._steps = self.copy.steps
-        self._has_heard = False
+        self._commands_received = False
         self.rewards = {agent: self.copy.reward(agent) for agent in self.present}
         for agent, reward in self.rewards.items():
             self.earned[agent] += reward
             self.lengths[agent] += 1
         ends = {agent: self.copy.ended(agent) for agent in self.present}
         self.ended = {agent: end for agent, end in ends.items() if any(end)}
-        self._let_in()
-        self._pass_turn()
+        self._update_present()
+        self._update_acting()
 
-    def _let_in(self) -> None:
-        """Let those take part who can act from now on, and no longer those who have ended."""
+    def _update_present(self) -> None:
+        """Add the agents that can act from now on to those present, and remove those that have ended."""
         awaited = set(self.copy.awaited())
         staying = set(self.present) - set(self.ended)
         for agent in awaited - staying:
             self.earned[agent], self.lengths[agent] = 0.0, 0
         self.present = [agent for agent in self.copy.agents if agent in staying or agent in awaited]
 
-    def _pass_turn(self) -> None:
-        """Find out whose turn it is."""
+    def _update_acting(self) -> None:
+        """Set ``acting`` to the agents whose turn it is."""
         awaited = self.copy.awaited()
         levels = [self.copy.level(agent) for agent in awaited]
         self.acting = [agent for agent, level in zip(awaited, levels, strict=True) if level == levels[0]]
-        if self.acting and levels[0] == FIELD_LEVEL and not self._has_heard and self.copy.venv.hierarchy.edges:
-            self._decide({})  # a link may deliver commands long after they were sent
+        if self.acting and levels[0] == FIELD_LEVEL and not self._commands_received and self.copy.venv.hierarchy.edges:
+            self._decide({})  # receive commands that a link has delayed

@@ -1,4 +1,4 @@
-"""Slots whose agents act in turn, and those that wait for the turn of another."""
+"""Waiting slots of turn-based environments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,7 +14,7 @@ ACTIVE_AGENT: Final = "active_agent"
 def waiting_slots(
     infos: Sequence[Mapping[str, Mapping[str, Any]]], agent_ids: Sequence[str]
 ) -> tuple[BoolArray, BoolArray]:
-    """Return the slots whose action the next step will not use, and all slots that act in turn.
+    """Return the slots whose action the next step ignores, and all slots whose agents act in turn.
 
     Args:
         infos: For each copy, agent id -> the info of its last reset or step.

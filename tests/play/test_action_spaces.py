@@ -36,26 +36,26 @@ EVERY_SPACE = SPACES | {f"{name} of parts": space for name, space in RECORDS.ite
 
 @pytest.fixture(params=EVERY_SPACE.values(), ids=EVERY_SPACE)
 def space(request):
-    """Of its own, with a seed."""
+    """A seeded copy of the space."""
     space = deepcopy(request.param)
     space.seed(0)
     return space
 
 
 def fits(space, action):
-    """Whether an action is in its space; a number may come as NumPy's scalar."""
+    """Return True if an action is in its space; a number may be a NumPy scalar."""
     return space.contains(map_arrays(np.asarray, action))
 
 
 def same(received, chosen):
-    """Whether what an environment received is what was chosen for it, in the space's dtype."""
+    """Return True if an environment received the chosen actions, in the space's dtype."""
     return len(received) == len(chosen) and all(
         equal(*(map_arrays(np.asarray, action) for action in pair)) for pair in zip(received, chosen, strict=True)
     )
 
 
 def stored(space, action):
-    """An action in the dtype of its space, as the environment receives it."""
+    """Return an action in the dtype of its space, as the environment receives it."""
     return (
         samples_of(space, as_actions(space, action, ()))[()] if is_record_space(space) else action.astype(space.dtype)
     )
@@ -66,7 +66,7 @@ def batch(space, samples):
 
 
 def played(view_of, space, lives=None):
-    """An environment that was played for an episode through a view, and the view."""
+    """Return an environment, and a view of it."""
     env = Scripted(lives, 4, action_space=space)
     env._observe = lambda agents, actions: Scripted._observe(env, agents, {})
     view = view_of(make_vec([lambda: env], groups=None if lives else {"one": ["agent_0"], "two": ["agent_1"]}))
@@ -156,18 +156,18 @@ def test_sb3_has_no_algorithms_for_parts(space):
         return made[-1]
 
     venv = make_vec(partial(Scripted, action_space=space), 2)
-    for make, whose in (
+    for make, owner in (
         (lambda: Sb3VecEnv(venv), "action_space of group 'agent'"),
         (lambda: Sb3VecEnv(GymVectorEnv(venv)), "action_space of group 'agent'"),
         (lambda: Sb3VecEnv([one] * 2), "action_space of group 'agent'"),
         (lambda: Sb3VecEnv(SyncVectorEnv([partial(Sampled, action_space=space)])), "single_action_space of SyncVec"),
-        (lambda: HierarchyTrainer(venv), "learner of group 'agent': its action_space"),
+        (lambda: HierarchyTrainer(venv), "group 'agent': .*action_space"),
     ):
         kind = type(space).__name__
-        with pytest.raises(ConfigurationError, match=rf"{whose}.* is {kind}.*act in one array.*wrapper .* flattens"):
+        with pytest.raises(ConfigurationError, match=rf"{owner}.* {kind}\("):
             make()
     assert [env.closed for env in made] == [1, 1]
-    venv.reset()  # which was given, and is still open
+    venv.reset()  # the caller's vector env is still open
 
 
 def test_actions_that_make_no_arrays_are_refused():
@@ -178,22 +178,17 @@ def test_actions_that_make_no_arrays_are_refused():
             (lambda one=one: GymVectorEnv([one] * 2), "agent"),
             (lambda one=one: make_vec(SyncVectorEnv([one] * 2)), "agent"),
         ):
-            with pytest.raises(
-                ConfigurationError,
-                match=rf"group 'agent': action_space of '{agent}'{path} is Text.* or a Dict or Tuple",
-            ):
+            with pytest.raises(ConfigurationError, match=rf"'agent': action_space of '{agent}'{path} .*Text"):
                 make()
 
 
 @pytest.mark.parametrize("space", [*RECORDS.values(), Text(3)], ids=[*RECORDS, "text"])
 def test_commands_of_several_parts_are_refused(space):
-    with pytest.raises(HierarchyError, match="command_space of 'agent_0' must be a Box of one dimension"):
+    with pytest.raises(HierarchyError, match="command_space of 'agent_0'"):
         make_vec(Scripted, 1, lambda ids: Hierarchy.star(ids, command_space=space))
 
 
 @pytest.mark.parametrize("name", ["choices", "bits", "image", "whole numbers", "number", "matrix"])
 def test_commands_that_cannot_be_joined_are_refused(name):
-    with pytest.raises(
-        HierarchyError, match=r"command_space of 'agent_0' must be a Box of one dimension.*or a Discrete"
-    ):
+    with pytest.raises(HierarchyError, match="command_space of 'agent_0'"):
         make_vec(Scripted, 1, lambda ids: Hierarchy.star(ids, command_space=SPACES[name]))

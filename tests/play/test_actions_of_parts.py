@@ -1,4 +1,4 @@
-"""Actions of several parts: in hierarchies, in worker processes, by policies of others, and what is wrong with them."""
+"""Actions in Dict and Tuple spaces: in hierarchies, in worker processes, from policies, and errors in them."""
 
 from copy import deepcopy
 from functools import partial
@@ -25,7 +25,7 @@ GOAL = Box(-1, 1, (2,), np.float32)
 
 
 def handy(num_envs=1, learn="arm", horizon=6, **kwargs):
-    """Agents who act in parts, under a coordinator."""
+    """Agents with Dict and Tuple actions, under a coordinator."""
     venv = make_vec(
         Handy,
         num_envs,
@@ -68,7 +68,7 @@ def test_worker_processes_give_the_same_to_the_bit():
 
 
 def broken(batch, change):
-    """A copy of a batch of actions, after something was done to it."""
+    """Return a copy of a batch of actions with a change applied."""
     broken = deepcopy(batch)
     return change(broken) or broken
 
@@ -80,26 +80,17 @@ def without_grip(batch):
 BAD = {
     "none": (
         lambda batch: [None],
-        r"env_0: actions of \['arm_0', 'arm_1'\] must be a dict with keys \['grip', 'arm'\], got",
+        r"env_0: .*\['arm_0', 'arm_1'\] .*\['grip', 'arm'\]",
     ),
-    "missing": (without_grip, r"must be a dict with keys \['grip', 'arm'\], got one with keys \['arm'\]"),
-    "too many": (lambda batch: batch.update(leg=1), r"got one with keys \['grip', 'arm', 'leg'\]"),
-    "too few": (
-        lambda batch: batch.update(grip=[0]),
-        r"env_0: .*'arm_1'\] \['grip'\]: expected 2 actions.*shape \(1,\)",
-    ),
-    "shape": (lambda batch: batch.update(arm=np.zeros((2, 3))), r"\['arm'\] .*shape \(1, 2, 2\), got \(1, 2, 3\)"),
-    "no number": (lambda batch: batch.update(grip=[0, None]), r"\['grip'\] must have dtype int64, got object"),
-    "ragged": (lambda batch: batch.update(arm=[[0], [0, 1]]), r"\['arm'\] must make one array"),
-    "a fraction": (lambda batch: batch.update(grip=[0, 0.5]), r"\['grip'\] must have dtype int64, got float64"),
-    "outside": (
-        lambda batch: batch.update(grip=[0, 2]),
-        r"env_0: action of 'arm_1' \['grip'\] must lie in Disc.*, got 2",
-    ),
-    "NaN": (
-        lambda batch: batch["arm"].fill(np.nan),
-        r"env_0: action of 'arm_0' \['arm'\] must lie in Box.*, got \[nan nan\]",
-    ),
+    "missing": (without_grip, r"\['grip', 'arm'\].*\['arm'\]"),
+    "too many": (lambda batch: batch.update(leg=1), r"\['grip', 'arm', 'leg'\]"),
+    "too few": (lambda batch: batch.update(grip=[0]), r"env_0: .*'arm_1'\] \['grip'\].* 2 .*\(1,\)"),
+    "shape": (lambda batch: batch.update(arm=np.zeros((2, 3))), r"\['arm'\] .*\(1, 2, 2\).*\(1, 2, 3\)"),
+    "no number": (lambda batch: batch.update(grip=[0, None]), r"\['grip'\] .*int64.*object"),
+    "ragged": (lambda batch: batch.update(arm=[[0], [0, 1]]), r"\['arm'\].*\[\[0\], \[0, 1\]\]"),
+    "a fraction": (lambda batch: batch.update(grip=[0, 0.5]), r"\['grip'\] .*int64.*float64"),
+    "outside": (lambda batch: batch.update(grip=[0, 2]), r"env_0: .*'arm_1' \['grip'\] .*Discrete.* 2"),
+    "NaN": (lambda batch: batch["arm"].fill(np.nan), r"env_0: .*'arm_0' \['arm'\] .*Box.*\[nan nan\]"),
 }
 
 
@@ -117,10 +108,10 @@ def test_a_bad_part_is_named_and_nothing_is_done(change, message):
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (None, r"env_0: action of 'pair_0' must be a tuple of 2, got None"),
-        ((PAIR[0], {"x": 0.0}), r"env_0: action of 'pair_0' \[1\] must be a dict with keys \['x', 'y'\], got one with"),
-        ((PAIR[0], {"x": 2.0, "y": [5, 0]}), r"env_0: action of 'pair_0' \[1\]\['x'\] must lie in Box.*, got 2.0"),
-        ((PAIR[0], {"x": None, "y": [5, 0]}), r"env_0: .*'pair_0'\] \[1\]\['x'\] must have dtype float64, got object"),
+        (None, r"env_0: .*'pair_0' .*None"),
+        ((PAIR[0], {"x": 0.0}), r"env_0: .*'pair_0' \[1\] .*\['x', 'y'\]"),
+        ((PAIR[0], {"x": 2.0, "y": [5, 0]}), r"env_0: .*'pair_0' \[1\]\['x'\] .*Box.* 2\.0"),
+        ((PAIR[0], {"x": None, "y": [5, 0]}), r"env_0: .*'pair_0'\] \[1\]\['x'\] .*float64.*object"),
     ],
 )
 @pytest.mark.parametrize("view_of", [HierarchyAECEnv, HierarchyParallelEnv, GymEnv])
@@ -150,23 +141,14 @@ def test_a_bad_part_of_one_action(view_of, action, message):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (None, r"group 'pair'.* tuple of 2, got None"),
-        (
-            (np.zeros((1, 3), int), {}),
-            r"group 'pair'.*\[1\] .*keys \['x', 'y'\]",
-        ),
-        (
-            (np.zeros((1, 3), int), {"x": [2.0], "y": [[5, 0]]}),
-            r"'pair_0' of env_0 .*\[1\]\['x'\] .*got 2\.0",
-        ),
-        (
-            (np.zeros((1, 3), int), {"x": [0.0], "y": [[5.5, 0]]}),
-            r"\[1\]\['y'\] .*int64, got float64",
-        ),
-        ((np.zeros((1, 3), int), {"x": [[0.0], []], "y": [[5, 0]]}), r"\[1\]\['x'\] .*one array"),
+        (None, r"'pair'.*None"),
+        ((np.zeros((1, 3), int), {}), r"'pair'.*\[1\] .*\['x', 'y'\]"),
+        ((np.zeros((1, 3), int), {"x": [2.0], "y": [[5, 0]]}), r"'pair_0' of env_0 .*\[1\]\['x'\] .*2\.0"),
+        ((np.zeros((1, 3), int), {"x": [0.0], "y": [[5.5, 0]]}), r"\[1\]\['y'\] .*int64.*float64"),
+        ((np.zeros((1, 3), int), {"x": [[0.0], []], "y": [[5, 0]]}), r"\[1\]\['x'\]"),
     ],
 )
-def test_a_bad_part_of_what_a_policy_returns(answer, message):
+def test_a_bad_part_in_the_actions_of_a_policy(answer, message):
     view = GymVectorEnv(make_vec(Handy, 1), "arm", {"pair": lambda seen: answer, "wheel": 2})
     view.reset(seed=0)
     with pytest.raises(PolicyError, match=message):
@@ -177,12 +159,9 @@ def test_a_bad_part_of_what_a_policy_returns(answer, message):
 @pytest.mark.parametrize(
     ("constant", "message"),
     [
-        ((PAIR[0],), r"policy of group 'pair': a constant action must be a tuple of 2, got a tuple of 1"),
-        (
-            (PAIR[0], {"x": 2.0, "y": [5, 0]}),
-            r"expected a model, a function or an action.*\[1\]\['x'\] is 2.0, outside",
-        ),
-        ((PAIR[0], {"x": 0.0, "y": [[5], []]}), r"expected a model, a function or an action"),
+        ((PAIR[0],), r"'pair': .* 2.* 1"),
+        ((PAIR[0], {"x": 2.0, "y": [5, 0]}), r"'pair': .*\[1\]\['x'\] .*2\.0"),
+        ((PAIR[0], {"x": 0.0, "y": [[5], []]}), r"'pair': .*\[\[5\], \[\]\]"),
     ],
 )
 def test_a_constant_with_a_bad_part(constant, message):
@@ -190,8 +169,8 @@ def test_a_constant_with_a_bad_part(constant, message):
         GymVectorEnv(make_vec(Handy, 1), "arm", {"pair": constant, "wheel": 2})
 
 
-def test_random_policies_of_parts_need_bounds_and_heed_masks():
-    with pytest.raises(ConfigurationError, match="needs a bounded Box"):
+def test_random_policies_of_parts_need_bounds_and_respect_masks():
+    with pytest.raises(ConfigurationError, match=r"Box\(0\.0, inf"):
         RandomPolicy(Dict(a=Discrete(2), b=Tuple((Box(0, np.inf, (1,)),))))
     space = Dict(a=Discrete(3, start=4), b=Tuple((Discrete(5), Discrete(2))))
     masks = {"a": np.array([[0, 0, 1]] * 20), "b": (np.array([[0, 1, 0, 1, 0]] * 20), None)}

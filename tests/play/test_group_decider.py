@@ -1,4 +1,4 @@
-"""Policies that go wrong when they are asked: who is told, and what has happened by then."""
+"""Policies that raise or return invalid actions: the error, and the state after it."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def vec(num_envs=2, horizon=4):
 
 
 class Fails:
-    """Answers as ``good`` does, but for one time, in which it answers as ``bad`` does."""
+    """A policy that returns ``good(batch)``, except for ``bad(batch)`` in call number ``at``."""
 
     def __init__(self, good, bad, at=None):
         self.good, self.bad, self.at = good, bad, at
@@ -50,31 +50,28 @@ def raising(count):
 
 
 WRONG_CHOICES = {
-    "raises": (raising, r"raised OSError: no disk, when it was asked for 'agent_0' of env_0 at step 1 and 3 more"),
-    "shape": (lambda count: np.zeros((count, 1), int), r"shape \(4,\), got \(4, 1\)"),
-    "dtype": (np.zeros, "int64, got float64"),
-    "nothing": (lambda count: None, r"shape \(4,\), got \(\)"),
-    "outside": (
-        lambda count: np.arange(count) * 2,
-        r"'agent_1' of env_1 at step 1 .*Discrete\(5\), got 6",
-    ),
+    "raises": (raising, r"OSError: no disk.*'agent_0' of env_0 at step 1 and 3 more"),
+    "shape": (lambda count: np.zeros((count, 1), int), r"\(4,\).*\(4, 1\)"),
+    "dtype": (np.zeros, "int64.*float64"),
+    "nothing": (lambda count: None, r"\(4,\).*\(\)"),
+    "outside": (lambda count: np.arange(count) * 2, r"'agent_1' of env_1 at step 1 .*Discrete\(5\).* 6"),
 }
 WRONG_COMMANDS = {
-    "raises": (raising, r"raised OSError: no disk, when it was asked for 'boss' of env_0 at step 2 and 1 more"),
-    "NaN": (lambda count: commands(count) + np.nan, r"'boss' of env_0 at step 2 .*got \[nan nan nan nan\]"),
-    "outside": (lambda count: commands(count) + 3, r"'boss' of env_0 at step 2 .*got \[3\. 3\. 3\. 3\.\]"),
+    "raises": (raising, r"OSError: no disk.*'boss' of env_0 at step 2 and 1 more"),
+    "NaN": (lambda count: commands(count) + np.nan, r"'boss' of env_0 at step 2 .*\[nan nan nan nan\]"),
+    "outside": (lambda count: commands(count) + 3, r"'boss' of env_0 at step 2 .*\[3\. 3\. 3\. 3\.\]"),
 }
 
 
 @pytest.mark.parametrize("kind", WRONG_CHOICES)
 @pytest.mark.parametrize("make_view", [GymVectorEnv, Sb3VecEnv])
 def test_field_agents_that_do_not_act_stop_the_step_before_the_environment(make_view, kind):
-    """Asked again, they play the coordinator's decision to its end, and then the one of the new step."""
+    """The next step first completes the coordinator's interrupted decision, and then plays the new one."""
     bad, message = WRONG_CHOICES[kind]
     policy = Fails(choices, bad, at=2)
     view = make_view(vec(), TOP, {FIELD: policy})
     view.reset()
-    with pytest.raises(PolicyError, match=f"policy of group 'agent' .*{message}"):
+    with pytest.raises(PolicyError, match=f"'agent' .*{message}"):
         view.step(commands(2))
     assert view.venv.steps.tolist() == [1, 1]
     view.step(commands(2))
@@ -87,7 +84,7 @@ def test_coordinators_that_do_not_decide_can_be_asked_again(kind):
     view = GymVectorEnv(vec(), FIELD, {TOP: Fails(commands, bad, at=2)})
     view.reset(seed=3)
     view.step(choices(4))
-    with pytest.raises(PolicyError, match=f"policy of group 'boss' .*{message}"):
+    with pytest.raises(PolicyError, match=f"'boss' .*{message}"):
         view.step(choices(4))
     assert view.venv.steps.tolist() == [2, 2]
     *_, rewards, _, truncated, _ = view.step(choices(4))
@@ -96,7 +93,7 @@ def test_coordinators_that_do_not_decide_can_be_asked_again(kind):
 
 
 @pytest.mark.parametrize("make_view", [GymVectorEnv, Sb3VecEnv])
-def test_the_end_of_an_episode_is_told_though_the_next_one_could_not_begin(make_view):
+def test_an_end_is_reported_even_if_the_next_episode_could_not_begin(make_view):
     options = {"autoreset_mode": AutoresetMode.SAME_STEP} if make_view is GymVectorEnv else {}
     view = make_view(vec(), FIELD, {TOP: Fails(commands, raising, at=3)}, **options)
     view.reset()
@@ -118,11 +115,11 @@ def test_the_end_of_an_episode_is_told_though_the_next_one_could_not_begin(make_
     assert view.venv.steps.tolist() == [1, 1]
 
 
-def test_a_single_agents_episode_goes_on_after_a_reset_that_was_refused():
+def test_a_single_agents_episode_goes_on_after_a_refused_reset():
     env = GymEnv(vec(1), TOP, {FIELD: 0})
     env.reset(seed=1)
     for wrong in ({"seed": -1}, {"seed": "x"}, {"options": 5}):
-        with pytest.raises(ValueError, match="must be a"):
+        with pytest.raises(ValueError, match="|".join(wrong)):
             env.reset(**wrong)
     _, reward, *_ = env.step(commands(1)[0])
     assert reward == 11.0 + 22.0
@@ -133,5 +130,5 @@ def test_a_single_agent_whose_reset_failed_in_a_policy_has_no_episode():
     env.learner.venv.close()
     with pytest.raises(RuntimeError, match="closed"):
         env.reset()
-    with pytest.raises(RuntimeError, match="no running episode"):
+    with pytest.raises(RuntimeError, match="'boss' in env_0"):
         env.step(commands(1)[0])

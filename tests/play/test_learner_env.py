@@ -26,7 +26,7 @@ def test_wrong_actions_step_nothing():
 
 
 class Refusing(LoopEnv):
-    """Can do no more resets once it is told so."""
+    """An environment that refuses resets once ``refuses`` is set."""
 
     refuses = False
 
@@ -35,7 +35,7 @@ class Refusing(LoopEnv):
             raise ConfigurationError("not now")
 
 
-def test_a_reset_that_is_refused_forgets_nothing():
+def test_a_refused_reset_changes_nothing():
     venv = HierarchicalVectorEnv(Refusing([lambda: Sampled(horizon=1)] * 2))
     learner = LearnerEnv(venv)
     learner.reset()
@@ -46,7 +46,7 @@ def test_a_reset_that_is_refused_forgets_nothing():
     assert venv.steps.tolist() == [1, 1]
 
 
-def test_messages_of_a_copy_go_at_its_reset():
+def test_a_reset_clears_the_messages_of_its_copy():
     view = GymVectorEnv([lambda: Sampled(horizon=1), lambda: Sampled(horizon=9, ends=0)], autoreset_mode="SameStep")
     view.reset(seed=0)
     broker = view.venv.broker
@@ -62,7 +62,7 @@ def message(env_id):
                    message_type=MessageType.INFO, payload={})  # fmt: skip
 
 
-def test_a_closed_one_is_not_stepped():
+def test_a_closed_view_cannot_be_stepped():
     view = GymVectorEnv([Sampled] * 2)
     view.reset()
     view.venv.close()

@@ -1,4 +1,4 @@
-"""Environments that go on writing into the infos that they have handed out."""
+"""Environments that keep writing to the infos that they have returned."""
 
 import gymnasium
 import numpy as np
@@ -13,7 +13,7 @@ from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotRecorder, buffer_opti
 
 
 class OneInfo(gymnasium.Env):
-    """Has one info for all of its life, in which everything is what it was last; episodes last 2 steps."""
+    """An environment that always returns the same info object, updated in place; episodes last 2 steps."""
 
     observation_space = Box(-np.inf, np.inf, (1,), np.float32)
     action_space = Discrete(2)
@@ -45,7 +45,7 @@ def told(time):
 @pytest.mark.parametrize(
     "make", [lambda: Sb3VecEnv(make_vec(OneInfo, 2)), lambda: Sb3VecEnv([OneInfo] * 2)], ids=["vector env", "factories"]
 )
-def test_infos_for_sb3_are_what_was_told_at_their_time(make):
+def test_infos_for_sb3_are_those_of_their_own_step(make):
     view = make()
     view.reset()
     began = [view.reset_infos]
@@ -64,7 +64,7 @@ def test_infos_for_sb3_are_what_was_told_at_their_time(make):
 @pytest.mark.parametrize(
     ("kind", "source"),
     [
-        (SyncVectorEnv, lambda: [OneInfo] * 2),  # after which ours is modelled
+        (SyncVectorEnv, lambda: [OneInfo] * 2),  # the reference
         (GymVectorEnv, lambda: [OneInfo] * 2),
         (GymVectorEnv, lambda: make_vec(OneInfo, 2)),
     ],
@@ -80,7 +80,7 @@ def test_final_infos_are_those_of_before_the_reset(kind, source):
         assert info["time"].tolist() == [time + 1] * 2
 
 
-def test_what_cannot_be_copied_is_handed_on():
+def test_values_that_cannot_be_copied_are_shared():
     class Simulator:
         def __deepcopy__(self, memo):
             raise TypeError("a simulator cannot be copied")
@@ -95,7 +95,7 @@ def test_what_cannot_be_copied_is_handed_on():
     assert all(view.step(np.zeros(1, int))[3][0]["simulator"] is simulator for _ in range(3))
 
 
-def test_what_holds_itself_is_handed_on():
+def test_infos_with_a_circular_reference_are_copied_at_their_top_level():
     class Circle(OneInfo):
         def tell(self):
             info = {**super().tell()}
@@ -108,7 +108,7 @@ def test_what_holds_itself_is_handed_on():
         assert info["time"] == info["circle"]["self"]["time"] == time
 
 
-def test_an_environment_cannot_say_that_its_steps_do_not_count():
+def test_an_environment_cannot_mark_its_own_steps_as_inert():
     class Claiming(OneInfo):
         def tell(self):
             return {"inert": True, "stale": self.time, "waited": True}

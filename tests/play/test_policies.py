@@ -24,7 +24,7 @@ def group(action_space, name="agent", level="field"):
 
 
 class Predicts:
-    """What SB3's models have in common: it predicts the same action for every row, and notes how it was asked."""
+    """A stand-in for SB3's models. It predicts the same action for every row, and records ``deterministic``."""
 
     def __init__(self, action, action_space, observation_space=SEEN):
         self.action, self.action_space, self.observation_space = action, action_space, observation_space
@@ -63,26 +63,18 @@ class TestModels:
     @pytest.mark.parametrize(
         ("what", "spaces", "how"),
         [
-            ("action_space", (SEEN, Discrete(5)), "it has n 5, expected 4"),
-            ("action_space", (SEEN, Box(0, 1, (1,))), "it is a Box, expected a Discrete"),
-            (
-                "observation_space",
-                (Box(-1, 1, (4,), np.float32), Discrete(4)),
-                r"it is of shape \(4,\), expected \(3,\)",
-            ),
-            ("observation_space", (Box(-1, 1, (3,), np.float64), Discrete(4)), "it is float64, expected float32"),
-            (
-                "observation_space",
-                (Box(-1, 2, (3,), np.float32), Discrete(4)),
-                "it has high 2.0, expected 1.0 at entry 0",
-            ),
-            ("observation_space", (Dict(x=SEEN), Discrete(4)), "it is a Dict, expected a Box"),
+            ("action_space", (SEEN, Discrete(5)), "n 5.* 4"),
+            ("action_space", (SEEN, Box(0, 1, (1,))), "Box.*Discrete"),
+            ("observation_space", (Box(-1, 1, (4,), np.float32), Discrete(4)), r"\(4,\).*\(3,\)"),
+            ("observation_space", (Box(-1, 1, (3,), np.float64), Discrete(4)), "float64.*float32"),
+            ("observation_space", (Box(-1, 2, (3,), np.float32), Discrete(4)), r"2\.0.*1\.0.* 0"),
+            ("observation_space", (Dict(x=SEEN), Discrete(4)), "Dict.*Box"),
         ],
     )
     def test_of_other_spaces_are_refused(self, what, spaces, how):
         model = Predicts(0, spaces[1], spaces[0])
         for value in (model, ModelPolicy(model)):
-            with pytest.raises(ConfigurationError, match=rf"policy of group 'agent': the model's {what} is .*: {how}"):
+            with pytest.raises(ConfigurationError, match=rf"'agent'.* {what} .*: .*{how}"):
                 as_policy(value, group(Discrete(4)))
 
 
@@ -126,23 +118,22 @@ class TestConstants:
     @pytest.mark.parametrize(
         ("space", "value", "how"),
         [
-            (Discrete(4), 4, "it is 4, outside [0, 3]"),
-            (Discrete(4), -1, "it is -1, outside [0, 3]"),
-            (Discrete(4), 1.0, "it is float64, expected int64"),
-            (Discrete(4), [1], "it is of shape (1,), expected ()"),
-            (Discrete(4), None, "it is array(None, dtype=object), expected int64 ()"),
-            (Discrete(4), "1", "it is array('1', dtype='<U1'), expected int64 ()"),
-            (Discrete(4), [[1], [1, 2]], "got [[1], [1, 2]]"),
-            (Discrete(4), Predicts, "got the class Predicts: make one of it first"),
-            (Box(-1, 1, (2,), np.float32), [0.5, 2], "[1] is 2.0, outside [-1.0, 1.0]"),
-            (Box(-1, 1, (2,), np.float32), [0.5, np.nan], "[1] is nan, outside [-1.0, 1.0]"),
-            (Box(-1, 1, (2,), np.float32), 0.5, "it is of shape (), expected (2,)"),
+            (Discrete(4), 4, ["4", "[0, 3]"]),
+            (Discrete(4), -1, ["-1", "[0, 3]"]),
+            (Discrete(4), 1.0, ["float64", "int64"]),
+            (Discrete(4), [1], ["(1,)", "()"]),
+            (Discrete(4), None, ["array(None, dtype=object)", "int64 ()"]),
+            (Discrete(4), "1", ["array('1', dtype='<U1')", "int64 ()"]),
+            (Discrete(4), [[1], [1, 2]], ["[[1], [1, 2]]"]),
+            (Discrete(4), Predicts, ["Predicts"]),
+            (Box(-1, 1, (2,), np.float32), [0.5, 2], ["[1]", "2.0", "[-1.0, 1.0]"]),
+            (Box(-1, 1, (2,), np.float32), [0.5, np.nan], ["[1]", "nan", "[-1.0, 1.0]"]),
+            (Box(-1, 1, (2,), np.float32), 0.5, ["()", "(2,)"]),
         ],
     )
     def test_outside_the_space_are_refused(self, space, value, how):
-        with pytest.raises(
-            ConfigurationError, match=rf"expected a model, a function or an action in .*{re.escape(how)}$"
-        ):
+        values = ".*".join(map(re.escape, ["'agent'", str(space), *how]))
+        with pytest.raises(ConfigurationError, match=values):
             as_policy(value, group(space))
 
 
@@ -173,7 +164,7 @@ class TestRandom:
         assert first == second != other
 
     def test_needs_bounds(self):
-        with pytest.raises(ConfigurationError, match="a random policy needs a bounded Box"):
+        with pytest.raises(ConfigurationError, match=r"Box\(0\.0, inf"):
             RandomPolicy(Box(0, np.inf, (1,)))
 
 
@@ -187,23 +178,23 @@ class TestByGroup:
     def find(self, learner="top", **given):
         return policies_by_group(given, self.GROUPS, learner)
 
-    def test_a_level_stands_for_all_its_groups(self):
+    def test_a_level_covers_all_its_groups(self):
         found = self.find(field=2)
         assert sorted(found) == ["blue", "red"]
 
     def test_errors(self):
         for given, message in (
-            ({"red": 0}, r"groups \['blue'\] need one each.*policies={'blue': ...}"),
-            ({"field": 0, "red": 0}, "group 'red' is given two"),
-            ({"field": 0, "top": 0}, "'top' covers group 'top', which is the one that learns"),
-            ({"field": 0, "coordinator_1": 0}, "which is the one that learns"),
-            ({"nobody": 0}, "policies: no group or level 'nobody'"),
-            ({"blues": 3}, "did you mean 'blue'?"),
-            ({"field": 3}, "policy of group 'red'"),
+            ({"red": 0}, r"\['blue'\].*policies={'blue': ...}"),
+            ({"field": 0, "red": 0}, "policies: group 'red'"),
+            ({"field": 0, "top": 0}, "policies: 'top' .* 'top'"),
+            ({"field": 0, "coordinator_1": 0}, "policies: 'coordinator_1' .* 'top'"),
+            ({"nobody": 0}, "policies: .*'nobody'"),
+            ({"blues": 3}, "'blues'.*'blue'"),
+            ({"field": 3}, "'red'"),
         ):
             with pytest.raises(ConfigurationError, match=message):
                 self.find(**given)
-        with pytest.raises(ConfigurationError, match=r"policies must be a dict, .* got \[1\]"):
+        with pytest.raises(ConfigurationError, match=r"policies .*\[1\]"):
             policies_by_group([1], self.GROUPS, "top")
 
 
@@ -227,12 +218,12 @@ class TestWholeNumbers:
         bits = actions_from_sb3(np.float32([[0, 1, 1]]), MultiBinary(3))
         assert (bits.tolist(), bits.dtype) == ([[0, 1, 1]], np.int8)
 
-    def test_what_no_rounding_helps_is_left_to_the_check(self):
+    def test_values_that_rounding_cannot_fix_are_left_to_the_check(self):
         for actions in (np.float32([[np.nan, 0]]), np.int64([[7, 0]])):
             assert actions_from_sb3(actions, Box(0, 1, (2,), np.int32)) is actions
 
 
-class TestTrainedBehindAWrapper:
+class TestTrainedInAWrapper:
     def test_normalized_observations_are_normalized_for_the_policy(self):
         class Normalizer:
             def normalize_obs(self, observations):
@@ -263,9 +254,8 @@ class TestTrainedBehindAWrapper:
 
     def test_models_that_need_masks_are_refused_without_them(self):
         kind = type("Mine", (type("MaskablePPO", (Predicts,), {}),), {})
-        why = "MaskablePPO needs action masks, an 'action_mask' in Dict obs"
         for value in (kind(0, Discrete(4)), ModelPolicy(kind(0, Discrete(4)))):
-            with pytest.raises(ConfigurationError, match=f"policy of group 'agent': {why}"):
+            with pytest.raises(ConfigurationError, match=r"'agent': MaskablePPO .*'action_mask'"):
                 as_policy(value, group(Discrete(4)))
 
 
@@ -287,7 +277,7 @@ class TestMasks:
         policy = as_policy(ModelPolicy(model, deterministic=deterministic), spec)
         masks = np.tile(np.array([[0, 1, 0, 0, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0]], np.int8), (40, 1))
         actions = policy({"observation": np.zeros((120, 2), np.float32), "action_mask": masks})
-        # Whose turn it is not, does something all the same.
+        # An agent that is not on turn still gets a valid action.
         assert all(spec.action_space.contains(action) for action in actions[2::3])
         if isinstance(spec.action_space, Discrete):
             assert {*actions[::3].tolist()} <= {4, 7}
@@ -298,5 +288,5 @@ class TestMasks:
 
 
 def test_a_random_policy_of_another_space_is_refused():
-    with make_vec("mpe2.simple_spread_v3", 1) as venv, pytest.raises(ConfigurationError, match="random policy's"):
+    with make_vec("mpe2.simple_spread_v3", 1) as venv, pytest.raises(ConfigurationError, match="'agent'"):
         policies_by_group({"agent": RandomPolicy(Discrete(4))}, venv.groups, None)

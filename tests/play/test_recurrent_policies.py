@@ -1,4 +1,4 @@
-"""Policies that remember, as the policies of others: one memory for each agent of each copy, from its beginning on."""
+"""Recurrent policies of groups that do not learn: one memory per agent and copy, cleared when it begins."""
 
 from functools import partial
 
@@ -26,7 +26,7 @@ LAYERS, HIDDEN = 2, 4
 
 
 class Counting:
-    """Acts by how many decisions it has taken since its agent's episode began."""
+    """A policy whose action is the number of its decisions since the agent's episode began."""
 
     def decide(self, observations, memory, begins):
         counts = np.zeros(len(observations), np.float32) if memory is None else memory["counts"][0]
@@ -39,7 +39,7 @@ class Counting:
 
 
 class Returning(Scripted):
-    """The second agent is away in every third step."""
+    """An environment whose second agent is absent in every third step."""
 
     def step(self, actions):
         leaves = self.steps + 1 if self.steps % 3 == 1 else None
@@ -52,14 +52,14 @@ class Returning(Scripted):
 
 
 def scripted(num_envs, action_space=NUMBERS, horizon=5, **kwargs):
-    """Environments in which an agent called learner acts beside three others, and a vector env over them."""
+    """Return environments with an agent called learner and three others, and a vector env of them."""
     envs = [Scripted(LIVES, horizon, action_space=action_space, **kwargs) for _ in range(num_envs)]
     groups = {"learner": ["learner"], "others": list(LIVES)[1:]}
     return envs, make_vec([lambda env=env: env for env in envs], groups=groups)
 
 
 def received(env, agent):
-    """What an environment got from an agent in each step, None where it got nothing."""
+    """Return the actions that an environment received from an agent, None in steps without one."""
     return [actions[agent].item() if agent in actions else None for actions in env.received]
 
 
@@ -73,7 +73,7 @@ def commanded(num_envs, command, horizon=8):
 
 
 class TestMemory:
-    """Which of its decisions a policy remembers."""
+    """The decisions that a policy remembers."""
 
     def assert_played_in_full(self, env, episodes):
         assert received(env, "agent_0") == [0, 1, 2, 3, 4] * episodes
@@ -102,7 +102,7 @@ class TestMemory:
         assert received(envs[0], "agent_0") == [0, 1, 2, 3, 4]
         assert received(envs[1], "agent_0") == [0, 1, 0, 1, 2]
 
-    def test_begins_anew_for_an_agent_that_comes_back(self):
+    def test_is_cleared_for_an_agent_that_returns(self):
         envs = [Returning(horizon=9, action_space=NUMBERS) for _ in range(2)]
         with make_vec([lambda env=env: env for env in envs], groups={"one": ["agent_0"], "two": ["agent_1"]}) as venv:
             for acting in ({"one": Counting(), "two": Counting()}, {"one": [0.0], "two": Counting()}):
@@ -134,7 +134,7 @@ class TestMemory:
                 view.step(np.zeros((1, 1), np.float32))
         assert received(envs[0], "agent_0") == [0, 1] * 4
 
-    def test_does_not_count_a_decision_that_did_not_come_into_effect(self):
+    def test_does_not_count_a_decision_that_did_not_take_effect(self):
         envs, venv = scripted(2, fail_at=None)
         view = LearnerEnv(venv, "learner", {"others": Counting()})
         view.reset()
@@ -151,9 +151,9 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("memories", "message"),
         [
-            ([np.zeros((1, 3))], "one row for each of 2 agents.*expected shape"),
-            ([np.zeros((2, 3)), np.zeros((2, 4))], "of the same shapes each time"),
-            ([{"a": np.zeros((2, 3))}, {"b": np.zeros((2, 3))}], "of the same shapes each time: 'a'"),
+            ([np.zeros((1, 3))], r" 2 agents.*\(1, 3\)"),
+            ([np.zeros((2, 3)), np.zeros((2, 4))], r"\(2, 4\)"),
+            ([{"a": np.zeros((2, 3))}, {"b": np.zeros((2, 3))}], "'a'"),
         ],
     )
     def test_that_does_not_fit_is_refused(self, memories, message):
@@ -166,12 +166,12 @@ class TestMemory:
         view.reset()
         for _ in range(len(memories) - 1):
             view.step(np.zeros((1, 1), np.float32))
-        with pytest.raises(ConfigurationError, match=f"policy of group .others. must remember .*{message}"):
+        with pytest.raises(ConfigurationError, match=f"'others' .*{message}"):
             view.step(np.zeros((1, 1), np.float32))
 
 
 def recurrent_model(observation_space, action_space):
-    """An untrained one, whose actions depend on all that it has seen."""
+    """Return an untrained model whose actions depend on all earlier observations."""
     venv = DummyVecEnv([lambda: Sampled(observation_space, action_space)])
     network = {"lstm_hidden_size": HIDDEN, "n_lstm_layers": LAYERS, "net_arch": []}
     model = RecurrentPPO("MlpLstmPolicy", venv, n_steps=8, batch_size=8, policy_kwargs=network, device="cpu", seed=0)
@@ -181,7 +181,7 @@ def recurrent_model(observation_space, action_space):
 
 
 class ByHand:
-    """Asks a model for the actions of one copy's agents, and keeps its state as SB3 documents it."""
+    """A model that acts for one copy's agents, with its state kept as SB3 documents it."""
 
     def __init__(self, model, num_agents):
         self.model = model
@@ -191,7 +191,7 @@ class ByHand:
 
     def ask(self, observations, where):
         rows = np.flatnonzero(where[0])
-        self.begins[~where[0]] = True  # of agents that are gone, or have not come yet
+        self.begins[~where[0]] = True  # agents that have left, or have not appeared yet
         actions, state = self.model.predict(
             observations[0, rows],
             state=tuple(part[:, rows] for part in self.state),
@@ -216,10 +216,10 @@ def policy(model):
 
 
 class TestModelsOfRecurrentPPO:
-    """Against ``model.predict`` by hand on one copy alone, to the bit."""
+    """Bit-exact comparison with ``model.predict`` called by hand on a single copy."""
 
     def play_by_hand(self, model, episodes):
-        """Episodes of given seeds and lengths, and what the others did in them."""
+        """Play episodes of given seeds and lengths, and return the actions of the others."""
         (env,), venv = scripted(1, ACTIONS)
         for seed, length in episodes:
             venv.reset(seed=seed)
@@ -322,5 +322,5 @@ class TestModelsOfRecurrentPPO:
         np.testing.assert_array_equal(play(), play(backend="process", num_workers=1))
 
     def test_are_not_asked_without_a_memory(self, policy):
-        with pytest.raises(ConfigurationError, match="remembers between its decisions: call decide"):
+        with pytest.raises(ConfigurationError, match="decide"):
             policy(np.zeros((2, 4), np.float32))

@@ -114,7 +114,7 @@ class TestEnds:
         observation, *ended = env.step(3)[:4]
         assert ended == [2, True, False]
         assert observation.tolist()[::3] == [2, 3]
-        with pytest.raises(ResetRequiredError, match="no running episode of 'agent_0' in env_0"):
+        with pytest.raises(ResetRequiredError, match="'agent_0' in env_0"):
             env.step(0)
         env.reset()
         assert env.step(0)[1:4] == (1, False, False)
@@ -157,7 +157,7 @@ class TestWrongUse:
             GymEnv(flat())
 
     def test_no_policy_for_the_others(self):
-        with pytest.raises(ConfigurationError, match=r"policies: groups .'agent'. need one each"):
+        with pytest.raises(ConfigurationError, match=r"policies: .*\['agent'\]"):
             GymEnv(spread(), "coordinator")
 
     @pytest.mark.parametrize("action", [7, 0.5, [[0], [1, 2]], None])

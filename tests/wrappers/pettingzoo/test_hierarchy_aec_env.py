@@ -250,11 +250,11 @@ class TestOneCopyOfSeveral:
             single.reset()
 
     def test_the_copy_must_be_named_and_exist(self):
-        with pytest.raises(ConfigurationError, match="2 copies: choose one by env_id"):
+        with pytest.raises(ConfigurationError, match=r"env_id .*2 copies"):
             HierarchyAECEnv(spread(2))
         with pytest.raises(UnknownEnvError, match="env_7"):
             HierarchyAECEnv(spread(2), "env_7")
-        with pytest.raises(UnknownEnvError, match=r"env_id of one copy, got \['env_0', 'env_1'\]"):
+        with pytest.raises(UnknownEnvError, match=r"\['env_0', 'env_1'\]"):
             HierarchyAECEnv(spread(2), ["env_0", "env_1"])
 
 
@@ -382,5 +382,5 @@ class TestWrongUse:
         env = HierarchyAECEnv(make_vec(Scripted))
         env.reset()
         env.venv.advance({"agent": np.zeros((1, 2), np.int64)})
-        with pytest.raises(ResetRequiredError, match="is at step 1, but this view has taken it to step 0"):
+        with pytest.raises(ResetRequiredError, match=r"env_0 .*step 1.*step 0"):
             env.step(0)

@@ -184,7 +184,7 @@ class TestWrongUse:
         del given[left_out]
         with pytest.raises(InvalidActionError, match=left_out):
             env.step(given)
-        with pytest.raises(InvalidActionError, match="expected a dict"):
+        with pytest.raises(InvalidActionError, match="NoneType"):
             env.step(None)
 
     def test_an_environment_that_raises_has_ended(self):
