@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from heron.batch.action_records import as_actions, map_leaves
+from heron.batch.array_tree import all_true
 from heron.batch.batch_env import BoolArray
 from heron.errors import HeronError, InvalidActionError, shown
 
@@ -74,7 +75,7 @@ def checked_actions(
             cast = array.astype(space.dtype)
     # Integers are compared as given, since a narrower dtype would wrap them around; floats are rounded first.
     inside = inside_space(cast if cast.dtype.kind == "f" else array, space)
-    if np.count_nonzero(inside) < inside.size:
+    if not all_true(inside):
         good = inside.reshape(*where.shape, -1).all(axis=-1) | ~where
         if not good.all():
             index = tuple(np.argwhere(~good)[0].tolist())

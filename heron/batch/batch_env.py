@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Space
 
-from heron.batch.array_tree import ArrayTree, BoolArray, zeros
+from heron.batch.array_tree import ArrayTree, BoolArray, any_true, zeros
 from heron.batch.copy_selection import checked_for_reset, checked_mask
 from heron.errors import ConfigurationError, EnvClosedError, InvalidActionError, ResetRequiredError, shown
 
@@ -156,7 +156,7 @@ class BatchEnv(ABC):
         self._check_open()
         self.check_reset(mask, seeds, options)
         mask = self._mask_of_all() if mask is None else mask
-        if np.count_nonzero(mask):
+        if any_true(mask):
             try:
                 self._reset(mask, seeds, options)
             finally:
@@ -187,7 +187,7 @@ class BatchEnv(ABC):
         self._check_open()
         if mask is None:
             mask = self._mask_of_all()
-        elif not np.count_nonzero(checked_mask(mask, self.num_envs)):
+        elif not any_true(checked_mask(mask, self.num_envs)):
             return self.states
         self._check_step(actions, mask)
         try:
@@ -280,13 +280,13 @@ class BatchEnv(ABC):
     def _check_step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
         running = self.running
         stopped = mask > running
-        if np.count_nonzero(stopped):
+        if any_true(stopped):
             raise ResetRequiredError(f"no running episode in {self._names(stopped)}: reset these copies first")
         if actions.keys() != self.groups.keys():
             raise InvalidActionError(
                 f"{shown(self.env_ids)}: expected actions of groups {list(self.groups)}, got {list(actions)}"
             )
-        if not self.steps_some and np.count_nonzero(left_out := running > mask):
+        if not self.steps_some and any_true(left_out := running > mask):
             raise ConfigurationError(
                 f"{self._names(left_out)} are running, but left out of a step, and all copies are stepped at once "
                 f"({self.describe()}): step them as well, or use LoopEnv or ProcessEnv"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from heron.batch.array_tree import ArrayTree
+from heron.batch.array_tree import ArrayTree, any_true
 from heron.batch.batch_env import BatchEnv, BoolArray
 from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.errors import ConfigurationError, EnvError, MessagingError, PolicyError, ResetRequiredError, shown
@@ -128,7 +128,7 @@ class AutoresetLearner:
     def _step(self, actions: Any, over: BoolArray | None) -> SlotStep:
         """Step the copies. ``over`` marks those that were over before the step."""
         stood_still = self._cut.copy()
-        step = self.learner.step(actions, ~stood_still if np.count_nonzero(stood_still) else None)
+        step = self.learner.step(actions, ~stood_still if any_true(stood_still) else None)
         step.stood_still = stood_still
         self._cut[:] = False
         due = self._due(step, over)
@@ -166,7 +166,7 @@ class AutoresetLearner:
 
     def _check_unchanged(self) -> None:
         self._note_outside_changes()
-        if np.count_nonzero(self._changed_outside):
+        if any_true(self._changed_outside):
             changed = [self.learner.venv.env_ids[index] for index in np.flatnonzero(self._changed_outside)]
             raise ResetRequiredError(
                 f"the vector env of {shown(changed)} was reset or stepped outside this view: call reset() of the view, "
@@ -177,7 +177,7 @@ class AutoresetLearner:
     def _check_ready(self) -> BoolArray | None:
         """Return the copies that were over before this step, ``(num_envs,) bool``, or None if all are running."""
         over: BoolArray = ~self.learner.venv.running
-        if not np.count_nonzero(over):
+        if not any_true(over):
             return None
         stopped = over if self.mode is AutoresetMode.DISABLED else over & ~self._begun
         if stopped.any():
@@ -198,7 +198,7 @@ class AutoresetLearner:
             due = over.copy()
             for slot in step.ends:  # an unreported end is reported before the reset
                 due[self.learner.env_index(slot)] = False
-        return due if np.count_nonzero(due) else None
+        return due if any_true(due) else None
 
     def _interrupted(self, copies: Sequence[int]) -> dict[int, End]:
         """Return the ends that a reset of these copies causes, and their unreported ones."""

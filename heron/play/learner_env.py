@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.batch.action_records import is_record_space, map_leaves
-from heron.batch.array_tree import ArrayTree, map_arrays, rows
+from heron.batch.array_tree import ArrayTree, any_true, map_arrays, rows
 from heron.batch.batch_env import BoolArray
 from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.errors import ConfigurationError, InvalidActionError, shown
@@ -140,7 +140,7 @@ class LearnerEnv:
         own = {self.group.name: self._by_copy(actions)}
         self.engine.report_episodes()
         waiting, in_turn = self._waiting()
-        if not self.group.is_field and np.count_nonzero(interrupted := self._interrupted()):
+        if not self.group.is_field and any_true(interrupted := self._interrupted()):
             self._play(interrupted if mask is None else interrupted & mask, own)
         copies = self.venv.running if mask is None else self.venv.running & mask
         rewards, lengths, running = self._play(copies, own)
@@ -188,7 +188,7 @@ class LearnerEnv:
             truncated: ``(S,) bool``, slots that were truncated.
         """
         ended = terminated | truncated
-        if not np.count_nonzero(ended):
+        if not any_true(ended):
             return {}
         slots = np.flatnonzero(ended).tolist()
         flags = zip(terminated[slots].tolist(), truncated[slots].tolist(), strict=True)
@@ -270,7 +270,7 @@ class LearnerEnv:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
         """Play a decision of one environment step."""
         took_part = self._result.active & copies[:, None]
-        running = self._advance(copies, own, took_part) if np.count_nonzero(copies) else self.venv.running
+        running = self._advance(copies, own, took_part) if any_true(copies) else self.venv.running
         return np.where(took_part, self._result.rewards, 0.0), took_part.astype(np.int64), running
 
     def _play_several(
@@ -283,7 +283,7 @@ class LearnerEnv:
         # An agent that appears during a decision takes no part in it, nor in the rest of one that was interrupted.
         begins = (undecided & (venv.steps % period == 0))[:, None]
         np.copyto(self._part_takers, result.active, where=begins)
-        while np.count_nonzero(undecided):
+        while any_true(undecided):
             np.logical_and(self._part_takers, result.active, out=self._part_takers, where=undecided[:, None])
             took_part = self._part_takers & undecided[:, None]
             running = self._advance(undecided, own, took_part)
@@ -301,7 +301,7 @@ class LearnerEnv:
             return self.engine.advance(copies, own if self.group.is_field else None)
         finally:  # copies that did not raise may have ended
             result = self._result
-            if np.count_nonzero(result.terminated) or np.count_nonzero(result.truncated):
+            if any_true(result.terminated) or any_true(result.truncated):
                 ended = took_part & (self.venv.steps > steps)[:, None]
                 self.ends |= self.ends_now((ended & result.terminated).ravel(), (ended & result.truncated).ravel())
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from heron.batch.array_tree import ArrayTree
+from heron.batch.array_tree import ArrayTree, any_true
 from heron.batch.batch_env import BoolArray
 from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.play.group_decider import GroupDecider
@@ -90,13 +90,13 @@ class TurnEngine:
             given: Group name -> ``(num_envs, num_agents, ...)``, the actions of groups without a policy.
         """
         venv = self.venv
-        if not venv.coordinator_groups or not np.count_nonzero(mask):
+        if not venv.coordinator_groups or not any_true(mask):
             return
         concerned, mask = mask, mask.copy()
-        some_due = np.count_nonzero(mask & venv.undecided) > 0
+        some_due = any_true(mask & venv.undecided)
         for group in venv.coordinator_groups if some_due else ():
             due = venv.due(group.name) & mask[:, None]
-            if not np.count_nonzero(due):
+            if not any_true(due):
                 continue
             if group.name in self._deciders:
                 self._decide_by_policy(self._deciders[group.name], due, mask)
@@ -160,7 +160,7 @@ class TurnEngine:
         return {**given, **asked}
 
     def _note_episodes(self, ended: BoolArray) -> None:
-        if not np.count_nonzero(ended):
+        if not any_true(ended):
             return
         for index in np.flatnonzero(ended):
             returns = {name: returns[index].copy() for name, returns in self.venv.returns.items()}

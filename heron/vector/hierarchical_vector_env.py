@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from heron.agents import Agent, Hierarchy
 from heron.batch.action_check import checked_actions, errors_of_agents
-from heron.batch.array_tree import ArrayTree
+from heron.batch.array_tree import ArrayTree, all_true, any_true
 from heron.batch.batch_env import BatchEnv, BoolArray
 from heron.batch.copy_selection import EnvSelection, checked_mask, env_mask, select_envs, spread_seeds
 from heron.errors import (
@@ -424,7 +424,7 @@ class HierarchicalVectorEnv:
 
     def _masked(self, mask: BoolArray | None) -> BoolArray | None:
         """Return a valid mask of copies, or None if it is true for all of them, which is cheaper."""
-        if mask is None or np.count_nonzero(checked_mask(mask, self.num_envs)) == self.num_envs:
+        if mask is None or all_true(checked_mask(mask, self.num_envs)):
             return None
         return mask
 
@@ -454,14 +454,14 @@ class HierarchicalVectorEnv:
         coordinators = [group.name for group in self.coordinator_groups]
         if unknown := [name for name in actions if name not in coordinators]:
             raise ConfigurationError(f"no coordinator group {unknown}, only {coordinators}")
-        if actions and not np.count_nonzero(self.running):
+        if actions and not any_true(self.running):
             self._refuse_stopped(~self.running)
 
     def _check_ready(self, stepped: BoolArray | None) -> None:
         """Check that the masked copies, or all, may be stepped."""
         if not self._results.all_running:
             stopped = ~self.running if stepped is None else stepped > self.running
-            if np.count_nonzero(stopped):
+            if any_true(stopped):
                 self._refuse_stopped(stopped)
         if self.coordinator_groups:
             self._schedule.check_nobody_due(stepped)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.batch.action_check import inside_space
-from heron.batch.array_tree import flatten
+from heron.batch.array_tree import all_true, any_true, flatten
 from heron.batch.batch_env import BoolArray
 from heron.errors import InvalidMessageError
 from heron.messaging import ChannelManager, Clock, Lane, LaneBatch, MessageBroker, MessageType, Route
@@ -66,7 +66,7 @@ class EdgeLanes:
             very time; None if nothing has come.
         """
         batch = self._receive(self._down, mask)
-        if not np.count_nonzero(batch.fresh):
+        if not any_true(batch.fresh):
             return None
         commands = batch.arrays["action"].reshape(self._received.commands.shape)
         fresh = self._allowed(commands, batch.fresh.reshape(self._shape))
@@ -96,7 +96,7 @@ class EdgeLanes:
     def receive_infos(self, mask: BoolArray | None, now: Times) -> None:
         """Take in the infos that have come in the masked copies; arguments as for ``receive_commands``."""
         batch = self._receive(self._up, mask)
-        if np.count_nonzero(batch.fresh):
+        if any_true(batch.fresh):
             self._received.take_infos(
                 batch.arrays["observation"].reshape(*self._shape, -1),
                 batch.arrays["reward"].reshape(self._shape),
@@ -123,7 +123,7 @@ class EdgeLanes:
         """Return the fresh commands that lie in the command space, ``(N, E) bool``, and refuse the others."""
         space: Any = self.edges.below.command_space  # never None, since the group has an upstream
         inside = inside_space(commands, space)
-        if np.count_nonzero(inside) == inside.size:
+        if all_true(inside):
             return fresh
         allowed = inside.reshape(*self._shape, -1).all(axis=-1)
         for copy, edge in np.argwhere(fresh & ~allowed).tolist():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from heron.batch.array_tree import all_true, any_true
 from heron.batch.batch_env import BoolArray, GroupState
 from heron.vector.edges import Edges, Families
 from heron.vector.vec_group import ByGroup, VecGroup
@@ -199,7 +200,7 @@ class Results:
     def _anyone_changed(self, was_active: Mapping[str, BoolArray]) -> bool:
         for name, result in self._fields.items():
             for flags in (result.active != was_active[name], result.terminated, result.truncated):
-                if np.count_nonzero(flags):
+                if any_true(flags):
                     return True
         return False
 
@@ -209,4 +210,4 @@ class Results:
         )
         running.flags.writeable = False
         self.running: BoolArray = running
-        self.all_running = np.count_nonzero(running) == len(running)
+        self.all_running = all_true(running)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from heron.batch.array_tree import any_true
 from heron.batch.batch_env import BoolArray
 from heron.errors import DecisionRequiredError
 from heron.messaging import Clock
@@ -60,11 +61,11 @@ class Schedule:
         Raises:
             DecisionRequiredError: If a coordinator is due in one of them.
         """
-        if not np.count_nonzero(self.undecided if mask is None else self.undecided & mask):
+        if not any_true(self.undecided if mask is None else self.undecided & mask):
             return
         for group in self._coordinators:
             due = self.due[group.name] if mask is None else self.due[group.name] & mask[:, None]
-            if np.count_nonzero(due):
+            if any_true(due):
                 env, agent = np.argwhere(due)[0]
                 raise DecisionRequiredError(
                     f"{self._env_ids[env]}: coordinator {group.agent_ids[agent]!r} is due at step "
@@ -77,7 +78,7 @@ class Schedule:
         for group in self._coordinators:
             due = self._nobody[group.name]
             on_time = self._clock.steps % group.period == 0
-            if np.count_nonzero(on_time):
+            if any_true(on_time):
                 due = on_time[:, None] & self._results[group.name].active & ~self._decided[group.name]
                 due.flags.writeable = False
                 undecided = undecided | np.logical_or.reduce(due, axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from heron.batch.array_tree import ArrayTree, flatten
+from heron.batch.array_tree import ArrayTree, any_true, flatten
 from heron.batch.batch_env import BatchEnv, BoolArray
 from heron.vector.edges import Edges
 from heron.vector.results import GroupResult
@@ -94,7 +94,7 @@ class Received:
         """
         self._ages[...] = np.where(self._info_times > NEVER, (now[:, None] - self._info_times) / step_length, -1.0)
         parts = self.edges.info_parts
-        if np.count_nonzero(gone):
+        if any_true(gone):
             parts.write(out, np.where(gone[:, self.edges.parents, None], parts.read(out), self._infos))
         else:
             parts.write(out, self._infos)
@@ -195,7 +195,7 @@ class Sight:
         """Keep the observations of coordinators that have just ended, before time goes on without them."""
         for name, gone in self._gone.items():
             ended = results[name].terminated | results[name].truncated
-            if np.count_nonzero(ended):
+            if any_true(ended):
                 self.own_observation(name)
                 np.logical_or(gone, ended, out=gone)
 

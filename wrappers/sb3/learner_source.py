@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from heron.batch.array_tree import ArrayTree
+from heron.batch.array_tree import ArrayTree, any_true
 from heron.batch.copy_selection import EnvSelection
 from heron.play.action_masks import MASKS_METHOD
 from heron.play.autoreset import AutoresetLearner
@@ -82,7 +82,7 @@ class LearnerSource(SlotSource):
     def step(self, actions: npt.NDArray[Any]) -> tuple[SlotStep, list[dict[str, Any]]]:
         step = self._autoreset.step(actions_from_sb3(np.asarray(actions), self.learner.group.action_space))
         infos = self._infos(step)
-        if np.count_nonzero(step.reset):
+        if any_true(step.reset):
             self._note_reset_infos(np.flatnonzero(step.reset).tolist())
         return step, infos
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from heron.batch.array_tree import any_true
 from heron.batch.batch_env import BoolArray
 from heron.errors import ResetRequiredError
 from heron.play.slot_step import SlotStep
@@ -44,7 +45,7 @@ class SlotMonitor(VecMonitor):
         observations, rewards, dones, infos = self.venv.step_wait()
         step = _last_step(self._rows)
         live = step.lengths > 0
-        ended = np.count_nonzero(dones) > 0
+        ended = any_true(dones)
         if ended:
             infos = list(infos)
             stale = step.stale

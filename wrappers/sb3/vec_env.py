@@ -13,6 +13,7 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from heron.batch.array_tree import any_true
 from heron.batch.copy_selection import EnvSelection, spread_seeds
 from heron.errors import ConfigurationError
 from heron.play.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
@@ -191,7 +192,7 @@ class Sb3VecEnv(VecEnv):
         self.rows.put(step, dones)
         self._steps += 1
         self._steps_taken += step.lengths > 0
-        if np.count_nonzero(dones):
+        if any_true(dones):
             for slot in np.flatnonzero(dones & (self._steps != self._steps_taken)).tolist():
                 infos[slot] = _InfoForMonitor(infos[slot], int(self._steps_taken[slot]))
             self._steps[dones] = self._steps_taken[dones] = 0
