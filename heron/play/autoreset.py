@@ -1,7 +1,7 @@
 """Autoreset for all views, the only place where copies are reset automatically."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -118,8 +118,9 @@ class AutoresetLearner:
             EnvStepError: If a copy raised.
         """
         self.learner.venv.check_open()
-        self._check_unchanged()
-        over = self._check_ready()
+        if self.learner.venv.changes != self._changes or any_true(self._changed_outside):
+            self._refuse_outside_changes()
+        over = None if self.learner.venv.all_running else self._check_ready()
         try:
             return self._step(actions, over)
         finally:
@@ -127,10 +128,13 @@ class AutoresetLearner:
 
     def _step(self, actions: Any, over: BoolArray | None) -> SlotStep:
         """Step the copies. ``over`` marks those that were over before the step."""
-        stood_still = self._cut.copy()
-        step = self.learner.step(actions, ~stood_still if any_true(stood_still) else None)
-        step.stood_still = stood_still
-        self._cut[:] = False
+        if any_true(self._cut):
+            stood_still = self._cut.copy()
+            step = self.learner.step(actions, ~stood_still)
+            step.stood_still = stood_still
+            self._cut[:] = False
+        else:
+            step = self.learner.step(actions)
         due = self._due(step, over)
         if due is None:
             return step
@@ -164,21 +168,18 @@ class AutoresetLearner:
         if self.learner.venv.changes != self._changes:
             self._changed_outside[:] = True
 
-    def _check_unchanged(self) -> None:
+    def _refuse_outside_changes(self) -> Never:
         self._note_outside_changes()
-        if any_true(self._changed_outside):
-            changed = [self.learner.venv.env_ids[index] for index in np.flatnonzero(self._changed_outside)]
-            raise ResetRequiredError(
-                f"the vector env of {shown(changed)} was reset or stepped outside this view: call reset() of the view, "
-                "as model.set_env(view, force_reset=True) does. Views that alternate within one learn(), as for "
-                "evaluations, need one vector env each. In the middle of a rollout, call reset_envs() of the view"
-            )
+        changed = [self.learner.venv.env_ids[index] for index in np.flatnonzero(self._changed_outside)]
+        raise ResetRequiredError(
+            f"the vector env of {shown(changed)} was reset or stepped outside this view: call reset() of the view, "
+            "as model.set_env(view, force_reset=True) does. Views that alternate within one learn(), as for "
+            "evaluations, need one vector env each. In the middle of a rollout, call reset_envs() of the view"
+        )
 
-    def _check_ready(self) -> BoolArray | None:
-        """Return the copies that were over before this step, ``(num_envs,) bool``, or None if all are running."""
+    def _check_ready(self) -> BoolArray:
+        """Return the copies that were over before this step, ``(num_envs,) bool``."""
         over: BoolArray = ~self.learner.venv.running
-        if not any_true(over):
-            return None
         stopped = over if self.mode is AutoresetMode.DISABLED else over & ~self._begun
         if stopped.any():
             env_ids = [self.learner.venv.env_ids[index] for index in np.flatnonzero(stopped)]
@@ -191,6 +192,8 @@ class AutoresetLearner:
     def _due(self, step: SlotStep, over: BoolArray | None) -> BoolArray | None:
         """Return the copies to reset in this step, ``(num_envs,) bool``, or None if there are none."""
         if self.mode is AutoresetMode.SAME_STEP:
+            if self.learner.venv.all_running:
+                return None
             due = step.finished
         elif self.mode is AutoresetMode.DISABLED or over is None:
             return None

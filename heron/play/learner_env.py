@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.batch.action_records import is_record_space, map_leaves
-from heron.batch.array_tree import ArrayTree, any_true, map_arrays, rows
+from heron.batch.array_tree import ArrayTree, all_true, any_true, map_arrays, rows
 from heron.batch.batch_env import BoolArray
 from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.errors import ConfigurationError, InvalidActionError, shown
@@ -138,12 +138,15 @@ class LearnerEnv:
             EnvStepError: If a copy raised.
         """
         own = {self.group.name: self._by_copy(actions)}
+        venv = self.venv
         self.engine.report_episodes()
         waiting, in_turn = self._waiting()
         if not self.group.is_field and any_true(interrupted := self._interrupted()):
             self._play(interrupted if mask is None else interrupted & mask, own)
-        copies = self.venv.running if mask is None else self.venv.running & mask
-        rewards, lengths, running = self._play(copies, own)
+        if mask is None:
+            rewards, lengths = self._play(None if venv.all_running else venv.running, own)
+        else:
+            rewards, lengths = self._play(venv.running & mask, own)
         ends, self.ends = self.ends, {}
         terminated, truncated = self._flags(ends)
         waited = waiting & (lengths > 0) if waiting is not self._none else waiting
@@ -154,10 +157,10 @@ class LearnerEnv:
             ends=ends,
             terminated=terminated,
             truncated=truncated,
-            finished=~running,
+            finished=~venv.running,
             waited=waited,
             in_turn=in_turn,
-            infos=self.venv.infos,
+            infos=venv.infos,
             reset=self._no_copy,
             stood_still=self._no_copy,
         )
@@ -173,12 +176,7 @@ class LearnerEnv:
 
     def observations(self) -> ArrayTree:
         """Return the current observation of every slot, ``(S, ...)``, a new array."""
-        return cast(
-            "ArrayTree",
-            map_arrays(
-                lambda array: array.reshape(self.num_slots, *array.shape[2:]).copy(), self.venv.observe(self.group.name)
-            ),
-        )
+        return cast("ArrayTree", map_arrays(self._as_slots, self.venv.observe(self.group.name)))
 
     def ends_now(self, terminated: BoolArray, truncated: BoolArray) -> dict[int, End]:
         """Return the ends of flagged slots, with their current observations.
@@ -194,6 +192,9 @@ class LearnerEnv:
         flags = zip(terminated[slots].tolist(), truncated[slots].tolist(), strict=True)
         observations = rows(self.observations(), slots)
         return {slot: End(seen, *flag) for slot, seen, flag in zip(slots, observations, flags, strict=True)}
+
+    def _as_slots(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return array.reshape(self.num_slots, *array.shape[2:]).copy()
 
     def _owner(self, slot: int) -> str:
         return f"{self.agent_id(slot)} of {self.venv.env_ids[self.env_index(slot)]}"
@@ -249,60 +250,64 @@ class LearnerEnv:
         return interrupted
 
     def _play(
-        self, copies: BoolArray, own: Mapping[str, ArrayTree]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
-        """Play these copies until the next decision is due. Where one is due now, begin with it.
+        self, copies: BoolArray | None, own: Mapping[str, ArrayTree]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Play these copies, None for all, until the next decision is due. Where one is due now, begin with it.
 
         Returns:
-            The rewards and lengths of a ``SlotStep``, and the copies that are running, ``(num_envs,) bool``.
+            The rewards and lengths of a ``SlotStep``.
         """
-        if self.venv.coordinator_groups:
-            self.engine.decide(copies & self.venv.undecided, own)
+        venv = self.venv
+        if venv.coordinator_groups:
+            self.engine.decide(venv.undecided if copies is None else copies & venv.undecided, own)
         if self.group.period == 1:
-            rewards, lengths, running = self._play_one(copies, own)
+            rewards, lengths = self._play_one(copies, own)
         else:
-            rewards, lengths, running = self._play_several(copies, own)
-        self.engine.decide(copies & running)
-        return rewards.ravel(), lengths.ravel(), running
+            rewards, lengths = self._play_several(venv.running if copies is None else copies, own)
+        if venv.coordinator_groups:
+            self.engine.decide(venv.running if copies is None else copies & venv.running)
+        return rewards.ravel(), lengths.ravel()
 
     def _play_one(
-        self, copies: BoolArray, own: Mapping[str, ArrayTree]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
+        self, copies: BoolArray | None, own: Mapping[str, ArrayTree]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Play a decision of one environment step."""
-        took_part = self._result.active & copies[:, None]
-        running = self._advance(copies, own, took_part) if any_true(copies) else self.venv.running
-        return np.where(took_part, self._result.rewards, 0.0), took_part.astype(np.int64), running
+        result = self._result
+        took_part = result.active.copy() if copies is None else result.active & copies[:, None]
+        if copies is None or any_true(copies):
+            self._advance(copies, own, took_part)
+        rewards = result.rewards.copy() if all_true(took_part) else np.where(took_part, result.rewards, 0.0)
+        return rewards, took_part.astype(np.int64)
 
     def _play_several(
         self, copies: BoolArray, own: Mapping[str, ArrayTree]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], BoolArray]:
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Play environment steps until the next decision is due or the episode ends."""
         venv, period, result = self.venv, self.group.period, self._result
         rewards, lengths = np.zeros(result.active.shape), np.zeros(result.active.shape, dtype=np.int64)
-        undecided, running = copies.copy(), venv.running
+        undecided = copies.copy()
         # An agent that appears during a decision takes no part in it, nor in the rest of one that was interrupted.
         begins = (undecided & (venv.steps % period == 0))[:, None]
         np.copyto(self._part_takers, result.active, where=begins)
         while any_true(undecided):
             np.logical_and(self._part_takers, result.active, out=self._part_takers, where=undecided[:, None])
             took_part = self._part_takers & undecided[:, None]
-            running = self._advance(undecided, own, took_part)
+            self._advance(undecided, own, took_part)
             gain = result.rewards if self.discount == 1.0 else self.discount**lengths * result.rewards
             np.add(rewards, gain, out=rewards, where=took_part)
             lengths += took_part
-            undecided &= running & (venv.steps % period != 0)
+            undecided &= venv.running & (venv.steps % period != 0)
             self.engine.decide(undecided)
-        return rewards, lengths, running
+        return rewards, lengths
 
-    def _advance(self, copies: BoolArray, own: Mapping[str, ArrayTree], took_part: BoolArray) -> BoolArray:
-        """Step these copies once, keep the ends of those that took part, and return the copies that are running."""
-        steps = self.venv.steps.copy()
+    def _advance(self, copies: BoolArray | None, own: Mapping[str, ArrayTree], took_part: BoolArray) -> None:
+        """Step these copies once, None for all, and keep the ends of the agents that took part."""
         try:
-            return self.engine.advance(copies, own if self.group.is_field else None)
+            self.engine.advance(copies, own if self.group.is_field else None)
         finally:  # copies that did not raise may have ended
-            result = self._result
+            result, stepped = self._result, self.engine.stepped
             if any_true(result.terminated) or any_true(result.truncated):
-                ended = took_part & (self.venv.steps > steps)[:, None]
+                ended = took_part if stepped is None else took_part & stepped[:, None]
                 self.ends |= self.ends_now((ended & result.terminated).ravel(), (ended & result.truncated).ravel())
 
 

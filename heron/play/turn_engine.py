@@ -45,6 +45,9 @@ class TurnEngine:
         venv: The vector env.
         policies: Group name -> its policy.
         on_episode: Called with each finished episode.
+
+    Attributes:
+        stepped: ``(num_envs,) bool``, the copies that the last ``advance`` stepped, also if it raised; None for all.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class TurnEngine:
             self._deciders[group.name] for group in venv.field_groups if group.name in self._deciders
         ]
         self._episodes: deque[Episode] = deque()
+        self.stepped: BoolArray | None = None
 
     def reset(
         self,
@@ -106,15 +110,12 @@ class TurnEngine:
                 mask &= ~due.any(axis=1)
         venv.decide(mask=concerned)  # receive commands that a link has delayed
 
-    def advance(self, copies: BoolArray, given: Mapping[str, ArrayTree] | None = None) -> BoolArray:
+    def advance(self, copies: BoolArray | None, given: Mapping[str, ArrayTree] | None = None) -> None:
         """Step some copies once, and report the episodes that end.
 
         Args:
-            copies: ``(num_envs,) bool``, the copies, all of which are running.
+            copies: ``(num_envs,) bool``, the copies, all of which are running; None for all.
             given: Field group name -> ``(num_envs, num_agents, ...)``, the actions of groups without a policy.
-
-        Returns:
-            ``(num_envs,) bool``, the copies that are running after the step.
 
         Raises:
             EnvStepError: If a copy raised. All others were stepped.
@@ -122,17 +123,19 @@ class TurnEngine:
         """
         venv = self.venv
         actions = self._field_actions(copies, given or {})
-        steps = venv.steps.copy()
+        steps, self.stepped = venv.steps.copy(), copies
         try:
             venv.advance(actions, copies)
-        finally:  # copies that did not raise may have ended
-            stepped = venv.steps > steps
+        except BaseException:  # copies that did not raise were stepped
+            self.stepped = venv.steps > steps
+            raise
+        finally:
             for decider in self._field_deciders:
-                decider.keep(stepped[:, None])
-            running = venv.running
-            self._note_episodes(stepped > running)
-            self.report_episodes()
-        return running
+                decider.keep(np.ones((1, 1), dtype=bool) if self.stepped is None else self.stepped[:, None])
+            if not venv.all_running:
+                self._note_episodes(~venv.running if self.stepped is None else self.stepped > venv.running)
+            if self._episodes:
+                self.report_episodes()
 
     def report_episodes(self) -> None:
         """Call ``on_episode`` once with each finished episode, even if an earlier call raised."""
@@ -150,13 +153,13 @@ class TurnEngine:
         finally:  # all messages except a rejected one were delivered
             decider.keep(~self.venv.due(name))
 
-    def _field_actions(self, mask: BoolArray, given: Mapping[str, ArrayTree]) -> Mapping[str, ArrayTree]:
+    def _field_actions(self, mask: BoolArray | None, given: Mapping[str, ArrayTree]) -> Mapping[str, ArrayTree]:
         if not self._field_deciders:
             return given
-        asked = {
-            decider.group.name: decider.ask(self.venv.results[decider.group.name].active & mask[:, None])
-            for decider in self._field_deciders
-        }
+        asked = {}
+        for decider in self._field_deciders:
+            active = self.venv.results[decider.group.name].active
+            asked[decider.group.name] = decider.ask(active if mask is None else active & mask[:, None])
         return {**given, **asked}
 
     def _note_episodes(self, ended: BoolArray) -> None:

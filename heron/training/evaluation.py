@@ -152,7 +152,8 @@ def _finished_episodes(
                 engine.reset([env_id], seed + upcoming)
                 upcoming += 1
         if np.count_nonzero(running := venv.running):
-            engine.decide(engine.advance(running) & running)
+            engine.advance(running)
+            engine.decide(running & venv.running)
 
 
 def _empty_episode(venv: HierarchicalVectorEnv, env_id: str) -> Episode:

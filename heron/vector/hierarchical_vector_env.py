@@ -131,6 +131,11 @@ class HierarchicalVectorEnv:
         return self._results.running
 
     @property
+    def all_running(self) -> bool:
+        """True if every copy is running."""
+        return self._results.all_running
+
+    @property
     def undecided(self) -> BoolArray:
         """``(num_envs,) bool``, the copies in which a coordinator must decide before the next step, read-only."""
         return self._schedule.undecided
