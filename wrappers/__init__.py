@@ -1,4 +1,4 @@
-"""From any environment to a vector env of communicating agents, and on to the libraries that train."""
+"""Adapters from and to other libraries, and ``make_vec``."""
 
 from heron.play.policies import ModelPolicy, RandomPolicy
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv

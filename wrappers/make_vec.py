@@ -1,4 +1,4 @@
-"""Making a vector env from an environment's name, in one call."""
+"""Vector envs from any environment, in one call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -25,7 +25,7 @@ from heron.wrappers.workers.sharding import StartMethod, WorkerOptions
 AnyEnv: TypeAlias = (
     str | EnvFactory | Sequence[EnvFactory] | type[ArrayEnv[Any]] | BatchEnv | gymnasium.vector.VectorEnv[Any, Any, Any]
 )
-"""Anything that ``make_vec`` makes a vector env of."""
+"""Everything that ``make_vec`` accepts as an environment."""
 
 
 def make_vec(
@@ -46,7 +46,7 @@ def make_vec(
     timeout: float | None = None,
     restart_workers: bool | None = None,
 ) -> HierarchicalVectorEnv:
-    """Make copies of an environment, under a hierarchy if there is one, that communicate through one broker.
+    """Make a vector env: copies of an environment under a hierarchy, whose agents communicate through one broker.
 
     Args:
         env: The environment to copy: an importable module with a ``parallel_env`` or ``env`` function, such as
@@ -57,28 +57,28 @@ def make_vec(
         num_envs: Number of copies; 1 by default, or the number in the list or ``BatchEnv``.
         hierarchy: The tree of agents; flat by default. A function gets the environment's agent ids and
             returns a ``Hierarchy``, as in ``lambda ids: Hierarchy.star(ids, period=5, command_space=space)``.
-        broker: Carries all messages; may be shared. By default an ``InMemoryBroker`` of its own.
-        env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
-        env_kwargs: Arguments for the environment's function.
-        groups: Group name -> agent ids, to arrange the environment's agents by hand.
-        intrinsic_reward: The reward of subordinates in place of the environment's; see
+        broker: The broker for all messages; may be shared. A new ``InMemoryBroker`` by default.
+        env_ids: Ids of the copies; ``env_0``, ``env_1`` ... by default.
+        env_kwargs: Keyword arguments for the environment's function or class.
+        groups: Group name -> agent ids, to group the environment's agents by hand.
+        intrinsic_reward: The reward of subordinates that replaces the environment's; see
             ``HierarchicalVectorEnv``.
         step_length: Simulation time of one environment step.
-        validate: Check every observation against its space, and every reward for being finite; only for copies that
-            are made here.
-        backend: ``"loop"`` steps all copies in this process; ``"process"`` lets worker processes step most of
-            them, see ``ProcessEnv``; ``"auto"`` tries both on copies that are thrown away, under the same hierarchy,
-            and takes the loop unless worker processes are clearly faster. ``describe()`` states the choice and its
-            reason. The same seeds give the same trajectories with each.
-        num_workers: Worker processes beside this one; by default as many as there are cores for.
-        start_method: Starting method of the processes: ``"forkserver"``, the default, ``"spawn"`` or ``"fork"``.
-        timeout: Longest wait for one in s; 60 by default.
-        restart_workers: Restart a lost one at once instead of raising; see ``ProcessEnv``. Like the three above it is
-            refused with ``backend="loop"``.
+        validate: Check that every observation is in its space and every reward is finite. Only for copies that this
+            call makes.
+        backend: ``"loop"`` steps all copies in this process. ``"process"`` steps most of them in worker processes,
+            see ``ProcessEnv``. ``"auto"`` times both on temporary copies under the same hierarchy, and chooses the
+            loop unless worker processes are clearly faster; ``describe()`` states the choice and its reason. The
+            same seeds give the same trajectories with every backend.
+        num_workers: Number of worker processes beside this one; by default one for each further core.
+        start_method: Start method of the processes: ``"forkserver"``, the default, ``"spawn"`` or ``"fork"``.
+        timeout: Longest wait for a worker in s; 60 by default.
+        restart_workers: Restart a lost worker at once instead of raising; see ``ProcessEnv``. This option and the
+            three above are rejected with ``backend="loop"``.
 
     Raises:
-        ConfigurationError: If an option does not fit, or the name cannot be imported.
-        EnvCreationError: If a copy could not be made; it names the copy.
+        ConfigurationError: If an option is invalid, or the name cannot be imported.
+        EnvCreationError: If a copy could not be made.
         HierarchyError: If the hierarchy does not fit the environment's agents.
 
     >>> venv = make_vec("mpe2.simple_spread_v3", num_envs=4)
@@ -96,7 +96,7 @@ def make_vec(
         batch_env = _world(partial(env, **(env_kwargs or {})), num_envs, env_ids, backend, workers, **options)
     else:
         factories = _factories(env, num_envs, dict(env_kwargs or {}))
-        # A trial has a broker of its own and no intrinsic rewards: the user's may keep a state.
+        # A trial uses its own broker and no intrinsic rewards, because the user's may have state.
         batch_env = make_batch_env(
             factories, env_ids, backend, workers, groups=groups, validate=validate, vector_env=vector_env
         )
@@ -116,9 +116,9 @@ def _world(
     workers: WorkerOptions,
     **options: object,
 ) -> BatchEnv:
-    """Make copies of a world on arrays, which are stepped by worker processes only on request."""
+    """Make copies of a world. Only ``backend="process"`` steps them in worker processes."""
     if given := [name for name, value in options.items() if value is not None]:
-        raise ConfigurationError(f"{given} cannot be chosen for {make.func.__name__}, which is written on arrays")
+        raise ConfigurationError(f"options {given} are not supported for {make.func.__name__}, which is an ArrayEnv")
     num_envs = num_envs or (1 if env_ids is None else len(env_ids))
     check_backend(backend, workers, num_envs)
     if backend == "process":
@@ -126,19 +126,19 @@ def _world(
         return ProcessEnv.of_shards(lambda ids: make(len(ids), env_ids=ids), names, **workers.given())
     world = make(num_envs, env_ids=env_ids)
     if backend == "auto":
-        world.remark = 'backend="auto" chose this process: a world on arrays steps all copies at once'
+        world.remark = 'backend="auto" chose this process: an ArrayEnv steps all copies at once'
     return world
 
 
 def _vector_env(
     batch_env: BatchEnv, *, hierarchy: Hierarchy | Callable[[Sequence[str]], Hierarchy] | None, **options: Any
 ) -> HierarchicalVectorEnv:
-    """Make the vector env of a batch of copies."""
+    """Make the vector env of a ``BatchEnv``."""
     if callable(hierarchy):
         agent_ids = [agent for group in batch_env.groups.values() for agent in group.agent_ids]
         hierarchy = hierarchy(agent_ids)
-        if not isinstance(hierarchy, Hierarchy):  # a function may have forgotten to return it
-            raise HierarchyError(f"the function given as hierarchy must return a Hierarchy, got {hierarchy!r}")
+        if not isinstance(hierarchy, Hierarchy):  # such as None, if the function does not return it
+            raise HierarchyError(f"the function passed as hierarchy must return a Hierarchy, got {hierarchy!r}")
     return HierarchicalVectorEnv(batch_env, hierarchy, **options)
 
 
@@ -152,8 +152,8 @@ def _factories(
         return [partial(factory, **env_kwargs)] * (num_envs or 1)
     if not isinstance(factory, Sequence):
         raise ConfigurationError(
-            "env must be a name, a function that makes an environment, a list of such functions, a BatchEnv or a "
-            f"VectorEnv, got {env!r}"
+            "env must be a name, a function that makes an environment, a list of such functions, an ArrayEnv class, a "
+            f"BatchEnv or a VectorEnv, got {env!r}"
         )
     if num_envs not in (None, len(factory)):
         raise ConfigurationError(f"num_envs is {num_envs}, but the list has {len(factory)} factories")
@@ -167,15 +167,15 @@ def _existing(
     backend: str,
     **options: object,
 ) -> BatchEnv:
-    """Return copies that exist already, of which only a few options can be changed."""
+    """Return the ``BatchEnv`` of existing copies, and reject options that they no longer accept."""
     kind = "BatchEnv" if isinstance(env, BatchEnv) else "VectorEnv"
     given = [name for name, value in options.items() if value is not None]
     if isinstance(env, BatchEnv) and env_ids is not None:
         given.insert(0, "env_ids")
     if given:
-        raise ConfigurationError(f"{given} cannot be changed on a {kind} that exists already")
+        raise ConfigurationError(f"options {given} cannot be changed on an existing {kind}")
     if num_envs not in (None, env.num_envs):
         raise ConfigurationError(f"num_envs is {num_envs}, but the {kind} has {env.num_envs} copies")
     if backend != "loop":
-        raise ConfigurationError(f"backend {backend!r} cannot be changed on a {kind} that exists already")
+        raise ConfigurationError(f"backend {backend!r} is not supported for an existing {kind}, only 'loop'")
     return env if isinstance(env, BatchEnv) else batch_of_vector_env(env, env_ids)

@@ -1,1 +1,1 @@
-"""Decisions: policies, the turn order of coordinators and field agents, learner slots and autoreset."""
+"""Policies, turn order, learner slots and autoreset."""

@@ -71,12 +71,12 @@ class TurnEngine:
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start a new episode in some copies, and let the coordinators that have a policy decide.
+        """Start a new episode in some copies, and decide for the coordinators that have a policy.
 
         Args:
             which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
-            seed: As there.
-            options: As there.
+            seed: As for ``HierarchicalVectorEnv.reset_envs``.
+            options: As for ``HierarchicalVectorEnv.reset_envs``.
         """
         venv = self.venv
         copies = venv.indices(which)

@@ -1,4 +1,4 @@
-"""Gymnasium vector envs of a kind that is not known, and what they may do wrong."""
+"""A Gymnasium vector env of an unknown kind that can return wrong results."""
 
 import gymnasium
 import numpy as np
@@ -10,7 +10,7 @@ def _cart_pole():
 
 
 class Foreign(SyncVectorEnv):
-    """A vector env of some kind, in whose second step, or later reset, something is done to what it returns."""
+    """A vector env whose result of the second step, or of a later reset, is changed by a function."""
 
     def __init__(self, spoil=None, when="step", mode=AutoresetMode.SAME_STEP):
         super().__init__([_cart_pole] * 3, autoreset_mode=mode)

@@ -1,4 +1,4 @@
-"""Real environments under hierarchies of every kind, and how they go, for whatever shows one copy of them."""
+"""Real environments under hierarchies of every kind, and reference episodes for views of one copy."""
 
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ def star(ids):
 
 
 def tree(ids):
-    """Three levels over simple_tag: choices at the top, numbers below, and every period another."""
+    """Make three levels over simple_tag, with discrete commands at the top, Box commands below, different periods."""
     return Hierarchy(
         {"system_0": ["hunters_0", "prey_0"], "hunters_0": ids[:3], "prey_0": ids[3:]},
         period={"system_0": 6, "hunters_0": 3, "prey_0": 2},
@@ -32,7 +32,7 @@ def tree(ids):
 
 
 def by_kind(ids):
-    """One coordinator for archers, and one for knights."""
+    """Make one coordinator for archers, and one for knights."""
     archers = [agent for agent in ids if agent.startswith("archer")]
     knights = [agent for agent in ids if agent.startswith("knight")]
     return Hierarchy({"bows_0": archers, "swords_0": knights}, period=4, command_space=Discrete(3))
@@ -63,7 +63,7 @@ def zombies(num_envs=1, **kwargs):
 
 
 def handy(num_envs=1, **kwargs):
-    """Actions that are no arrays."""
+    """Make agents with Dict and Tuple actions."""
     return make_vec(Handy, num_envs, star, env_kwargs={"horizon": 11}, **kwargs)
 
 
@@ -71,7 +71,7 @@ VIEWED = {"spread": spread, "flat": flat, "tag": tag, "three_levels": three_leve
 
 
 class Turn(NamedTuple):
-    """What one agent sees when it is its turn, or when it has ended, and what it has earned since it acted."""
+    """One agent's observation at its turn or its end, and its reward since its last action."""
 
     agent: str
     observation: Any
@@ -80,21 +80,21 @@ class Turn(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What all agents see and have earned after one environment step."""
+    """The observations and rewards of all agents after one environment step."""
 
     observations: dict[str, Any]
     rewards: dict[str, float]
 
 
 def action(space, agent, step):
-    """A random action that depends on nothing else."""
+    """Return a random action that depends only on the arguments."""
     own = deepcopy(space)
     own.seed(crc32(f"{agent} {step}".encode()))
     return own.sample()
 
 
 def play_directly(venv, seed):
-    """One episode of a vector env with one copy, through ``decide`` and ``advance``.
+    """Play one episode of a vector env with one copy, through ``decide`` and ``advance``.
 
     Returns:
         All turns in order, and all steps.

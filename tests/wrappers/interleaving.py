@@ -1,4 +1,4 @@
-"""What the state machines of the views share: they do the same with a view and with its plain model."""
+"""Common base of the views' state machines, which make the same calls to a view and to its plain model."""
 
 from copy import deepcopy
 
@@ -13,7 +13,7 @@ options = st.none() | st.just({}) | st.builds(lambda wind: {"wind": wind, "take_
 
 
 class Interleaving(RuleBasedStateMachine):
-    """A view and its model side by side. `log` names what environments keep of the calls that they get."""
+    """A view and its model. `log` is the environments' attribute with the calls they received."""
 
     log = ("reset_calls", "received")
 
@@ -30,19 +30,19 @@ class Interleaving(RuleBasedStateMachine):
         return [value for value in values for _ in range(self.size)]
 
     def by_copy(self, actions):
-        """The actions of slots, for the model."""
+        """Return the actions of slots in the model's form."""
         given = iter(actions)
         return [{agent: next(given) for agent in copy.learners} for copy in self.copies]
 
     def slot(self, number):
-        """The copy and the agent of a slot."""
+        """Return the copy and the agent of a slot."""
         return self.copies[number // self.size], self.learners[number % self.size]
 
     def seed_of(self, data, count):
         return data.draw(st.none() | seeds | st.lists(st.none() | seeds, min_size=count, max_size=count))
 
     def remember(self, *results):
-        """Keep what was returned, to see that nobody changes it any more."""
+        """Keep a returned result, to check later that it has not changed."""
         self.told.append((list(results), deepcopy(list(results))))
         assert all(same(then, now) for then, now in self.told[-3:])
 
@@ -58,7 +58,7 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 2), later=st.integers(0, 2))
     def fail_soon(self, index, later):
-        """Let a copy raise in one of its next steps."""
+        """Make a copy raise in one of its next steps."""
         if index < len(self.copies):
             at = self.copies[index].steps + later
             self.envs[index].fail_at = at

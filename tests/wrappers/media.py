@@ -12,7 +12,7 @@ from PIL import Image
 
 
 class Clip(NamedTuple):
-    """A video that would have been written."""
+    """A video that MoviePy would have written."""
 
     path: str
     fps: int
@@ -20,7 +20,7 @@ class Clip(NamedTuple):
 
 
 def keep_clips(monkeypatch):
-    """A list that gets every ``Clip`` which wrappers write with MoviePy."""
+    """Return a list that collects every ``Clip`` that wrappers write with MoviePy."""
     clips = []
 
     class ImageSequenceClip:
@@ -39,7 +39,7 @@ def keep_clips(monkeypatch):
 
 
 def scale_with_pillow(monkeypatch):
-    """Let wrappers scale pictures by Pillow instead of OpenCV."""
+    """Make wrappers scale images with Pillow instead of OpenCV."""
     module = ModuleType("cv2")
     module.INTER_AREA = Image.Resampling.BOX
     module.resize = lambda picture, size, interpolation=Image.Resampling.BILINEAR: np.asarray(

@@ -1,4 +1,4 @@
-"""One environment under a hierarchy, as plainly as it can be written: agent by agent, and nothing of the package."""
+"""Reference implementation of one environment under a hierarchy, agent by agent, without the package's code."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 
 
 class FailedError(Exception):
-    """A copy raised."""
+    """The error of a copy that raised."""
 
 
 class End(NamedTuple):
@@ -19,7 +19,7 @@ class End(NamedTuple):
 
 @dataclass
 class Tree:
-    """Coordinator -> whom it commands, and how often, from the top down; all commands are of one space."""
+    """Coordinator -> its subordinates and period, from the top down. All commands have the same space."""
 
     below: dict[str, list[str]]
     period: dict[str, int]
@@ -27,7 +27,7 @@ class Tree:
 
 
 class OneAgent:
-    """A plain Gymnasium environment, as one in which `"agent"` acts."""
+    """A Gymnasium environment as a PettingZoo environment of one agent, `"agent"`."""
 
     possible_agents = ("agent",)
 
@@ -61,7 +61,7 @@ class NaiveCopy:
         self.forget()
 
     def forget(self):
-        """Know nothing, as before the first reset."""
+        """Return to the state before the first reset."""
         self.steps, self.active, self.infos = 0, set(), {}
         self.observed, self.rewards, self.heard, self.commands, self.kept = {}, {}, {}, {}, {}
         self.decided, self.cut_below, self.deciders = set(), set(), []
@@ -76,7 +76,7 @@ class NaiveCopy:
         return not self.active
 
     def reset(self, seed=None, options=None):
-        """Begin an episode, and let those above the learners decide."""
+        """Begin an episode, and decide for the coordinators above the learners."""
         self.forget()
         self.begun = True
         observations, infos = self.env.reset(seed=seed, options=None if options is None else dict(options))
@@ -90,7 +90,7 @@ class NaiveCopy:
         self.decide()
 
     def decide(self, actions=None):
-        """Let coordinators decide from the top down; where learners are due they wait for their actions."""
+        """Decide for coordinators from the top down. Learners that are due wait for their actions."""
         for above in self.tree.below:
             due = above in self.active and self.steps % self.tree.period[above] == 0 and above not in self.decided
             if not due:
@@ -105,7 +105,7 @@ class NaiveCopy:
             self.decided.add(above)
 
     def advance(self, actions):
-        """Take one step of the environment, and note the ends of those who have decided."""
+        """Step the environment once, and note the ends of the agents that have decided."""
         before = set(self.active)
         chosen = {
             agent: actions[agent] if agent in self.learners else self.policies[agent](self.seen(agent))
@@ -116,7 +116,7 @@ class NaiveCopy:
         self.steps += 1
         try:
             results, there = self.env.step(chosen), self.env.agents
-        except RuntimeError:  # all are cut off
+        except RuntimeError:  # all are truncated
             results, there = None, []
         ends = self.follow_fields(chosen, results or ({}, {}, {}, {}, {}), there)
         for above, agents in reversed(self.tree.below.items()):
@@ -130,7 +130,7 @@ class NaiveCopy:
             raise FailedError
 
     def follow_fields(self, acting, results, there):
-        """Take over what a step said; returns who has ended, with the flags of it."""
+        """Store the results of a step, and return the agents that ended with their flags."""
         observations, rewards, terminated, truncated, infos = results
         self.infos = {agent: info for agent, info in infos.items() if info}
         self.observed |= {agent: seen for agent, seen in observations.items() if agent in there or agent in acting}
@@ -143,7 +143,7 @@ class NaiveCopy:
         }
 
     def follow_below(self, above, agents, ends, was_active):
-        """A coordinator earns what its subordinates do, and ends with the last of them."""
+        """Set coordinators' rewards to those of their subordinates, and end them with the last subordinate."""
         self.rewards[above] = sum(self.rewards.get(agent, 0.0) for agent in agents)
         if any(ends[agent][1] for agent in agents if agent in ends):
             self.cut_below.add(above)
@@ -160,7 +160,7 @@ class NaiveCopy:
                     self.heard[agent] = (self.own(agent), self.rewards.get(agent, 0.0), self.steps)
 
     def own(self, agent):
-        """What an agent tells its upstream: its observation, or what a coordinator has heard of each subordinate."""
+        """Return the info that an agent sends upstream: its observation, or a coordinator's infos from below."""
         if agent not in self.tree.below:
             if agent in self.observed:
                 return self.observed[agent]
@@ -175,7 +175,7 @@ class NaiveCopy:
         return np.concatenate(parts).astype(np.float32)
 
     def seen(self, agent):
-        """What an agent observes: its own, and then its latest command."""
+        """Return an agent's observation, followed by its latest command."""
         if agent not in self.upstream:
             return self.own(agent)
         command, space = self.commands.get(agent), self.tree.command
@@ -186,13 +186,13 @@ class NaiveCopy:
         return np.concatenate([self.own(agent), shown]).astype(np.float32)
 
     def rest(self, actions):
-        """Play what is left of a decision that an error elsewhere has interrupted; pauses after each step."""
+        """Complete a decision that an error in another copy interrupted. Yields after each step."""
         while not self.over and self.steps % self.period:
             self.decide(actions)
             yield self.advance(actions)
 
     def play(self, actions):
-        """Play until the learners are due again, or the episode is over; pauses after each step."""
+        """Play until the learners are due again, or the episode is over. Yields after each step."""
         if self.over:
             return
         self.decide(actions)

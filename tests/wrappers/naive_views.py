@@ -1,4 +1,4 @@
-"""What the views promise of copies side by side, as plainly as it can be written.
+"""Reference implementation of the views of several copies.
 
 The slots of a copy are its learners. What a step tells of a slot is a `Row`.
 """
@@ -15,16 +15,16 @@ NEXT, SAME, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, Autores
 
 
 class NoEpisodeError(Exception):
-    """A copy has no episode to go on with."""
+    """The error of a copy without a running episode."""
 
 
 class TornError(Exception):
-    """A mask names one active slot of a copy and leaves out another."""
+    """The error of a mask that names only some of the active slots of a copy."""
 
 
 @dataclass
 class Row:
-    """What a step tells of one slot."""
+    """The result of a step for one slot."""
 
     observation: Any
     reward: float = 0.0
@@ -35,7 +35,7 @@ class Row:
 
 
 class NaiveView:
-    """Copies side by side, of which each is reset by itself as the mode says.
+    """Copies that are each reset according to the autoreset mode.
 
     `cut` has the copies that were reset amid a rollout of SB3, and stand still in the next step.
     """
@@ -51,7 +51,7 @@ class NaiveView:
         self.copies[index].reset(seed, options)
 
     def reset_amid_rollout(self, index, seed=None, options=None):
-        """Reset a copy whose slots do not know it yet: the next step tells that they were cut off."""
+        """Reset a copy in the middle of a rollout. The next step reports its slots as truncated."""
         copy, ends = self.copies[index], dict(self.copies[index].ends)
         if index not in self.cut:
             ends |= {agent: End(copy.seen(agent), False, True) for agent in copy.learners if agent in copy.active}
@@ -60,7 +60,7 @@ class NaiveView:
         self.cut.add(index)
 
     def begin(self, moving, phase, actions):
-        """Play a phase in all copies at once, so that an error in one stops the others where they are."""
+        """Play a phase in all copies in parallel, so that an error in one stops the others at the same step."""
         games = [getattr(copy, phase)(actions[self.copies.index(copy)]) for copy in moving]
         while games:
             failed, left = False, []
@@ -74,7 +74,7 @@ class NaiveView:
             games = left
 
     def step(self, actions):
-        """Take one decision everywhere. `actions` are by copy, agent id -> action."""
+        """Take one decision in every copy. `actions` has for each copy agent id -> action."""
         was_over = [copy.over for copy in self.copies]
         if any(not copy.begun or (copy.over and self.mode is DISABLED) for copy in self.copies):
             raise NoEpisodeError
@@ -104,10 +104,10 @@ class NaiveView:
 
 
 class NaiveGym(NaiveView):
-    """As Gymnasium's vector envs do."""
+    """The reference with the semantics of Gymnasium's vector envs."""
 
     def named_by(self, mask):
-        """The copies that a mask over slots resets."""
+        """Return the copies that a mask of slots resets."""
         named, left = [], iter(mask)
         for index, copy in enumerate(self.copies):
             agents = {agent for agent in copy.learners if next(left)}
@@ -128,7 +128,7 @@ class NaiveGym(NaiveView):
 
 
 class NaiveSb3(NaiveView):
-    """As SB3's vector envs do; `plain` are those of Gymnasium environments."""
+    """The reference with the semantics of SB3's vector envs; `plain` is true for Gymnasium environments."""
 
     plain = False
 
@@ -148,21 +148,21 @@ class NaiveSb3(NaiveView):
 
 
 def infos_of_slot(infos, slot):
-    """What Gymnasium's infos of a batch say of one slot, where the masks say that they say something."""
+    """Return the infos of one slot from Gymnasium's batched infos, according to their masks."""
     assert all(f"_{key}" in infos for key in infos if not key.startswith("_"))
     keys = [key for key in infos if not key.startswith("_") and infos[f"_{key}"][slot]]
     return {key: infos_of_slot(infos[key], slot) if isinstance(infos[key], dict) else infos[key][slot] for key in keys}
 
 
 def row_of(batch, slot):
-    """One slot of a batch of observations."""
+    """Return one slot of a batch of observations."""
     if isinstance(batch, dict):
         return {key: row_of(part, slot) for key, part in batch.items()}
     return tuple(row_of(part, slot) for part in batch) if isinstance(batch, tuple) else batch[slot]
 
 
 def same(left, right):
-    """Whether two values, or trees of them, are equal to the bit, in whatever types of numbers."""
+    """Return True if two values, or trees of them, are equal to the bit, regardless of their number types."""
     left, right = (list(one) if getattr(one, "dtype", None) == np.dtype(object) else one for one in (left, right))
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(value, right[key]) for key, value in left.items())

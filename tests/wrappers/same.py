@@ -1,4 +1,4 @@
-"""Whether two of anything that environments say are the same to the bit."""
+"""Bit-exact comparison of environments' results."""
 
 import numpy as np
 

@@ -33,7 +33,7 @@ lives = st.builds(
 
 
 class Fragile(Sampled):
-    """One that raises at the step that it is told, once."""
+    """An environment that raises once, at a given step."""
 
     fail_at = None
 
@@ -47,7 +47,7 @@ class Fragile(Sampled):
 
 
 class Scene(NamedTuple):
-    """What a view shows, and copies of its own for the model; `learner` is one of those who learn."""
+    """The vector env of a view, and separate copies for the model. `learner` is one of the learning agents."""
 
     venv: Any
     learn: str
@@ -62,13 +62,13 @@ class Scene(NamedTuple):
 
 @st.composite
 def casts(draw, agents):
-    """The lives of one copy's agents, of whom the first is there from the beginning, and their horizon."""
+    """Draw the lives of one copy's agents and their horizon. The first agent is present from the beginning."""
     drawn = {agent: draw(lives) for agent in agents}
     return drawn | {agents[0]: drawn[agents[0]]._replace(joins=0)}, draw(st.integers(1, 7))
 
 
 def command_of(space, count, seen):
-    """A coordinator's action, which depends on what it sees and on nothing else."""
+    """Return a coordinator's action, which depends only on its observation."""
     if isinstance(space, Box):
         return np.resize(seen, 2 * count).astype(np.float32) % 1
     return np.resize(seen, count).astype(int) % space.n + space.start
@@ -92,7 +92,7 @@ def trees(draw, shape):
 
 @st.composite
 def scenes(draw):
-    """Up to three copies of scripted agents: flat, in two groups, or under coordinators."""
+    """Draw up to three copies of scripted agents: flat, in two groups, or under coordinators."""
     shape = draw(st.sampled_from(["flat", "split", *SHAPES]))
     agents = AGENTS if shape in SHAPES and shape != "twins" else AGENTS[: draw(st.integers(1, 3))]
     agents = {"twins": (A, B), "split": AGENTS}.get(shape, agents)
@@ -106,7 +106,7 @@ def scenes(draw):
 
 
 def make_scene(factories, tree, learner, *, discount=1.0, **options):
-    """A vector env of these factories in which the group of `learner` learns."""
+    """Return a vector env of these factories in which the group of `learner` learns."""
     hierarchy = None
     if tree.below:
         hierarchy = Hierarchy(tree.below, period=tree.period, command_space=tree.command)
@@ -126,7 +126,7 @@ def make_scene(factories, tree, learner, *, discount=1.0, **options):
 
 @st.composite
 def plain_factories(draw):
-    """Up to three Gymnasium environments of one kind."""
+    """Draw up to three Gymnasium environments of one kind."""
     observation = OBSERVATIONS[draw(st.sampled_from(list(OBSERVATIONS)))]
     action = ACTIONS[draw(st.sampled_from(list(ACTIONS)))]
     horizons = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))

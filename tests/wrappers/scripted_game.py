@@ -1,4 +1,4 @@
-"""A scripted game of two players who act in turn, with known rewards."""
+"""A scripted turn-based game of two players, with known rewards."""
 
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,7 +15,7 @@ STATES = 8
 
 
 class Script(NamedTuple):
-    """Who moves when, what ME gets for it, and whether the game is cut off behind the last move."""
+    """The player of each move, the reward of ME for it, and a flag for truncation after the last move."""
 
     movers: tuple[str, ...]
     rewards: tuple[float, ...]
@@ -25,14 +25,14 @@ class Script(NamedTuple):
 SCRIPTS = (
     Script((ME, YOU, ME, YOU), (1.0, -2.0, 0.5, 3.0)),  # ended by the opponent's move
     Script((YOU, ME, YOU, YOU, YOU, ME), (-1.0, 2.0, 0.25, -0.75, 4.0, 1.5)),
-    Script((ME, ME, YOU), (0.5, 0.0, -1.5), truncated=True),  # cut off by the opponent's move
+    Script((ME, ME, YOU), (0.5, 0.0, -1.5), truncated=True),  # truncated after the opponent's move
     Script((YOU, YOU, ME, YOU, ME), (0.0, 3.0, 0.0, 2.0, -4.0), truncated=True),
     Script((YOU, YOU), (1.0, 2.5)),  # over before my first turn
 )
 
 
 class Row(NamedTuple):
-    """One step of the game, as ME has it."""
+    """One step of the game from the view of ME."""
 
     state: int
     waited: bool
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 class ScriptedGame(AECEnv):
-    """Players see how many moves were made.
+    """The game. Players observe the number of moves.
 
     Attributes:
         log: A ``Row`` for each step of the view, None where it stood still, because of a reset by hand before it.
@@ -115,14 +115,14 @@ class ScriptedGame(AECEnv):
 
 
 def scripted_view(scripts=SCRIPTS):
-    """The games, and a view in which ME learns."""
+    """Return the games, and a view in which ME learns."""
     games = [ScriptedGame(script) for script in scripts]
     venv = make_vec([lambda game=game: game for game in games], groups={"first": [ME], "second": [YOU]})
     return games, Sb3VecEnv(venv, "first", {"second": 0})
 
 
 class Decision(NamedTuple):
-    """What one move of ME has led to until its next one, the end, or the end of what was looked at.
+    """The outcome of one move of ME until its next move, the end of the game, or the last known row.
 
     Attributes:
         row: Of the move.
@@ -140,7 +140,7 @@ class Decision(NamedTuple):
 
 
 def decisions(log, gamma):
-    """Every decision of ME in these rows, looking ahead from each move."""
+    """Return every decision of ME in these rows, looking ahead from each move."""
     found = []
     for row, move in enumerate(log):
         if move is None or move.waited:

@@ -1,4 +1,4 @@
-"""Gymnasium environments of every kind of space, whose outcome depends on nothing but seeds and actions."""
+"""Gymnasium environments of every kind of space, whose outcome depends only on seeds and actions."""
 
 from typing import Any, ClassVar
 
@@ -35,11 +35,11 @@ RECORDS = {
     ),
     "one field": Tuple((Box(-1, 1, (1,), np.float64),)),
 }
-"""Spaces in which an action is no array."""
+"""Spaces whose actions are records."""
 
 
 class Sampled(gymnasium.Env):
-    """Observes samples of its space, and ends at random or after ``horizon`` steps.
+    """An environment that observes samples of its space, and ends at random or after ``horizon`` steps.
 
     Its infos have numbers, text, arrays and a dict, some of them only in some steps.
     """

@@ -10,25 +10,25 @@ from pettingzoo import ParallelEnv
 
 
 def total(action):
-    """The sum of all numbers in an action of any kind."""
+    """Return the sum of all numbers in an action of any kind."""
     if isinstance(action, dict):
         action = tuple(action.values())
     return sum(map(total, action)) if isinstance(action, tuple) else np.sum(action)
 
 
 class Life(NamedTuple):
-    """When an agent is there, in environment steps, and how it goes."""
+    """The environment steps in which an agent is present, and the way it ends."""
 
     joins: int = 0
     leaves: int | None = None
     how: str = "terminated"
-    """"terminated", "truncated", "both", or "silent": gone without a word."""
+    """"terminated", "truncated", "both", or "silent": absent without a flag."""
     returns: int | None = None
-    """When it comes back, for one step."""
+    """The step in which the agent returns, for that step only."""
 
 
 class Scripted(ParallelEnv):
-    """Agents that come and go as written, under a horizon that cuts off whoever is left.
+    """Agents that appear and end as scripted. Those that are left are truncated at the horizon.
 
     Agent number k observes [step, k, a random number of the episode's stream, its last action] and is rewarded
     with ``10**k`` times the number of the step that it took part in. A talkative one goes on about agents that are
@@ -127,7 +127,7 @@ class Scripted(ParallelEnv):
 
 
 class FailsOnce(Scripted):
-    """Raises at one step, the first time only."""
+    """An environment that raises once, at a given step."""
 
     def step(self, actions):
         if self.fail_at == self.steps:
@@ -137,7 +137,7 @@ class FailsOnce(Scripted):
 
 
 class Handy(Scripted):
-    """Agents of three kinds, two of which act in more than one array; one of the arms is gone early."""
+    """Agents of three kinds, two of them with Dict or Tuple actions. One of the arms ends early."""
 
     spaces: ClassVar[dict[str, Any]] = {
         "arm_0": Dict(grip=Discrete(3, start=-1), arm=Box(-2, 2, (2,), np.float32)),
@@ -158,7 +158,7 @@ PAIR = (np.ones(3, np.int8), {"x": -0.5, "y": np.array([5, 0])})
 
 
 class Menagerie(ParallelEnv):
-    """One agent for each kind of observation, which it draws from its space."""
+    """One agent per kind of observation, which is a sample of its space."""
 
     metadata: ClassVar[dict[str, Any]] = {"name": "menagerie_v0"}
     kinds: ClassVar[dict[str, tuple[Any, Any]]] = {

@@ -1,4 +1,4 @@
-"""Vector envs by name, by factory, and by what cannot be made."""
+"""Vector envs by name and by factory, and invalid arguments."""
 
 import pytest
 
@@ -29,31 +29,31 @@ class TestMakeVec:
     def test_list_of_factories(self):
         venv = make_vec([Scripted, lambda: Scripted(horizon=1)])
         assert venv.num_envs == 2
-        with pytest.raises(ConfigurationError, match="num_envs is 3, but the list has 2"):
+        with pytest.raises(ConfigurationError, match=r"num_envs .*3.* 2"):
             make_vec([Scripted, Scripted], 3)
 
     def test_batch_env(self):
         batch = LoopEnv([Scripted] * 2)
         assert make_vec(batch, 2).batch_env is batch
-        with pytest.raises(ConfigurationError, match=r"\['env_ids'\] cannot be changed"):
+        with pytest.raises(ConfigurationError, match=r"\['env_ids'\]"):
             make_vec(batch, env_ids=["a", "b"])
-        with pytest.raises(ConfigurationError, match="num_envs is 3, but the BatchEnv has 2"):
+        with pytest.raises(ConfigurationError, match=r"num_envs .*3.* 2"):
             make_vec(batch, 3)
-        with pytest.raises(ConfigurationError, match=r"\['validate'\] cannot be changed on a BatchEnv"):
+        with pytest.raises(ConfigurationError, match=r"\['validate'\].*BatchEnv"):
             make_vec(batch, validate=True)
 
     def test_a_function_for_the_hierarchy_that_forgets_to_return_it(self):
-        with pytest.raises(HierarchyError, match="must return a Hierarchy, got None"):
+        with pytest.raises(HierarchyError, match=r"Hierarchy.*None"):
             make_vec(Scripted, hierarchy=lambda ids: None)
 
     @pytest.mark.parametrize(
         ("env", "message"),
         [
-            ("no_such_module", "No module named 'no_such_module'"),
-            ("mpe2.no_such_env_v1", "is the package installed"),
-            ("mpe2", "module 'mpe2' has no function 'parallel_env'"),
-            ("mpe2.simple_spread_v3:nothing", "has no function 'nothing'"),
-            (3, "env must be .* got 3"),
+            ("no_such_module", "'no_such_module'"),
+            ("mpe2.no_such_env_v1", r"mpe2\.no_such_env_v1"),
+            ("mpe2", "'mpe2'.*'parallel_env'"),
+            ("mpe2.simple_spread_v3:nothing", "'nothing'"),
+            (3, "env .* 3"),
         ],
     )
     def test_bad_names(self, env, message):
@@ -62,15 +62,15 @@ class TestMakeVec:
 
     @pytest.mark.parametrize("number", [0, -1, 2.0, "2"])
     def test_bad_numbers(self, number):
-        with pytest.raises(ConfigurationError, match="num_envs must be a positive integer"):
+        with pytest.raises(ConfigurationError, match=rf"num_envs .*{number!r}"):
             make_vec(Scripted, number)
 
     def test_duplicate_ids(self):
-        with pytest.raises(ConfigurationError, match="duplicate env_ids"):
+        with pytest.raises(ConfigurationError, match=r"env_ids.*a"):
             make_vec(Scripted, 2, env_ids=["a", "a"])
 
     def test_factory_that_raises(self):
-        with pytest.raises(EnvCreationError, match="env_0: the factory raised TypeError"):
+        with pytest.raises(EnvCreationError, match=r"env_0: .*TypeError"):
             make_vec("mpe2.simple_spread_v3", env_kwargs={"colour": 3})
 
     def test_validate_is_passed_on(self):

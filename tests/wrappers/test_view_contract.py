@@ -1,4 +1,4 @@
-"""Sources of every kind, and the Gymnasium and the SB3 view over them, keep the contracts of ``heron.testing``."""
+"""The contracts of ``heron.testing``, for sources of every kind and for the Gymnasium and SB3 views of them."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ BOTH_DIE = {"agent_0": Life(), "agent_1": Life(leaves=2)}
 
 
 class Uncounted(Sampled):
-    """Without the number of its resets in the infos, of which seeds know nothing."""
+    """An environment without the number of its resets in the infos, which does not depend on seeds."""
 
     def reset(self, *, seed=None, options=None):
         observation, _ = super().reset(seed=seed, options=options)
@@ -146,7 +146,7 @@ def test_sb3_view_that_cannot_reset_some_goes_on_after_refusing(mode):
 
 
 @pytest.mark.parametrize("mode", AutoresetMode, ids=lambda mode: mode.name)
-def test_sb3_view_of_a_source_stepped_at_once_can_reset_all_amid_a_rollout(mode):
+def test_sb3_view_of_a_source_stepped_at_once_can_reset_all_in_a_rollout(mode):
     views = Sb3VecEnv(vector_source(mode, plain)), Sb3VecEnv([plain] * 3)
     for view in views:
         view.seed(5)

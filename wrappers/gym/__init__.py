@@ -1,1 +1,1 @@
-"""The vector env as Gymnasium expects it: a ``VectorEnv``, and one agent as an ``Env``."""
+"""Gymnasium views, a ``VectorEnv`` of all learning agents and an ``Env`` of one agent."""

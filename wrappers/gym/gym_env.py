@@ -1,4 +1,4 @@
-"""One learning agent of a vector env as a plain Gymnasium environment."""
+"""One learning agent of a vector env as a Gymnasium ``Env``."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,28 +16,28 @@ from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 
 
 class GymEnv(gymnasium.Env[Any, Any]):
-    """A Gymnasium ``Env`` in which the one agent of a group learns, while given policies decide for everybody else.
+    """A Gymnasium ``Env`` in which one agent learns, and policies decide for all other agents.
 
-    A step is one decision. That of a coordinator lasts until it is due again or the episode ends:
-    ``info["decision_length"]`` is its number of environment steps, over which the reward is summed. While the agent has
-    not come yet steps have ``info["inert"]``, and its action is not used.
+    A step is one decision. A coordinator's decision lasts until it is due again or the episode ends. Its reward is
+    summed over its environment steps, whose number is ``info["decision_length"]``. While the agent has not appeared
+    yet, steps have ``info["inert"]``, and the action is ignored.
 
     The episode is over when the agent has ended, even if others could go on.
 
     Args:
-        venv: A vector env with one copy, which belongs to this environment from now on.
+        venv: A vector env with one copy. This environment owns it from now on.
         learn: The group that learns, or a level of one group. May be left out if there is only one group.
-        policies: Group or level name -> what decides for it: a model, a function of a batch of observations, or a
-            constant action. Every other group needs one.
-        discount: By how much a reward counts less for each environment step since a coordinator's decision.
+        policies: Group or level name -> its policy: a model, a function of a batch of observations, or a constant
+            action. Every group that does not learn needs one.
+        discount: Discount of a reward per environment step since a coordinator's decision; 1 by default.
         on_episode: Called with each finished ``Episode``.
 
     Attributes:
-        learner: The one slot.
+        learner: The ``LearnerEnv``, with a single slot.
         venv: The vector env.
 
     Raises:
-        ConfigurationError: If there are several copies or learning agents, ``learn`` does not name one group, or a
+        ConfigurationError: If there are several copies or learning agents, ``learn`` is not exactly one group, or a
             policy is missing, superfluous or does not fit.
     """
 
@@ -54,8 +54,8 @@ class GymEnv(gymnasium.Env[Any, Any]):
         self.learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
         if self.learner.num_slots != 1:
             raise ConfigurationError(
-                f"a Gymnasium Env has one agent, but here learn {self.learner.group.agent_ids} in {venv.num_envs} "
-                "copies: expected one agent in one copy; GymVectorEnv takes any number of both"
+                f"GymEnv needs one learning agent in one copy, got agents {self.learner.group.agent_ids} in "
+                f"{venv.num_envs} copies: use GymVectorEnv, which takes any number of both"
             )
         self._copy = EnvCopy(venv)
         self._agent = self.learner.agent_id(0)
@@ -72,14 +72,15 @@ class GymEnv(gymnasium.Env[Any, Any]):
         """Start a new episode.
 
         Args:
-            seed: Of the environment's random stream, which goes on if it is None.
-            options: For the environment.
+            seed: Seed of the environment's random stream; None continues the stream.
+            options: Passed on to the environment.
 
         Returns:
-            What the agent observes, and what the environment says of it.
+            The agent's observation and info.
 
         Raises:
-            ConfigurationError: If seed or options cannot be used; nothing was reset then.
+            ConfigurationError: If the seed or the options are invalid. Nothing was reset.
+            PolicyError: If a policy raised, or returned invalid actions.
             EnvStepError: If the environment raised.
         """
         over, self._over = self._over, True
@@ -95,21 +96,21 @@ class GymEnv(gymnasium.Env[Any, Any]):
         return row(observations, 0), self._copy.info(self._agent)
 
     def step(self, action: Any) -> tuple[ArrayTree, float, bool, bool, dict[str, Any]]:
-        """Let the agent take one decision.
+        """Take one decision of the agent.
 
         Returns:
-            What it observes, its reward, whether its task ended, whether it was cut off, and the info.
+            The observation, reward, ``terminated`` and ``truncated`` flags and info of the agent.
 
         Raises:
-            ResetRequiredError: If no episode has begun, or it is over.
-            InvalidActionError: If the action does not lie in its space; nothing was stepped then.
-            EnvStepError: If the environment raised. The agent is cut off, which the next step tells.
+            ResetRequiredError: If there is no running episode.
+            InvalidActionError: If the action is outside its space. Nothing was stepped.
+            EnvStepError: If the environment raised. The agent is truncated; the next step reports it.
         """
         if self._over:
             raise ResetRequiredError(f"no running episode of {self._agent!r} in {self._copy.env_id}: call reset()")
         step = self.learner.step(batch_of_one(action, self._action_space, self._agent, self._copy.env_id))
         terminated = bool(step.terminated[0])
-        # An episode may be over before the agent has come.
+        # An episode may be over before the agent has appeared.
         truncated = bool(step.truncated[0] or (step.finished[0] and not terminated))
         self._over = terminated or truncated
         info = self._copy.info(self._agent)
@@ -120,7 +121,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
         return row(step.observations, 0), float(step.rewards[0]), terminated, truncated, info
 
     def render(self) -> Any:
-        """The environment's own picture."""
+        """Return the environment's own rendering."""
         return self._copy.call("render")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The vector env as Gymnasium's vector API expects it."""
+"""One group of a vector env as a Gymnasium ``VectorEnv``."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,50 +23,50 @@ from heron.wrappers.gym.single_agent_envs import ObservationMode, PlainFactory, 
 
 
 class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
-    """A Gymnasium ``VectorEnv`` in which one group of agents learns, with one slot for each copy and agent.
+    """A Gymnasium ``VectorEnv`` in which one group of agents learns, with one slot per copy and agent.
 
-    Slot ``env_index * num_agents + agent_index`` is that agent of that copy; ``num_envs`` counts slots. Over plain
-    Gymnasium factories there is one agent a copy, and the view does as ``gymnasium.vector.SyncVectorEnv`` does,
-    except that it never changes the caller's options, checks actions against their space, and names the copy in its
-    errors.
+    Slot ``env_index * num_agents + agent_index`` is that agent of that copy; ``num_envs`` counts slots. With plain
+    Gymnasium factories each copy has one agent, and the view behaves like ``gymnasium.vector.SyncVectorEnv``, except
+    that it never changes the caller's options, checks actions against their space, and names the copy in its errors.
 
-    An agent that ends before its copy does is flagged once, with its true last observation. Until its copy is reset
-    its slot then repeats that observation with reward 0, and ``infos["inert"]`` is true. A copy is over when all of
-    its agents have ended. It begins its new episode, for all of its slots at once,
+    An agent that ends before its copy does is flagged once, with its true last observation. Until the copy is reset,
+    its slot repeats that observation with reward 0, and ``infos["inert"]`` is true. A copy is over when all of its
+    agents have ended. All of its slots begin the new episode together:
 
-    - in ``NEXT_STEP`` in the step after that, with reward 0, whatever the actions are;
-    - in ``SAME_STEP`` in that very step: ``infos["final_obs"]`` and ``infos["final_info"]`` have the last observation
-      and info of each slot that ended in it. One that had ended earlier had its own then, and now just goes on;
-    - in ``DISABLED`` when it is told to. ``options={"reset_mask": ...}`` that name only slots which have ended, while
-      others of the copy go on, leave it as it is. So the usual mask, of those that have just ended, always works.
+    - ``NEXT_STEP``: in the following step, with reward 0, whatever the actions are.
+    - ``SAME_STEP``: in the same step. ``infos["final_obs"]`` and ``infos["final_info"]`` have the last observation
+      and info of each slot that ended in it. A slot that ended earlier had its final values in its own last step.
+    - ``DISABLED``: on request. ``options={"reset_mask": ...}`` leaves a copy as it is if the mask names only slots
+      that have ended while others of the copy are active. So a mask of the slots that have just ended always works.
 
-    ``reset_mask`` resets any copies at any time in all three modes, unless the environment can only reset all of them.
-    It may not name one of two active slots of a copy and leave out the other.
+    ``reset_mask`` resets any copies at any time in all three modes, unless the environment can only reset all of
+    them. The mask must name all active slots of a copy or none of them.
 
-    For coordinators ``infos["decision_length"]`` is the number of environment steps of each decision.
+    For coordinators, ``infos["decision_length"]`` is the number of environment steps of each decision.
 
     Args:
         venv: The vector env, or functions that each make a Gymnasium ``Env``.
         learn: The group that learns, or a level of one group. May be left out if there is only one group.
-        policies: Group or level name -> what decides for it: a model, a function of a batch of observations, or a
-            constant action. Every other group needs one.
-        copy: Whether observations are new arrays; otherwise they are the same ones in every step.
-        observation_mode: For plain factories: ``"same"``, ``"different"`` where bounds may differ, or the space of
-            the batch and that of one environment.
+        policies: Group or level name -> its policy: a model, a function of a batch of observations, or a constant
+            action. Every group that does not learn needs one.
+        copy: True for new observation arrays in every step, False to reuse the same ones.
+        observation_mode: For plain factories: ``"same"``, ``"different"`` where bounds may differ, or a tuple of the
+            batch's space and the space of one environment.
         autoreset_mode: An ``AutoresetMode`` or its value.
-        discount: By how much a reward counts less for each environment step since a coordinator's decision.
+        discount: Discount of a reward per environment step since a coordinator's decision; 1 by default.
         on_episode: Called with each finished ``Episode``.
 
     Attributes:
-        learner: The slots.
+        learner: The ``LearnerEnv`` with the slots.
         venv: The vector env.
-        autoreset_mode: The mode, which ``metadata`` has as well.
+        autoreset_mode: The autoreset mode, also in ``metadata``.
 
     Raises:
-        ConfigurationError: If a mode is unknown, ``learn`` does not name one group, or a policy is missing,
-            superfluous or does not fit. Also if the environment cannot do what the mode needs: in ``NEXT_STEP`` let
-            a copy wait for a step after its end, without skipping an episode; in the others reset it while others run.
-        EnvCreationError: If a factory raised, or made something that does not fit the others.
+        ConfigurationError: If a mode is unknown, ``learn`` is not exactly one group, or a policy is missing,
+            superfluous or does not fit. Also if the environment does not support the autoreset mode: ``NEXT_STEP``
+            needs copies that can wait for a step after their end; the others need copies that can be reset while
+            others run.
+        EnvCreationError: If a factory raised, or its environment does not fit the others.
     """
 
     def __init__(
@@ -85,13 +85,15 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         self.autoreset_mode = checked_mode(autoreset_mode)
         self.plain = None if isinstance(venv, HierarchicalVectorEnv) else plain_envs(venv, observation_mode)
         if self.plain is None and observation_mode != "same":
-            raise ConfigurationError(f"observation_mode {observation_mode!r} is for plain Gymnasium factories only")
+            raise ConfigurationError(
+                f"observation_mode {observation_mode!r} needs plain Gymnasium factories, got a vector env"
+            )
         self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is there
         try:
             self.learner = LearnerEnv(self.venv, learn, policies, discount=discount, on_episode=on_episode)
             self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)
         except BaseException:
-            if self.plain is not None:  # nobody else could close what was made here
+            if self.plain is not None:  # the caller has no handle to close it
                 self.venv.close()
             raise
         self.num_envs = self.learner.num_slots
@@ -104,30 +106,30 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
     @property
     def envs(self) -> list[gymnasium.Env[Any, Any]]:
-        """The environments, where the view was made of plain Gymnasium factories.
+        """The Gymnasium environments that plain factories made.
 
         Raises:
-            AttributeError: If it was not.
+            AttributeError: If the view was made from a vector env.
         """
         return self._plain_envs("envs").envs
 
     @property
     def env_fns(self) -> Sequence[PlainFactory]:
-        """The factories that the view was made of.
+        """The plain factories of the Gymnasium environments.
 
         Raises:
-            AttributeError: If it was made of a vector env.
+            AttributeError: If the view was made from a vector env.
         """
         return self._plain_envs("env_fns").env_fns
 
-    @property  # type: ignore[misc]  # to be read only, as in SyncVectorEnv
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one a slot
-        """Each slot's copy's random stream."""
+    @property  # type: ignore[misc]  # read-only, as in SyncVectorEnv
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one per slot
+        """Random streams, for each slot that of its copy."""
         return self.get_attr("np_random")
 
     @property
-    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # one a slot
-        """Each slot's copy's seed."""
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # one per slot
+        """Seeds, for each slot that of its copy."""
         return self.get_attr("np_random_seed")
 
     def reset(
@@ -136,17 +138,17 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         """Start a new episode in every copy, or in those of ``options["reset_mask"]``.
 
         Args:
-            seed: Copy i gets ``seed + i``, whatever the number of its agents; or one seed a slot, the same for all
-                slots of a copy. None lets each copy's random stream go on.
-            options: What is beside ``"reset_mask"`` goes to each copy; ``(num_envs,) bool`` is the mask's shape.
+            seed: An int, with which copy i gets ``seed + i``; or one seed per slot, the same for all slots of a copy.
+                None continues each copy's random stream.
+            options: ``"reset_mask"`` is ``(num_envs,) bool``. All other options are passed on to each copy.
 
         Returns:
-            What every slot observes, and the infos of those that were reset.
+            The observations of all slots, and the infos of those that were reset.
 
         Raises:
-            InvalidMaskError: If the mask is none, or would reset some active slots of a copy and leave others.
-            ConfigurationError: If a list of seeds does not fit.
-            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
+            InvalidMaskError: If the mask is invalid, or names some but not all active slots of a copy.
+            ConfigurationError: If the seeds or the options are invalid. Nothing was reset.
+            EnvStepError: If a copy raised. It needs another reset; all others were reset.
         """
         copies, rest = self._copies_to_reset(options)
         seeds = self._seeds_by_copy(seed)
@@ -158,18 +160,19 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     def step(
         self, actions: Any
     ) -> tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
-        """Let every slot take its action.
+        """Take one decision of every slot.
 
         Args:
-            actions: ``(num_envs, ...)``, those of slots that take no part are not used.
+            actions: ``(num_envs, ...)``. Actions of slots that take no part are ignored.
 
         Returns:
-            Observations, ``float64`` rewards, terminations and truncations ``(num_envs, ...)``, and infos.
+            Observations ``(num_envs, ...)``, rewards ``(num_envs,) float64``, terminations and truncations
+            ``(num_envs,) bool``, and infos.
 
         Raises:
-            ResetRequiredError: If a copy was never reset or, in mode ``DISABLED``, is over.
-            InvalidActionError: If an action does not lie in its space. Nothing was stepped in these two cases.
-            EnvStepError: If a copy raised. Its agents are cut off, which the next step tells.
+            ResetRequiredError: If a copy was never reset or, in mode ``DISABLED``, is over. Nothing was stepped.
+            InvalidActionError: If an action is outside its space. Nothing was stepped.
+            EnvStepError: If a copy raised. Its agents are truncated; the next step reports it.
         """
         step = self._autoreset.step(actions)
         infos = self._env_infos(self._final_infos(step), range(self.venv.num_envs))
@@ -177,11 +180,11 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         return self._shown(step.observations), step.rewards, step.terminated, step.truncated, infos
 
     def render(self) -> tuple[Any, ...]:
-        """One picture a slot, that of its copy."""
+        """Return one rendering per slot, that of its copy."""
         return self._by_slot(self.venv.batch_env.call("render", range(self.venv.num_envs)))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """What a method of the environments returns, or what an attribute is; each slot gets its copy's."""
+        """Call a method of the environments, or get an attribute. Each slot has the value of its copy."""
         copies = range(self.venv.num_envs)
         if args or kwargs:
             return self._by_slot(self.venv.batch_env.call(name, copies, *args, **kwargs))
@@ -191,7 +194,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         return self._by_slot(values)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """An attribute of the environments; each slot gets its copy's."""
+        """Return an attribute of the environments. Each slot has the value of its copy."""
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
@@ -199,10 +202,11 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
         Args:
             name: The attribute.
-            values: A list or tuple of one value a slot, of which a copy takes its first slot's; or the same for all.
+            values: A list or tuple of one value per slot, where a copy uses that of its first slot; or one value for
+                all copies.
 
         Raises:
-            ConfigurationError: If there is not one value for each slot.
+            ConfigurationError: If a list or tuple does not have one value per slot.
         """
         listed = list(values) if isinstance(values, (list, tuple)) else [values] * self.num_envs
         if len(listed) != self.num_envs:
@@ -211,16 +215,16 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         self.venv.batch_env.set_attr(name, listed[:: self.learner.group.num_agents], copies)
 
     def describe(self) -> str:
-        """Who is who, and who decides for whom, as text."""
+        """Return a description of the agents, their spaces, and the learner or policy of each group."""
         return self.learner.describe()
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the vector env. Keywords of other vector envs are taken and not needed."""
+        """Close the vector env. Keywords of other vector envs are accepted and ignored."""
         del kwargs
         self.venv.close()
 
     def __del__(self) -> None:
-        """Leave the vector env open, which other views may use: the base class of Gymnasium 1.2 closes it."""
+        """Leave the vector env open for other views. The base class of Gymnasium 1.2 would close it."""
 
     def _set_spaces(self) -> None:
         group = self.learner.group
@@ -235,7 +239,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
     def _plain_envs(self, asked: str) -> SingleAgentEnvs:
         if self.plain is None:
-            raise AttributeError(f"{asked}: this view was made of a vector env, see its venv.batch_env")
+            raise AttributeError(f"{asked} needs plain factories, but this view has a vector env: use venv.batch_env")
         return self.plain
 
     def _env_attr(self, name: str, default: Any) -> Any:
@@ -259,11 +263,11 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         seeds = spread_seeds(seed, self.num_envs)
         by_copy = seeds[:: self.learner.group.num_agents]
         if seeds != list(self._by_slot(by_copy)):
-            raise ConfigurationError(f"the slots of a copy must have the same seed, got {seeds}")
+            raise ConfigurationError(f"seed: all slots of a copy must have the same seed, got {seeds}")
         return by_copy
 
     def _copies_to_reset(self, options: Mapping[str, Any] | None) -> tuple[list[int], dict[str, Any] | None]:
-        """The copies that options ask for, and what of the options goes to them."""
+        """Return the copies that the options name, and the options to pass on to them."""
         if options is not None and not isinstance(options, Mapping):
             raise ConfigurationError(f"options must be a mapping, got {options!r:.200}")
         if options is None or "reset_mask" not in options:
@@ -275,8 +279,8 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         kept = (active & ~named).any(axis=1)
         if torn := np.flatnonzero(kept & (active & named).any(axis=1)).tolist():
             raise InvalidMaskError(
-                f"reset_mask names some of the active slots of {[self.venv.env_ids[copy] for copy in torn]} and leaves "
-                "out others: a copy can only be reset as a whole"
+                f"reset_mask names only some of the active slots of {[self.venv.env_ids[copy] for copy in torn]}: name "
+                "all of them or none, because a copy can only be reset as a whole"
             )
         return np.flatnonzero(named.any(axis=1) & ~kept).tolist(), rest
 
@@ -289,7 +293,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         return infos
 
     def _env_infos(self, infos: dict[str, Any], copies: Iterable[int]) -> dict[str, Any]:
-        """``infos`` with what the environments of these copies have said last."""
+        """Add the last infos of these copies' environments to ``infos``, and return it."""
         agents = self.learner.group.agent_ids
         by_copy = self.venv.infos
         if not any(by_copy):
@@ -301,7 +305,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         return infos
 
     def _add_slot_infos(self, infos: dict[str, Any], step: SlotStep) -> None:
-        """Add what the view has to say of slots."""
+        """Add the view's own infos of the slots."""
         if np.count_nonzero(step.lengths) < self.num_envs:
             inert = step.idle & ~(step.terminated | step.truncated)
             if self.autoreset_mode is AutoresetMode.NEXT_STEP:
@@ -314,10 +318,10 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
 
 def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
-    """``mode`` as an ``AutoresetMode``.
+    """Return ``mode`` as an ``AutoresetMode``.
 
     Raises:
-        ConfigurationError: If there is no such mode.
+        ConfigurationError: If the mode is unknown.
     """
     try:
         return AutoresetMode(mode)
@@ -327,16 +331,16 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
 
 
 def plain_envs(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEnvs:
-    """Return the environments that some factories make.
+    """Return the environments that plain factories make.
 
     Raises:
-        ConfigurationError: If these are no factories, or the observation mode is unknown.
-        EnvCreationError: If a factory raised, or made something that does not fit the others.
+        ConfigurationError: If ``env_fns`` is not a list of factories, or the observation mode is unknown.
+        EnvCreationError: If a factory raised, or its environment does not fit the others.
     """
     if not isinstance(env_fns, Iterable) or isinstance(env_fns, (str, VectorEnv)):
         raise ConfigurationError(
-            f"expected a HierarchicalVectorEnv, as heron.make_vec makes one, also of a VectorEnv, or a list of "
-            f"functions that each make a Gymnasium Env, got {env_fns!r}"
+            "expected a HierarchicalVectorEnv or a list of functions that each make a Gymnasium Env, got "
+            f"{env_fns!r}: heron.make_vec makes a HierarchicalVectorEnv, also from a VectorEnv"
         )
     return SingleAgentEnvs(env_fns, observation_mode)
 
@@ -344,5 +348,5 @@ def plain_envs(env_fns: Any, observation_mode: ObservationMode) -> SingleAgentEn
 def _checked_reset_mask(mask: Any, num_envs: int) -> BoolArray:
     checked = checked_mask(mask, num_envs, "options['reset_mask']")
     if not checked.any():
-        raise InvalidMaskError("options['reset_mask'] must name at least one slot, but is false everywhere")
+        raise InvalidMaskError("options['reset_mask'] must name at least one slot, got no true entry")
     return checked

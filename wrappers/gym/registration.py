@@ -1,4 +1,4 @@
-"""Vector envs that ``gymnasium.make_vec`` makes by name."""
+"""Registration with Gymnasium, for ``gymnasium.make_vec``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sources.env_creation import EnvFactory
 
 PARALLEL_ENV_ID = "heron/ParallelEnv-v0"
-"""``gymnasium.make_vec("heron/ParallelEnv-v0", num_envs=8, env="mpe2.simple_spread_v3", ...)``."""
+"""Gymnasium id, as in ``gymnasium.make_vec("heron/ParallelEnv-v0", num_envs=8, env="mpe2.simple_spread_v3")``."""
 
 
 def make_gym_vec(
@@ -29,21 +29,21 @@ def make_gym_vec(
     discount: float | None = None,
     **options: Any,
 ) -> GymVectorEnv:
-    """Copies of an environment as a Gymnasium ``VectorEnv`` in which one group learns.
+    """Make copies of an environment as a Gymnasium ``VectorEnv`` in which one group learns.
 
     Args:
         env: As for ``heron.make_vec``.
-        num_envs: How many copies, each of which has as many slots as there are learning agents.
+        num_envs: Number of copies. Each has one slot per learning agent.
         learn: As for ``GymVectorEnv``.
         policies: As for ``GymVectorEnv``.
         autoreset_mode: As for ``GymVectorEnv``.
         copy: As for ``GymVectorEnv``.
         discount: As for ``GymVectorEnv``.
-        **options: All else that ``heron.make_vec`` takes.
+        **options: Other options of ``heron.make_vec``.
 
     Raises:
-        ConfigurationError: If an option does not fit.
-        EnvCreationError: If a copy could not be made; it says which.
+        ConfigurationError: If an option is invalid.
+        EnvCreationError: If a copy could not be made.
     """
     venv = make_vec(env, num_envs, **options)
     try:
@@ -70,10 +70,10 @@ def make_gym_env(
         policies: As for ``GymEnv``.
         discount: As for ``GymEnv``.
         env_kwargs: As for ``heron.make_vec``.
-        **options: More arguments for the environment, such as the ``render_mode`` of ``gymnasium.make``.
+        **options: More keyword arguments for the environment, such as the ``render_mode`` of ``gymnasium.make``.
 
     Raises:
-        ConfigurationError: If an option does not fit, or there is not exactly one learning agent.
+        ConfigurationError: If an option is invalid, or there is not exactly one learning agent.
         EnvCreationError: If the copy could not be made.
     """
     venv = make_vec(env, 1, env_kwargs={**(env_kwargs or {}), **options})
@@ -85,6 +85,6 @@ def make_gym_env(
 
 
 def register_envs() -> None:
-    """Make the names known to Gymnasium, once."""
+    """Register the environment ids with Gymnasium, once."""
     if PARALLEL_ENV_ID not in gymnasium.registry:
         gymnasium.register(PARALLEL_ENV_ID, vector_entry_point=f"{__name__}:make_gym_vec")

@@ -1,4 +1,4 @@
-"""Plain Gymnasium environments as a vector env, with the spaces that their batch is to have."""
+"""Plain Gymnasium environments as a vector env, with the spaces of their batch."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -15,30 +15,30 @@ from heron.wrappers.sources.loop_env import LoopEnv
 
 Env: TypeAlias = gymnasium.Env[Any, Any]
 PlainFactory = Callable[[], Env]
-"""Makes a Gymnasium environment; each call must make a new one."""
+"""A function that makes a new Gymnasium environment in each call."""
 
 ObservationMode: TypeAlias = str | tuple[Space[Any], Space[Any]]
-""""same", "different", or the batch's space and that of one environment."""
+"""``"same"``, ``"different"``, or a tuple of the batch's space and the space of one environment."""
 
 
 class SingleAgentEnvs:
-    """Gymnasium environments side by side, in each of which one agent acts.
+    """Gymnasium environments with one agent each, and the vector env of them.
 
     Args:
-        env_fns: Make the environments.
-        observation_mode: ``"same"`` if all observe in one space, ``"different"`` if their bounds may differ, or the
-            space of the batch and that of one environment.
+        env_fns: The factories of the environments.
+        observation_mode: ``"same"`` if all observation spaces are equal, ``"different"`` if their bounds may differ,
+            or a tuple of the batch's space and the space of one environment.
 
     Attributes:
-        env_fns: As given.
+        env_fns: The factories.
         envs: The environments.
-        venv: The vector env over them.
-        single_observation_space: The space that stands for all of them.
-        observation_space: The space of the batch.
+        venv: The vector env of them.
+        single_observation_space: The observation space of one environment.
+        observation_space: The observation space of the batch.
 
     Raises:
-        ConfigurationError: If there is no environment, the mode is none, or a space is not supported.
-        EnvCreationError: If a factory raised, or an environment's spaces do not fit; it says which.
+        ConfigurationError: If there is no environment, the mode is unknown, or a space is not supported.
+        EnvCreationError: If a factory raised, or an environment's spaces do not fit the others.
     """
 
     def __init__(self, env_fns: Iterable[PlainFactory], observation_mode: ObservationMode) -> None:
@@ -56,7 +56,7 @@ class SingleAgentEnvs:
             raise TypeError(f"expected a function that makes a Gymnasium Env, got {env_fn!r}")
         env: Any = env_fn()
         if isinstance(env, gymnasium.vector.VectorEnv):
-            raise TypeError(f"expected a Gymnasium Env, got the VectorEnv {env!r}; heron.make_vec takes one")
+            raise TypeError(f"expected a Gymnasium Env, got the VectorEnv {env!r}: pass it to heron.make_vec")
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"expected a Gymnasium Env, got {env!r}")
         if self._declared is None:
@@ -69,19 +69,18 @@ class SingleAgentEnvs:
     def _check_fits(self, env: Env, observation_space: Space[Any], action_space: Space[Any]) -> None:
         if self._mode == "same" and env.observation_space != observation_space:
             raise ValueError(
-                f"its observation_space is {env.observation_space}, but that of the first is {observation_space}; "
-                "if only the bounds differ, use observation_mode='different'"
+                f"its observation_space is {env.observation_space}, expected {observation_space} as in the first "
+                "environment: if only the bounds differ, use observation_mode='different'"
             )
         if not is_space_dtype_shape_equiv(env.observation_space, observation_space):
             raise ValueError(
-                f"its observation_space is {env.observation_space}, which has not the shape and dtype of "
-                f"{observation_space}"
+                f"its observation_space is {env.observation_space}, expected the shape and dtype of {observation_space}"
             )
         if env.action_space != action_space:
-            raise ValueError(f"its action_space is {env.action_space}, but that of the first is {action_space}")
+            raise ValueError(f"its action_space is {env.action_space}, expected {action_space} as in the first one")
 
     def _spaces(self) -> tuple[Space[Any], Space[Any]]:
-        """The space of one environment, and of the batch."""
+        """Return the observation spaces of one environment and of the batch."""
         if isinstance(self._mode, tuple):
             return self._mode[1], self._mode[0]
         single = self.envs[0].observation_space
@@ -91,7 +90,7 @@ class SingleAgentEnvs:
 
 
 class _DeclaredEnv(SingleAgentEnv):
-    """An environment that says to observe in a space which stands for those of all copies."""
+    """An environment whose observation space is that declared for all copies."""
 
     def __init__(self, env: Env, declared: Space[Any]) -> None:
         super().__init__(env)
@@ -103,11 +102,11 @@ class _DeclaredEnv(SingleAgentEnv):
 
 
 def _declared_space(mode: ObservationMode) -> Space[Any] | None:
-    """The space that a mode declares by itself, if it does."""
+    """Return the space of one environment that a mode declares, or None."""
     if mode in ("same", "different"):
         return None
     if isinstance(mode, tuple) and len(mode) == 2 and all(isinstance(space, Space) for space in mode):  # noqa: PLR2004
         return mode[1]
     raise ConfigurationError(
-        f"observation_mode must be 'same', 'different', or (space of the batch, space of one environment), got {mode!r}"
+        f"observation_mode must be 'same', 'different' or (batch space, space of one environment), got {mode!r}"
     )

@@ -1,1 +1,1 @@
-"""One copy of a hierarchy as PettingZoo expects it: AEC and parallel."""
+"""PettingZoo views of one copy: AEC and parallel."""

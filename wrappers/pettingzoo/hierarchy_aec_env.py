@@ -12,29 +12,29 @@ from heron.wrappers.pettingzoo.pettingzoo_view import PettingZooView
 
 
 class HierarchyAECEnv(PettingZooView, AECEnv):  # type: ignore[misc] # PettingZoo ships no types
-    """Coordinators and field agents in turn, with the very semantics of ``decide`` and ``advance``.
+    """A PettingZoo ``AECEnv`` whose agents act in the turn order of ``decide`` and ``advance``.
 
-    Before each environment step the coordinators that are due get a turn, from the top of the hierarchy down, and
-    then every field agent does: it sees the command of this very step. A coordinator's reward in ``last()`` is what it
-    has earned since its decision, and ``infos[coordinator]["decision_length"]`` over how many environment steps.
+    Before each environment step the coordinators that are due act, from the top of the hierarchy down. Then each
+    field agent acts, and sees the command of the same step. A coordinator's reward in ``last()`` is the sum since its
+    decision, and ``infos[coordinator]["decision_length"]`` is the number of environment steps since then.
 
-    An agent that ends gets one more turn, in which it acts None, and then leaves ``agents``. It may come back later, if
-    the environment says so; a coordinator does when it is due again.
+    An agent that ends has one more turn, with action None, and then leaves ``agents``. A field agent returns if the
+    environment brings it back, a coordinator when it is due again.
 
     Args:
-        venv: The vector env; the view owns it from now on if it has one copy.
-        env_id: The copy to show; may be left out if there is only one. All others stay as they are.
+        venv: The vector env. If it has one copy, this environment owns it from now on.
+        env_id: The copy; may be left out if there is only one. The view does not affect other copies.
 
     Raises:
         ConfigurationError: If ``env_id`` is left out, but there are several copies.
-        UnknownEnvError: If there is no such copy.
+        UnknownEnvError: If ``env_id`` is not an id of the vector env.
     """
 
     agent_selection: str
 
     def __init__(self, venv: HierarchicalVectorEnv, env_id: str | None = None) -> None:
         super().__init__(venv, env_id)
-        # Coordinators skip rounds in which they are not due, which PettingZoo's own conversion does not know.
+        # PettingZoo's conversion does not support coordinators that skip the steps in which they are not due.
         self.metadata["is_parallelizable"] = not venv.coordinator_groups
         self._chosen: dict[str, Any] = {}
 
@@ -42,48 +42,50 @@ class HierarchyAECEnv(PettingZooView, AECEnv):  # type: ignore[misc] # PettingZo
         """Start a new episode.
 
         Args:
-            seed: None lets the copy's random stream go on.
+            seed: Seed of the copy's random stream; None continues the stream.
             options: Passed on to the environment.
 
         Raises:
-            ConfigurationError: If seed or options cannot be used; nothing was reset then.
-            EnvStepError: If the environment raised. It needs another reset then.
+            ConfigurationError: If the seed or the options are invalid. Nothing was reset.
+            EnvStepError: If the environment raised. It needs another reset.
         """
         try:
             self.turns.reset(seed, options)
         except EnvError:
-            self._begin()  # without anybody
+            self._begin()  # with no agents
             raise
         self._begin()
 
     def observe(self, agent: str) -> ArrayTree:
-        """What an agent sees now: after its coordinator's turn, the command of this step.
+        """Return an agent's current observation. After its coordinator's turn it has the command of this step.
 
         Raises:
-            UnknownAgentError: If there is no such agent.
-            ResetRequiredError: Before the first reset.
+            UnknownAgentError: If the copy has no agent of that id.
+            ResetRequiredError: If the copy has not been reset yet.
         """
         return self.turns.observe(agent)
 
     def last(self, observe: bool = True) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """What the agent sees whose turn it is, what it has earned since it acted, how it has ended, and its info.
+        """Return observation, reward, termination, truncation and info of the agent whose turn it is.
+
+        The reward is the sum since the agent's last action.
 
         Raises:
-            ResetRequiredError: If there is nobody whose turn it could be.
+            ResetRequiredError: If there is no running episode.
         """
         if not self.agents:
             raise ResetRequiredError(f"no running episode in {self._copy.env_id}: call reset()")
         return super().last(observe)  # type: ignore[no-any-return]
 
     def step(self, action: Any) -> None:
-        """Let the agent act whose turn it is.
+        """Apply the action of the agent whose turn it is.
 
         Args:
-            action: None for an agent that has ended.
+            action: The action; None for an agent that has ended.
 
         Raises:
             ResetRequiredError: If there is no running episode.
-            InvalidActionError: If the action does not lie in its space; nothing has changed then.
+            InvalidActionError: If the action is outside its space. Nothing has changed.
             ValueError: If the agent has ended, and the action is not None.
             EnvStepError: If the environment raised. Its agents are truncated.
         """
@@ -113,7 +115,7 @@ class HierarchyAECEnv(PettingZooView, AECEnv):  # type: ignore[misc] # PettingZo
         self._select_first()
 
     def _end_turn(self) -> None:
-        """Let all those act at once whose turn it was."""
+        """Apply the actions of all agents of the turn together."""
         chosen, self._chosen = self._chosen, {}
         steps = self._copy.steps
         try:
@@ -129,7 +131,7 @@ class HierarchyAECEnv(PettingZooView, AECEnv):  # type: ignore[misc] # PettingZo
             self.agent_selection = self.turns.acting[0]
 
     def _follow_step(self) -> None:
-        """Take over what the environment step has led to."""
+        """Update agents, rewards, flags and infos after an environment step."""
         turns = self.turns
         self.agents = [agent for agent in self.possible_agents if agent in turns.present or agent in turns.ended]
         self.rewards = {agent: turns.rewards.get(agent, 0.0) for agent in self.agents}

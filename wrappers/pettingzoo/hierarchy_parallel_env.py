@@ -11,28 +11,28 @@ from heron.wrappers.pettingzoo.pettingzoo_view import PettingZooView
 
 
 class HierarchyParallelEnv(PettingZooView, ParallelEnv):  # type: ignore[misc] # PettingZoo ships no types
-    """Coordinators and field agents all at once; one step is one environment step.
+    """A PettingZoo ``ParallelEnv`` in which all agents act together; one step is one environment step.
 
-    This interface knows no turns, which costs two things that ``HierarchyAECEnv`` does not:
+    The parallel API has no turns. It has two limitations that ``HierarchyAECEnv`` does not have:
 
-    - A coordinator is in ``agents`` also in steps in which it is not due. ``infos[coordinator]["due"]`` says whether
-      its next action counts; one that does not may be left out, and is not looked at. Its rewards are those of each
-      environment step, so their sum is right for any learner. For correct credit learn from the due steps alone, with
-      ``infos[coordinator]["decision_reward"]``, the sum since its last decision, at the next one as the reward, and
-      ``"decision_length"`` for how many environment steps that took.
-    - A field agent chooses its action before it can see a command of the same step: it sees that command from the next
-      step on, while it already counts for an intrinsic reward.
+    - A coordinator is in ``agents`` also in steps in which it is not due. ``infos[coordinator]["due"]`` is true if its
+      next action counts; otherwise the action is ignored and may be left out. Its rewards are those of each
+      environment step, so their sum is correct. For correct credit, learn from the due steps only: the reward of a
+      decision is ``infos[coordinator]["decision_reward"]`` at the next one, the sum since the last decision, and
+      ``"decision_length"`` is its number of environment steps.
+    - A field agent acts before it can see a command of the same step. It sees the command from the next step on, but
+      an intrinsic reward already applies to it.
 
-    An agent that ends leaves ``agents``. It may come back later, if the environment says so; a coordinator does when
+    An agent that ends leaves ``agents``. A field agent returns if the environment brings it back, a coordinator when
     it is due again.
 
     Args:
-        venv: The vector env; the view owns it from now on if it has one copy.
-        env_id: The copy to show; may be left out if there is only one. All others stay as they are.
+        venv: The vector env. If it has one copy, this environment owns it from now on.
+        env_id: The copy; may be left out if there is only one. The view does not affect other copies.
 
     Raises:
         ConfigurationError: If ``env_id`` is left out, but there are several copies.
-        UnknownEnvError: If there is no such copy.
+        UnknownEnvError: If ``env_id`` is not an id of the vector env.
     """
 
     def reset(
@@ -41,15 +41,15 @@ class HierarchyParallelEnv(PettingZooView, ParallelEnv):  # type: ignore[misc] #
         """Start a new episode.
 
         Args:
-            seed: None lets the copy's random stream go on.
+            seed: Seed of the copy's random stream; None continues the stream.
             options: Passed on to the environment.
 
         Returns:
-            Agent id -> what it sees, and agent id -> its info.
+            Agent id -> its observation, and agent id -> its info.
 
         Raises:
-            ConfigurationError: If seed or options cannot be used; nothing was reset then.
-            EnvStepError: If the environment raised. It needs another reset then.
+            ConfigurationError: If the seed or the options are invalid. Nothing was reset.
+            EnvStepError: If the environment raised. It needs another reset.
         """
         self.turns.reset(seed, options)
         self.agents = list(self.turns.present)
@@ -58,19 +58,19 @@ class HierarchyParallelEnv(PettingZooView, ParallelEnv):  # type: ignore[misc] #
     def step(
         self, actions: Mapping[str, Any]
     ) -> tuple[dict[str, ArrayTree], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Let every coordinator that is due and every field agent act, and step the environment.
+        """Apply the actions of all coordinators that are due and of all field agents, and step the environment.
 
         Args:
-            actions: Agent id -> its action. Those of coordinators that are not due are not used.
+            actions: Agent id -> its action. Actions of coordinators that are not due are ignored.
 
         Returns:
-            Agent id -> its observation, reward, whether it was terminated, whether it was truncated, and its info,
-            for all that took part in the step or came by it.
+            Observations, rewards, terminations, truncations and infos, each a dict by agent id, of all agents that
+            took part in the step or appeared in it.
 
         Raises:
             ResetRequiredError: If there is no running episode.
-            InvalidActionError: If one that counts is missing or does not lie in its space; nothing was done then.
-            EnvStepError: If the environment raised. No agents are left then.
+            InvalidActionError: If a required action is missing or outside its space. Nothing has changed.
+            EnvStepError: If the environment raised. ``agents`` is empty afterwards.
         """
         turns = self.turns
         turns.check_running()
@@ -80,14 +80,14 @@ class HierarchyParallelEnv(PettingZooView, ParallelEnv):  # type: ignore[misc] #
                 pass  # the next level's turn
         finally:
             self.agents = list(turns.present)
-        told = [agent for agent in self.possible_agents if agent in turns.present or agent in turns.ended]
-        ends = {agent: turns.ended.get(agent, (False, False)) for agent in told}
+        reported = [agent for agent in self.possible_agents if agent in turns.present or agent in turns.ended]
+        ends = {agent: turns.ended.get(agent, (False, False)) for agent in reported}
         return (
-            {agent: turns.observe(agent) for agent in told},
-            {agent: turns.rewards.get(agent, 0.0) for agent in told},
+            {agent: turns.observe(agent) for agent in reported},
+            {agent: turns.rewards.get(agent, 0.0) for agent in reported},
             {agent: terminated for agent, (terminated, _) in ends.items()},
             {agent: truncated for agent, (_, truncated) in ends.items()},
-            self._infos(told),
+            self._infos(reported),
         )
 
     def _infos(self, agents: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the PettingZoo views have in common."""
+"""Common base of the PettingZoo views."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 
 
 class PettingZooView:
-    """Agents, spaces, global state, pictures and the end of a PettingZoo environment, from one copy of a vector env.
+    """Agents, spaces, global state, rendering and closing of a PettingZoo view of one copy.
 
     Args:
         venv: The vector env.
@@ -20,15 +20,15 @@ class PettingZooView:
 
     Attributes:
         venv: The vector env.
-        turns: Whose turn it is.
+        turns: The turns of the copy's agents.
         possible_agents: All agents, from the top of the hierarchy down.
-        agents: Those that take part now.
-        metadata: The environment's own.
-        render_mode: The environment's own, None if it has none.
+        agents: The agents that take part now.
+        metadata: The metadata of the environment.
+        render_mode: The render mode of the environment, or None.
 
     Raises:
         ConfigurationError: If ``env_id`` is left out, but there are several copies.
-        UnknownEnvError: If there is no such copy.
+        UnknownEnvError: If ``env_id`` is not an id of the vector env.
     """
 
     def __init__(self, venv: HierarchicalVectorEnv, env_id: str | None = None) -> None:
@@ -42,38 +42,42 @@ class PettingZooView:
 
     @property
     def state_space(self) -> Space[Any]:
-        """The space of ``state``, where the environment declares it."""
+        """Space of ``state``, as the environment declares it.
+
+        Raises:
+            AttributeError: If the environment declares no ``state_space``.
+        """
         space = self._copy.get_attr("state_space", None)
         if space is None:
             raise AttributeError(f"the environment of {self._copy.env_id} declares no state_space")
         return space  # type: ignore[no-any-return]
 
     def observation_space(self, agent: str) -> Space[Any]:
-        """What an agent sees, the same object each time.
+        """Return the observation space of an agent, the same object in every call.
 
         Raises:
-            UnknownAgentError: If there is no such agent.
+            UnknownAgentError: If the copy has no agent of that id.
         """
         self._copy.check_agent(agent)
         return self._copy.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Space[Any]:
-        """What an agent does, the same object each time.
+        """Return the action space of an agent, the same object in every call.
 
         Raises:
-            UnknownAgentError: If there is no such agent.
+            UnknownAgentError: If the copy has no agent of that id.
         """
         self._copy.check_agent(agent)
         return self._copy.action_spaces[agent]
 
     def state(self) -> npt.NDArray[Any]:
-        """The environment's own global state; messages and commands are no part of it."""
+        """Return the environment's global state. It does not include messages or commands."""
         return np.asarray(self._copy.call("state"))
 
     def render(self) -> Any:
-        """The environment's own picture."""
+        """Return the environment's own rendering."""
         return self._copy.call("render")
 
     def close(self) -> None:
-        """Close the vector env. One with other copies is left open, since somebody may still use those."""
+        """Close the vector env, unless it has other copies, which may still be in use."""
         self._copy.close()

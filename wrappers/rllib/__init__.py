@@ -1,4 +1,4 @@
-"""One copy of a hierarchy as RLlib expects it. Needs Ray, the extra ``rllib``."""
+"""RLlib view of one copy. Needs Ray, the extra ``rllib``."""
 
 from heron.wrappers.rllib.hierarchy_multi_agent_env import HierarchyMultiAgentEnv, one_module_per
 

@@ -1,4 +1,4 @@
-"""One copy of a hierarchy as an RLlib environment."""
+"""One copy of a hierarchy as an RLlib ``MultiAgentEnv``."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,32 +16,32 @@ from heron.play.turns import Turns
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 
 
-class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not there where types are checked
-    """Coordinators and field agents in turn, with the very semantics of ``decide`` and ``advance``.
+class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not installed for type checks
+    """An RLlib ``MultiAgentEnv`` whose agents act in the turn order of ``decide`` and ``advance``.
 
-    Observations go to those whose turn it is, and to those that have just ended: at first to the coordinators that are
-    due, level by level from the top, and then to the field agents, who see the command of this very step. With its
-    observation an agent gets the reward that it has earned since it acted, and a coordinator
-    ``infos[coordinator]["decision_length"]``, over how many environment steps. RLlib counts each turn as a step.
+    Each step returns the observations of the agents whose turn it is, and of those that have just ended. First the
+    coordinators that are due act, level by level from the top. Then the field agents act, and see the command of the
+    same step. An agent's reward is the sum since its last action. ``infos[coordinator]["decision_length"]`` is the
+    number of environment steps since then. RLlib counts each turn as a step.
 
-    RLlib counts choices from zero, whatever an agent's space says, and so do ``action_spaces`` here.
+    RLlib counts choices from zero and ignores the ``start`` of a space, so ``action_spaces`` start at zero here.
 
-    Where an episode is cut off, only ``truncateds["__all__"]`` says so: if every agent were flagged, RLlib would take
-    the episode for terminated, and learn that nothing comes after it. RLlib knows no agents that come back after their
-    end, and raises an error then.
+    When an episode is truncated, only ``truncateds["__all__"]`` is set. If every agent were flagged, RLlib would
+    treat the episode as terminated, and learn a value of zero for what follows. RLlib does not support agents that
+    return after their end; it raises an error.
 
     Args:
-        venv: The vector env; the view owns it from now on if it has one copy.
-        env_id: The copy to show; may be left out if there is only one. All others stay as they are.
+        venv: The vector env. If it has one copy, this environment owns it from now on.
+        env_id: The copy; may be left out if there is only one. The view does not affect other copies.
 
     Attributes:
         venv: The vector env.
         possible_agents: All agents, from the top of the hierarchy down.
-        agents: Those that take part now, or have just ended.
+        agents: The agents that take part now or have just ended.
 
     Raises:
         ConfigurationError: If ``env_id`` is left out, but there are several copies.
-        UnknownEnvError: If there is no such copy.
+        UnknownEnvError: If ``env_id`` is not an id of the vector env.
     """
 
     def __init__(self, venv: HierarchicalVectorEnv, env_id: str | None = None) -> None:
@@ -62,15 +62,15 @@ class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not 
         """Start a new episode.
 
         Args:
-            seed: None lets the copy's random stream go on.
+            seed: Seed of the copy's random stream; None continues the stream.
             options: Passed on to the environment.
 
         Returns:
-            What those see whose turn it is, and their infos.
+            Observations and infos of the agents whose turn it is.
 
         Raises:
-            ConfigurationError: If seed or options cannot be used; nothing was reset then.
-            EnvStepError: If the environment raised. It needs another reset then.
+            ConfigurationError: If the seed or the options are invalid. Nothing was reset.
+            EnvStepError: If the environment raised. It needs another reset.
         """
         self._turns.reset(seed, options)
         self.agents = list(self._turns.present)
@@ -82,45 +82,45 @@ class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not 
     def step(
         self, action_dict: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Let those act whose turn it is.
+        """Apply the actions of the agents whose turn it is.
 
         Args:
-            action_dict: Agent id -> its action. Those of others are not used.
+            action_dict: Agent id -> its action. Actions of other agents are ignored.
 
         Returns:
-            Observations, rewards, terminateds, truncateds and infos of those whose turn it is now, and of those that
-            have just ended.
+            Observations, rewards, terminateds, truncateds and infos of the agents whose turn it is now, and of those
+            that have just ended.
 
         Raises:
             ResetRequiredError: If there is no running episode.
-            InvalidActionError: If one is missing or does not lie in its space; nothing was done then.
-            EnvStepError: If the environment raised. No agents are left then.
+            InvalidActionError: If an action is missing or outside its space. Nothing has changed.
+            EnvStepError: If the environment raised. ``agents`` is empty afterwards.
         """
         turns = self._turns
         turns.check_running()
         stepped = turns.act(turns.checked(self._own_actions(action_dict), turns.acting))
         ended = turns.ended if stepped else {}
         self.agents = [agent for agent in self.possible_agents if agent in turns.present or agent in ended]
-        told = [*ended, *turns.acting]
+        reported = [*ended, *turns.acting]
         terminateds, truncateds = _flags(ended, is_over=not turns.present)
         return (
-            {agent: turns.observe(agent) for agent in told},
-            {agent: turns.earned[agent] for agent in told},
+            {agent: turns.observe(agent) for agent in reported},
+            {agent: turns.earned[agent] for agent in reported},
             terminateds,
             truncateds,
-            {agent: turns.info(agent) for agent in told},
+            {agent: turns.info(agent) for agent in reported},
         )
 
     def render(self) -> Any:
-        """The environment's own picture."""
+        """Return the environment's own rendering."""
         return self._copy.call("render")
 
     def close(self) -> None:
-        """Close the vector env. One with other copies is left open, since somebody may still use those."""
+        """Close the vector env, unless it has other copies, which may still be in use."""
         self._copy.close()
 
     def _own_actions(self, actions: Any) -> Any:
-        """The actions as the agents' own spaces count them; what is none of theirs is left to be refused."""
+        """Return the actions with choices counted from the spaces' ``start``. Invalid input stays unchanged."""
         spaces = self._copy.action_spaces
         if not isinstance(actions, Mapping):
             return actions
@@ -128,17 +128,17 @@ class HierarchyMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc] # Ray is not 
 
 
 def one_module_per(by: Literal["group", "level"], venv: HierarchicalVectorEnv) -> dict[str, Any]:
-    """One RLlib module for each group of agents, or for each level: what ``AlgorithmConfig.multi_agent`` needs.
+    """Return the options of ``AlgorithmConfig.multi_agent`` for one RLlib module per group or level.
 
     Args:
-        by: ``"group"``, or ``"level"`` where all agents of a level see and do the same.
-        venv: Whose groups.
+        by: ``"group"``, or ``"level"`` if all agents of a level have the same spaces.
+        venv: The vector env.
 
     Returns:
-        Its ``policies``, and a ``policy_mapping_fn`` that can be pickled.
+        ``policies``, and a ``policy_mapping_fn`` that can be pickled.
 
     Raises:
-        ConfigurationError: If ``by`` is neither, or a level has groups with different spaces.
+        ConfigurationError: If ``by`` is invalid, or a level has groups with different spaces.
     """
     if by not in ("group", "level"):
         raise ConfigurationError(f"by must be 'group' or 'level', got {by!r}")
@@ -151,8 +151,8 @@ def one_module_per(by: Literal["group", "level"], venv: HierarchicalVectorEnv) -
         spaces = (group.observation_space, group.action_space)
         if by == "level" and any((other.observation_space, other.action_space) != spaces for other in same):
             raise ConfigurationError(
-                f"groups {[other.name for other in same]} of level {group.level!r} have different spaces, "
-                "so they cannot share a module: use 'group'"
+                f"groups {[other.name for other in same]} of level {group.level!r} cannot share a module, because "
+                "their spaces differ: use by='group'"
             )
     return {"policies": set(modules.values()), "policy_mapping_fn": partial(_module_of, modules)}
 
@@ -162,7 +162,7 @@ def _module_of(modules: Mapping[str, str], agent_id: str, *_: Any, **__: Any) ->
 
 
 def _from_zero(space: Space[Any]) -> Space[Any]:
-    """A space of the same choices, counted from zero."""
+    """Return the space with its choices counted from zero."""
     if isinstance(space, Dict):
         return Dict(OrderedDict((key, _from_zero(part)) for key, part in space.spaces.items()))
     if isinstance(space, Tuple):
@@ -171,7 +171,7 @@ def _from_zero(space: Space[Any]) -> Space[Any]:
 
 
 def _from_start(action: Any, space: Space[Any] | None) -> Any:
-    """Choices that were counted from zero, as the space counts them; what does not fit is left as it is."""
+    """Return choices counted from zero as choices of the space. Actions that do not fit stay unchanged."""
     if isinstance(space, Dict) and isinstance(action, Mapping):
         return {key: _from_start(part, space.spaces.get(key)) for key, part in action.items()}
     if isinstance(space, Tuple) and isinstance(action, (tuple, list)) and len(action) == len(space.spaces):
@@ -183,10 +183,10 @@ def _from_start(action: Any, space: Space[Any] | None) -> Any:
 
 
 def _flags(ended: Mapping[str, tuple[bool, bool]], *, is_over: bool) -> tuple[dict[str, bool], dict[str, bool]]:
-    """Terminateds and truncateds for those that have ended, and for ``"__all__"``."""
+    """Return terminateds and truncateds for the agents that have ended, and for ``"__all__"``."""
     terminateds = {agent: True for agent, (terminated, _) in ended.items() if terminated}
     truncateds = {agent: True for agent in ended if agent not in terminateds}
-    is_cut_off = is_over and bool(truncateds)
-    if is_cut_off:
-        truncateds = {}  # or RLlib would count all agents as done, and so the episode as terminated
-    return {**terminateds, "__all__": is_over and not is_cut_off}, {**truncateds, "__all__": is_cut_off}
+    is_truncated = is_over and bool(truncateds)
+    if is_truncated:
+        truncateds = {}  # otherwise RLlib would count all agents as done, and the episode as terminated
+    return {**terminateds, "__all__": is_over and not is_truncated}, {**truncateds, "__all__": is_truncated}

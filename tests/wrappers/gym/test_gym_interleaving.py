@@ -1,4 +1,4 @@
-"""The Gymnasium view and a plain model of it get the same calls in any order, and must give the same answers."""
+"""Random calls to the Gymnasium view and to a plain model of it, which must return the same results."""
 
 from copy import deepcopy
 
@@ -37,7 +37,7 @@ class GymInterleaving(Interleaving):
         self.ended = np.zeros(view.num_envs, dtype=bool)
 
     def remember_all(self, observations, *rest):
-        """Keep what was returned; observations only if they are new arrays each time."""
+        """Keep a returned result, observations only if they are new arrays in every step."""
         self.remember(*rest, *([observations] if self.view.copy else []))
 
     def reset_both(self, which, seed, options, mask=None):
@@ -79,7 +79,7 @@ class GymInterleaving(Interleaving):
         try:
             which = self.model.named_by(mask)
         except TornError:
-            with pytest.raises(InvalidMaskError, match="as a whole"):
+            with pytest.raises(InvalidMaskError, match="env_"):
                 self.view.reset(options={"reset_mask": mask})
         else:
             self.reset_both(which, seed, options, mask)

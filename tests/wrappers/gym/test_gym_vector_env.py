@@ -1,4 +1,4 @@
-"""The Gymnasium view: beside SyncVectorEnv call by call, and over copies of several agents."""
+"""The Gymnasium view: compared with SyncVectorEnv call by call, and for copies of several agents."""
 
 from copy import deepcopy
 from typing import Any, ClassVar
@@ -35,11 +35,11 @@ GOAL = Box(-1, 1, (2,), np.float32)
 
 
 REFUSALS = (AssertionError, RuntimeError, TypeError, ValueError)
-"""As what Gymnasium refuses bad input: until version 1.3 it asserts, from 1.4 it raises what ours is derived from."""
+"""Gymnasium's errors for bad input: it asserts until version 1.3; from 1.4 it raises a base class of our errors."""
 
 
 def both(factories, **kwargs):
-    """The two vector envs that must do the same."""
+    """Return the two vector envs that must behave the same."""
     return SyncVectorEnv(list(factories), **kwargs), GymVectorEnv(list(factories), **kwargs)
 
 
@@ -48,7 +48,7 @@ def assert_same(theirs, ours):
 
 
 def whole(data):
-    """The same data with every whole number of one type: as a final observation some environments give an int."""
+    """Return the data with all integers of one type, since some environments' final observation is an int."""
     if isinstance(data, dict):
         return {key: whole(value) for key, value in data.items()}
     if isinstance(data, (tuple, list)) or (isinstance(data, np.ndarray) and data.dtype == object):
@@ -57,7 +57,7 @@ def whole(data):
 
 
 def play_both(theirs, ours, steps, seed):
-    """Do the same with both, comparing every answer; resets some or all of them now and then."""
+    """Make the same calls to both, with some resets, and compare every result."""
     rng = np.random.default_rng(seed)
     ours.action_space.seed(seed)
     for _ in range(steps):
@@ -122,7 +122,7 @@ class TestBesideSyncVectorEnv:
             stream.bit_generator.state for stream in ours.np_random]  # fmt: skip
         assert_same(theirs.render(), ours.render())
 
-    def test_metadata_of_the_environments_stay_as_they_are(self):
+    def test_metadata_of_the_environments_stay_unchanged(self):
         class Own(Sampled):
             metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 7}
 
@@ -184,13 +184,17 @@ class TestBesideSyncVectorEnv:
     @pytest.mark.parametrize(
         ("factories", "kwargs", "message"),
         [
-            ([Sampled, lambda: Sampled(Box(-1, 2, (3,), np.float64))], {}, "env_1.*observation_mode='different'"),
+            (
+                [Sampled, lambda: Sampled(Box(-1, 2, (3,), np.float64))],
+                {},
+                "env_1.*float64.*observation_mode='different'",
+            ),
             (
                 [Sampled, lambda: Sampled(Box(-1, 1, (4,), np.float64))],
                 {"observation_mode": "different"},
-                "env_1.*shape and dtype",
+                r"env_1.*\(4,\)",
             ),
-            ([Sampled, lambda: Sampled(action_space=Discrete(2))], {}, "env_1.*action_space is"),
+            ([Sampled, lambda: Sampled(action_space=Discrete(2))], {}, r"env_1.*action_space.*Discrete\(2\)"),
         ],
     )
     def test_environments_that_differ(self, factories, kwargs, message):
@@ -203,13 +207,13 @@ class TestBesideSyncVectorEnv:
     @pytest.mark.parametrize(
         ("mask", "message"),
         [
-            ([True, False], "must be an array of shape"),
-            (np.array([1, 0]), "dtype bool, got .* and int64"),
-            (np.ones(3, bool), r"got \(3,\)"),
-            (np.zeros(2, bool), "false everywhere"),
+            ([True, False], r"reset_mask.*\[True, False\]"),
+            (np.array([1, 0]), r"reset_mask.*bool.*int64"),
+            (np.ones(3, bool), r"reset_mask.*\(3,\)"),
+            (np.zeros(2, bool), "reset_mask"),
         ],
     )
-    def test_masks_that_are_none(self, mask, message):
+    def test_invalid_masks(self, mask, message):
         theirs, ours = both([Sampled] * 2)
         for view in (theirs, ours):
             view.reset(seed=0)
@@ -219,7 +223,7 @@ class TestBesideSyncVectorEnv:
             ours.reset(options={"reset_mask": mask})
         assert isinstance(ours_caught.value, (TypeError, ValueError) if caught.type is AssertionError else caught.type)
 
-    def test_options_are_nobodys_notebook(self):
+    def test_options_stay_unchanged(self):
         theirs, ours = both([Sampled] * 2)
         options = {"take_notes": True, "reset_mask": np.ones(2, bool)}
         kept = dict(options)
@@ -236,7 +240,7 @@ class TestBesideSyncVectorEnv:
         with pytest.raises(ValueError):
             ours.reset(seed=[1, 2, 3])
 
-    def test_steps_that_nobody_is_ready_for(self):
+    def test_steps_without_a_running_episode(self):
         theirs, ours = both([lambda: Sampled(horizon=1)] * 2, autoreset_mode=DISABLED)
         with pytest.raises(ResetRequiredError, match="env_0, env_1"):
             ours.step(ours.action_space.sample())
@@ -245,37 +249,38 @@ class TestBesideSyncVectorEnv:
             view.step(view.action_space.sample())
         with pytest.raises(AssertionError):
             theirs.step(theirs.action_space.sample())
-        with pytest.raises(ResetRequiredError, match="reset_mask"):
+        with pytest.raises(ResetRequiredError, match="env_0, env_1"):
             ours.step(ours.action_space.sample())
 
 
 class TestBadInput:
     @pytest.mark.parametrize("mode", ["Never", None, 3])
     def test_unknown_modes(self, mode):
-        with pytest.raises(ConfigurationError, match=r"autoreset_mode must be one of .*NEXT_STEP"):
+        with pytest.raises(ConfigurationError, match=rf"autoreset_mode .*NEXT_STEP.*{mode!r}"):
             GymVectorEnv([Sampled], autoreset_mode=mode)
 
     @pytest.mark.parametrize("mode", ["other", (Box(0, 1), "x"), None])
     def test_unknown_observation_modes(self, mode):
-        with pytest.raises(ConfigurationError, match="observation_mode must be"):
+        with pytest.raises(ConfigurationError, match="observation_mode"):
             GymVectorEnv([Sampled], observation_mode=mode)
 
     def test_observation_mode_of_a_vector_env(self):
-        with pytest.raises(ConfigurationError, match="for plain Gymnasium factories only"):
+        with pytest.raises(ConfigurationError, match="observation_mode 'different'"):
             GymVectorEnv(make_vec(Scripted), observation_mode="different")
 
     @pytest.mark.parametrize("venv", [Sampled(), "CartPole-v1", 3])
-    def test_what_is_no_vector_env(self, venv):
-        with pytest.raises(ConfigurationError, match=r"expected a HierarchicalVectorEnv.*or a list"):
+    def test_anything_but_a_vector_env_or_factories(self, venv):
+        with pytest.raises(ConfigurationError, match=r"HierarchicalVectorEnv.*got "):
             GymVectorEnv(venv)
 
     def test_factories(self):
+        with pytest.raises(ConfigurationError):
+            GymVectorEnv([])
         env = Sampled()
         for factories, message in (
-            ([], "at least one"),
-            ([Sampled, Scripted], "env_1.*expected a Gymnasium Env"),
+            ([Sampled, Scripted], "env_1.*Scripted"),
             ([Sampled, lambda: 1 / 0], "env_1.*ZeroDivisionError"),
-            ([lambda: env] * 2, "env_1.*another copy uses already"),
+            ([lambda: env] * 2, "env_1"),
         ):
             with pytest.raises((ConfigurationError, EnvCreationError), match=message):
                 GymVectorEnv(factories)
@@ -283,9 +288,9 @@ class TestBadInput:
     def test_learner_and_policies(self):
         venv = make_vec([lambda: Scripted(BOTH)], hierarchy=lambda ids: Hierarchy.star(ids, command_space=GOAL))
         for learn, policies, message in (
-            ("nobody", {}, "learn: no group or level 'nobody'"),
-            (FIELD, {}, r"groups \['coordinator'\] need one each"),
-            (FIELD, {TOP: RandomPolicy(Discrete(3))}, "coordinator.*random policy's"),
+            ("nobody", {}, "learn: .*'nobody'"),
+            (FIELD, {}, r"policies: .*\['coordinator'\]"),
+            (FIELD, {TOP: RandomPolicy(Discrete(3))}, r"'coordinator'.*Discrete\(3\)"),
         ):
             with pytest.raises(ConfigurationError, match=message):
                 GymVectorEnv(venv, learn, policies)
@@ -311,7 +316,7 @@ class TestBadInput:
 
 
 def copies(*specs, **kwargs):
-    """A view of one Scripted copy for each (lives, horizon)."""
+    """Return a view of one Scripted copy for each (lives, horizon)."""
     factories = [lambda lives=lives, horizon=horizon: Scripted(lives, horizon) for lives, horizon in specs]
     return GymVectorEnv(make_vec(factories), **kwargs)
 
@@ -347,7 +352,7 @@ class TestAgentsThatEndEarly:
             np.testing.assert_array_equal(first[4]["final_obs"][1], first[0][1])
             assert first[4]["final_info"]["step"].tolist() == [0, 1, 0, 0]
 
-    def test_next_step_begins_all_slots_anew_in_the_step_after_the_last_end(self):
+    def test_next_step_resets_all_slots_in_the_step_after_the_last_end(self):
         *_, third, fourth, fifth = plays(self.view(NEXT), 5)
         assert third[3].tolist() == [True, False, False, False]
         assert third[0][:, 0].tolist() == [3, 1, 3, 3]
@@ -358,7 +363,7 @@ class TestAgentsThatEndEarly:
         assert fourth[4]["start"].tolist() == [A, B, None, None]
         assert fifth[1].tolist() == [1, 10, 5, 50]
 
-    def test_same_step_begins_all_slots_anew_in_the_step_of_the_last_end(self):
+    def test_same_step_resets_all_slots_in_the_step_of_the_last_end(self):
         *_, third, fourth = plays(self.view(SAME), 4)
         assert third[3].tolist() == [True, False, False, False]
         assert third[0][:, 0].tolist() == [0, 0, 3, 3]
@@ -382,7 +387,7 @@ class TestAgentsThatEndEarly:
     @pytest.mark.parametrize("mode", MODES)
     def test_masks_reset_whole_copies_only(self, mode):
         view = self.view(mode)
-        with pytest.raises(InvalidMaskError, match=r"some of the active slots of \['env_1'\]"):
+        with pytest.raises(InvalidMaskError, match=r"reset_mask .*\['env_1'\]"):
             view.reset(options={"reset_mask": np.array([True, True, True, False])})
         assert view.venv.batch_env.envs[0].reset_calls == [(0, None)]
         plays(view, 1)
@@ -405,9 +410,9 @@ class TestSeveralAgents:
         view.reset(seed=5)
         view.reset(seed=[7, 7, None, None])
         assert [[seed for seed, _ in env.reset_calls] for env in view.venv.batch_env.envs] == [[5, 7], [6, None]]
-        with pytest.raises(ConfigurationError, match="slots of a copy must have the same seed"):
+        with pytest.raises(ConfigurationError, match=r"seed.*\[1, 2, 3, 4\]"):
             view.reset(seed=[1, 2, 3, 4])
-        with pytest.raises(ConfigurationError, match="expected 4 seeds"):
+        with pytest.raises(ConfigurationError, match=r"seeds .*4.*\[1, 2\]"):
             view.reset(seed=[1, 2])
 
     def test_attributes_are_by_slot(self):
@@ -418,7 +423,7 @@ class TestSeveralAgents:
         view.set_attr("horizon", [1, 1, 2, 2])
         assert view.get_attr("horizon") == (1, 1, 2, 2)
         assert view.metadata == {"name": "scripted_v0", "render_modes": [], "autoreset_mode": NEXT}
-        with pytest.raises(AttributeError, match="made of a vector env"):
+        with pytest.raises(AttributeError, match="envs"):
             _ = view.envs
         assert "4 slots" in view.describe()
 
@@ -434,7 +439,7 @@ class TestSeveralAgents:
         assert steps[1][3].tolist() == [True]
 
     @pytest.mark.parametrize("mode", [NEXT, SAME])
-    def test_the_end_of_a_copy_that_raised_is_told(self, mode):
+    def test_the_end_of_a_copy_that_raised_is_reported(self, mode):
         factories = [lambda: Scripted(BOTH, 9), lambda: Scripted(BOTH, 9, fail_at=1)]
         view = GymVectorEnv(make_vec(factories), autoreset_mode=mode)
         view.reset(seed=0)
@@ -447,7 +452,7 @@ class TestSeveralAgents:
         assert [row[0] for row in last[2:]] == [1, 1]
         assert plays(view, 1)[0][0][2:, 0].tolist() == [1, 1] if mode is SAME else [0, 0]
 
-    def test_worker_processes_answer_for_their_copies(self):
+    def test_copies_in_worker_processes(self):
         with make_vec(lambda: Scripted(BOTH, 3), 3, backend="process", num_workers=1) as venv:
             view = GymVectorEnv(venv, autoreset_mode=SAME)
             view.reset(seed=0)
@@ -478,7 +483,7 @@ class TestByName:
         assert view.single_action_space.shape == (6,)
         view.close()
 
-    def test_what_cannot_be_made_is_closed_again(self):
+    def test_a_vector_env_is_closed_if_its_view_cannot_be_made(self):
         made = []
 
         def factory():

@@ -1,4 +1,4 @@
-"""All of ``gymnasium.wrappers.vector`` on the Gymnasium view, beside the same on SyncVectorEnv."""
+"""All wrappers of ``gymnasium.wrappers.vector`` on the Gymnasium view, compared with SyncVectorEnv."""
 
 import gymnasium
 import numpy as np
@@ -46,13 +46,13 @@ STACKED = {
     "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
     "DictInfoToList": wrappers.DictInfoToList,
 }
-"""Name -> how it goes on a vector env."""
+"""Name -> a function that wraps a vector env."""
 
 ELSEWHERE = {"RecordVideo", "HumanRendering", "ResizeObservation", "NumpyToTorch"}
-"""Tested below, for they give something else than arrays, or need more than Gymnasium."""
+"""Wrappers with tests of their own below: they do not return arrays, or need more than Gymnasium."""
 
 NEED_JAX = {"JaxToNumpy", "JaxToTorch", "ArrayConversion"}
-"""For environments on JAX arrays, which neither Gymnasium's vector envs nor ours have."""
+"""Wrappers for environments on JAX arrays, which neither Gymnasium's vector envs nor ours support."""
 
 SPACES = {"FilterObservation": "dict", "FlattenObservation": "dict", "GrayscaleObservation": "image"}
 
@@ -68,7 +68,7 @@ def observed(name):
 
 
 def without_times(results):
-    """The results without how long episodes took by the clock on the wall."""
+    """Return the results without the wall-clock time of episodes."""
     *rest, infos = results
     if isinstance(infos, dict) and "episode" in infos:
         infos = {**infos, "episode": {key: value for key, value in infos["episode"].items() if key != "t"}}
@@ -83,7 +83,7 @@ def test_does_the_same_as_on_sync_vector_env(name, mode):
     base = [kind(factories, autoreset_mode=mode) for kind in (SyncVectorEnv, GymVectorEnv)]
     try:
         theirs = STACKED[name](base[0])
-    except REFUSALS as refusal:  # this mode is not for this wrapper
+    except REFUSALS as refusal:  # the wrapper does not support this mode
         with pytest.raises(type(refusal)):
             STACKED[name](base[1])
         return
@@ -103,7 +103,7 @@ def test_does_the_same_as_on_sync_vector_env(name, mode):
 
 
 def test_statistics_after_a_reset_of_some_copies():
-    """SyncVectorEnv hides the mask from the wrapper, which then forgets all episodes; the view leaves it there."""
+    """SyncVectorEnv removes the mask from the options, so its wrapper drops all episodes; the view keeps the mask."""
     view = wrappers.RecordEpisodeStatistics(GymVectorEnv([lambda: Sampled(horizon=4, ends=0)] * 2))
     view.reset(seed=0)
     view.step(np.zeros((2, 2), np.float32))
@@ -153,7 +153,7 @@ def test_record_video(tmp_path, monkeypatch, mode):
     assert [clip.fps for clip in ours] == [7] * len(theirs)
     frames = [[frame for clip in some for frame in clip.frames] for some in (theirs, ours)]
     assert_same(*frames)
-    shown = [np.unique(frame).tolist() for frame in frames[1]]  # how many steps either copy has taken
+    shown = [np.unique(frame).tolist() for frame in frames[1]]  # number of steps of each copy
     assert shown == [[0], [1], [0, 1], [1, 2], [0, 2] if mode is SAME else [2, 3]]
 
 

@@ -4,7 +4,7 @@ import warnings
 from contextlib import contextmanager
 
 with warnings.catch_warnings():
-    # They are made in a way that PettingZoo 1.27 means to replace.
+    # They use an API that PettingZoo 1.27 deprecates.
     warnings.filterwarnings("ignore", "The old environment creation API", DeprecationWarning)
     from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test, state_test
 

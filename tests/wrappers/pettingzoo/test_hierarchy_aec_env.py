@@ -1,4 +1,4 @@
-"""The AEC view: PettingZoo's own tests, stricter ones, and what each turn shows."""
+"""The AEC view: PettingZoo's own tests, stricter ones, and the content of each turn."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ def make(request):
 
 
 def play(env, seed=None, options=None):
-    """All turns of one episode."""
+    """Return all turns of one episode."""
     turns = []
     env.reset(seed, options)
     for agent in env.agent_iter():
@@ -46,7 +46,7 @@ def scripted(lives=None, horizon=4, **kwargs):
 
 
 def order(env):
-    """Who has a turn, one letter a turn: coordinator, agent's number, and a dash behind one who has ended."""
+    """Return one letter per turn: c for the coordinator, an agent's number, followed by a dash if it has ended."""
     return " ".join(turn.agent[0 if turn.agent == "coordinator" else -1] + "-" * any(turn.ended) for turn in play(env))
 
 
@@ -110,7 +110,7 @@ class TestTurns:
             ][:25]
         )
 
-    def test_a_field_agent_sees_the_command_of_this_very_step(self):
+    def test_a_field_agent_sees_the_command_of_the_same_step(self):
         env = HierarchyAECEnv(spread())
         env.reset(seed=0)
         before = env.observe("agent_1")
@@ -120,7 +120,7 @@ class TestTurns:
         assert env.observe("agent_1")[-2:].tolist() == [0.25, -0.5]
         assert env.agent_selection == "agent_0"
 
-    def test_a_coordinator_earns_over_its_decision_and_is_told_how_long_it_was(self):
+    def test_a_coordinator_gets_reward_and_length_of_its_decision(self):
         env = scripted(horizon=3)
         lengths = []
         env.reset()
@@ -146,12 +146,12 @@ class TestTurns:
 
 
 class TestComingAndGoing:
-    def test_one_that_ends_gets_a_last_turn_before_all_others(self):
+    def test_an_agent_that_ends_gets_a_last_turn_before_all_others(self):
         env = scripted({"agent_0": Life(leaves=1), "agent_1": Life()})
 
         assert order(env) == "c 0 1 0- 1 c 1 1 c- 1-"
 
-    def test_terminated_and_truncated_are_told_apart(self):
+    def test_terminated_and_truncated_are_distinguished(self):
         lives = {
             "agent_0": Life(leaves=1),
             "agent_1": Life(leaves=2, how="truncated"),
@@ -168,7 +168,7 @@ class TestComingAndGoing:
             "coordinator": (False, True),
         }
 
-    def test_one_born_later_has_turns_from_then_on(self):
+    def test_an_agent_that_appears_later_has_turns_from_then_on(self):
         env = scripted({"agent_0": Life(), "agent_1": Life(joins=1)})
 
         assert order(env) == "c 0 0 1 c 0 1 0 1 c- 0- 1-"
@@ -182,7 +182,7 @@ class TestComingAndGoing:
         right = [turn.reward for turn in turns if turn.agent == "right"]
         assert right == [0, 10 * (3 + 4)]
 
-    def test_agents_may_come_back(self):
+    def test_agents_may_return(self):
         env = HierarchyAECEnv(
             make_vec(Blinking, 1, Hierarchy.star(["agent_0", "agent_1"], period=3, command_space=GOAL))
         )
@@ -191,7 +191,7 @@ class TestComingAndGoing:
 
 
 class Blinking(Scripted):
-    """Agent 0 ends in steps 1 and 4, and is back one step later."""
+    """An environment whose agent 0 ends in steps 1 and 4, and returns one step later."""
 
     def __init__(self):
         super().__init__(horizon=6)
@@ -208,7 +208,7 @@ class Blinking(Scripted):
 
 
 class TestOneCopyOfSeveral:
-    def test_all_others_stay_as_they_are(self):
+    def test_other_copies_stay_unchanged(self):
         venv = spread(3)
         venv.reset(seed=10)
         before = [venv.observe(name)[[0, 2]] for name in venv.groups]
@@ -221,7 +221,7 @@ class TestOneCopyOfSeveral:
         assert venv.due("coordinator").tolist() == [[True], [True], [True]]
         assert_same(turns, play(HierarchyAECEnv(spread()), seed=4))
 
-    def test_views_of_two_copies_do_not_meet(self):
+    def test_views_of_two_copies_are_independent(self):
         venv = three_levels(2)
         views = [HierarchyAECEnv(venv, env_id) for env_id in venv.env_ids]
         turns = [[], []]
@@ -259,7 +259,7 @@ class TestOneCopyOfSeveral:
 
 
 class TestEnvironmentBelow:
-    def test_state_and_pictures_are_its_own(self):
+    def test_state_and_renderings_are_of_its_own_copy(self):
         options = {"render_mode": "rgb_array"}
         env = HierarchyAECEnv(make_vec(SPREAD, 1, env_kwargs=options))
         env.reset(seed=0)
@@ -272,7 +272,7 @@ class TestEnvironmentBelow:
         assert env.render().shape == inner.render().shape
         assert str(env) == "simple_spread_v3"
 
-    def test_one_that_declares_no_state_has_none(self):
+    def test_an_environment_without_state_has_none(self):
         env = scripted()
         assert not hasattr(env, "state_space")
         with pytest.raises(NotImplementedError, match="scripted_v0"):
@@ -334,7 +334,7 @@ class TestWrongUse:
         (inner,) = env.venv.batch_env.envs
         assert inner.received == [{"agent_0": 1, "agent_1": 2}]
 
-    def test_one_that_has_ended_acts_none(self):
+    def test_an_agent_that_has_ended_must_act_none(self):
         env = scripted({"agent_0": Life(leaves=1), "agent_1": Life()})
         env.reset()
         for _ in range(3):
@@ -369,7 +369,7 @@ class TestWrongUse:
         inner.fail_on_reset = False
         assert play(env)
 
-    def test_a_reset_that_is_refused_changes_nothing(self):
+    def test_a_refused_reset_changes_nothing(self):
         env = scripted()
         env.reset()
         env.step(np.zeros(4, np.float32))
@@ -378,7 +378,7 @@ class TestWrongUse:
         env.step(0)
         assert env.agent_selection == "agent_1"
 
-    def test_somebody_else_who_steps_the_copy_is_noticed(self):
+    def test_a_step_outside_the_view_is_noticed(self):
         env = HierarchyAECEnv(make_vec(Scripted))
         env.reset()
         env.venv.advance({"agent": np.zeros((1, 2), np.int64)})

@@ -1,4 +1,4 @@
-"""The parallel view: PettingZoo's own tests, stricter ones, and what it says about decisions."""
+"""The parallel view: PettingZoo's own tests, stricter ones, and its infos of decisions."""
 
 from collections import Counter
 
@@ -26,7 +26,7 @@ def actions(env, step):
 
 
 def play(env, seed=None):
-    """All that one episode returned."""
+    """Return all results of one episode."""
     said = [env.reset(seed)]
     while env.agents:
         said.append(env.step(actions(env, env.turns.copy.steps)))
@@ -94,7 +94,7 @@ class TestDecisions:
         infos = [infos["coordinator"] for *_, infos in said]
         assert [(info["decision_reward"], info["decision_length"]) for info in infos] == [(11, 1), (33, 2), (33, 1)]
 
-    def test_an_action_that_is_not_due_is_neither_needed_nor_looked_at(self):
+    def test_an_action_that_is_not_due_is_optional_and_ignored(self):
         env = scripted()
         env.reset()
         env.step({"coordinator": np.full(4, 0.5, np.float32), "agent_0": 0, "agent_1": 0})
@@ -123,7 +123,7 @@ class TestDecisions:
 
 
 class TestComingAndGoing:
-    def test_ends_are_told_once(self):
+    def test_ends_are_reported_once(self):
         env = scripted({"agent_0": Life(leaves=1), "agent_1": Life(leaves=2, how="truncated"), "agent_2": Life()})
         said = play(env)[1:]
 
@@ -139,7 +139,7 @@ class TestComingAndGoing:
             {"coordinator": cut, "agent_2": cut},
         ]
 
-    def test_one_born_later_is_told_what_it_sees_at_once(self):
+    def test_an_agent_that_appears_later_gets_its_observation_at_once(self):
         env = scripted({"agent_0": Life(), "agent_1": Life(joins=1)})
         observations, _ = env.reset()
         assert list(observations) == env.agents == ["coordinator", "agent_0"]
@@ -177,7 +177,7 @@ class TestWrongUse:
         env.step(good)
 
     @pytest.mark.parametrize("left_out", ["coordinator", "agent_0"])
-    def test_an_action_that_is_missing_is_named(self, left_out):
+    def test_a_missing_action_is_named(self, left_out):
         env = scripted()
         env.reset()
         given = actions(env, 0)

@@ -1,4 +1,4 @@
-"""RLlib's PPO trains a hierarchy, each level by a module of its own."""
+"""Training of a hierarchy with RLlib's PPO, one module per level."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SPREAD_TURNS = 11 + 4
 @pytest.fixture(scope="module")
 def cluster():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray would write a token into the user's home
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # otherwise Ray writes a token into the user's home
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield
@@ -41,7 +41,7 @@ def algorithm(make, by, num_env_runners=0):
 
 
 def weights(algorithm, modules):
-    """Module id -> all its parameters."""
+    """Return module id -> all its parameters."""
     return {
         name: {key: value.detach().numpy().copy() for key, value in algorithm.get_module(name).named_parameters()}
         for name in modules
@@ -75,6 +75,6 @@ def test_every_module_learns(cluster, make, by, modules, num_env_runners):
         assert set(runners["module_episode_returns_mean"]) == modules
         if make is spread:
             assert runners["episode_len_mean"] == SPREAD_TURNS
-            # All agents of simple_spread together earn what their coordinator does.
+            # The coordinator's reward is the sum of all agents' rewards.
             by_module = runners["module_episode_returns_mean"]
             assert by_module["field"] == pytest.approx(by_module["coordinator"], rel=1e-4)
