@@ -70,9 +70,9 @@ class GroupDecider:
         observations: ArrayTree = map_arrays(lambda array: array[where], self.venv.observe(self.group.name))
         policy = self.policy
         if not isinstance(policy, RecurrentPolicy):
-            return self._asked(where, lambda: policy(observations))
+            return self._call_policy(where, lambda: policy(observations))
         known, begins = self._memory.recall(where, self.venv.lives[self.group.name])
-        actions, memory = self._asked(where, lambda: policy.decide(observations, known, begins))
+        actions, memory = self._call_policy(where, lambda: policy.decide(observations, known, begins))
         try:
             self._memory.note(memory)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -82,7 +82,7 @@ class GroupDecider:
             ) from error
         return actions
 
-    def _asked(self, where: BoolArray, ask: Callable[[], Any]) -> Any:
+    def _call_policy(self, where: BoolArray, ask: Callable[[], Any]) -> Any:
         try:
             return ask()
         except Exception as error:

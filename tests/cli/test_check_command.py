@@ -149,7 +149,7 @@ def test_actions_of_parts_are_checked_but_not_under_sb3():
 
     assert not own.run().all
     assert not copies.skipped
-    assert [(view.title, "act in one array" in view.skipped) for view in views] == [
+    assert [(view.title, "action_space" in view.skipped) for view in views] == [
         ("arm under Gymnasium", False),
         ("arm under SB3", True),
         ("pair under Gymnasium", False),

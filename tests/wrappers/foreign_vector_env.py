@@ -38,9 +38,9 @@ def blank(seen, *rest):
 
 
 SPOILT = {
-    "raises": (no_power, "raised RuntimeError: no power"),
-    "shape": (lambda seen, *rest: (seen[:, :3], *rest), r"expected shape \(3, 4\), got \(3, 3\)"),
-    "too few": (lambda seen, *rest: (seen[:2], *rest), "not fit its spaces"),
-    "nothing": (lambda seen, *rest: (None, *rest), "not fit its spaces"),
-    "NaN": (blank, r"env_1: the observation.* is NaN at entries 0, 1, 2, 3"),
+    "raises": (no_power, "RuntimeError: no power"),
+    "shape": (lambda seen, *rest: (seen[:, :3], *rest), r"\(3, 4\).*\(3, 3\)"),
+    "too few": (lambda seen, *rest: (seen[:2], *rest), "env_0, env_1, env_2"),
+    "nothing": (lambda seen, *rest: (None, *rest), "env_0, env_1, env_2"),
+    "NaN": (blank, r"env_1: .*observation.* NaN .*0, 1, 2, 3"),
 }

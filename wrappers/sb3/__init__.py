@@ -1,4 +1,4 @@
-"""The vector env as Stable-Baselines3 (SB3) expects it, and buffers and statistics that learn rightly from it.
+"""Stable-Baselines3 (SB3) view, with the buffers and statistics that learn correctly from it.
 
 Needs SB3 and sb3_contrib, the extra ``train``.
 """

@@ -1,4 +1,4 @@
-"""The buffers that a model needs to learn rightly from an ``Sb3VecEnv``."""
+"""Options with which a model learns correctly from an ``Sb3VecEnv``."""
 
 from typing import Any
 
@@ -23,29 +23,31 @@ ROLLOUT_BUFFERS = {
     False: (LiveRolloutBuffer, LiveMaskableRolloutBuffer),
     True: (LiveDictRolloutBuffer, LiveMaskableDictRolloutBuffer),
 }
-"""Whether observations are dicts -> the buffers without and with action masks."""
+"""True for ``Dict`` observations -> the buffers without and with action masks."""
 
 
 def buffer_options(
     env: VecEnv, algorithm: type[BaseAlgorithm], *, gamma: float = 0.99, n_steps: int = 1
 ) -> dict[str, Any]:
-    """Keywords that make a model of SB3 or sb3_contrib learn from live rows only, and by the length of decisions.
+    """Return the keywords of a model of SB3 or sb3_contrib that learns only from live rows.
 
-    ``PPO("MlpPolicy", env, **buffer_options(env, PPO, gamma=0.95))``. A saved model needs them again to go on learning:
-    ``PPO.load(path, env=env, **buffer_options(env, PPO, gamma=0.95))``.
+    The buffer discounts decisions by their length. Use the keywords as in
+    ``PPO("MlpPolicy", env, **buffer_options(env, PPO, gamma=0.95))``. A loaded model needs them again to continue its
+    training: ``PPO.load(path, env=env, **buffer_options(env, PPO, gamma=0.95))``.
 
     Args:
-        env: What the model gets: an ``Sb3VecEnv`` in whatever wrappers, the outermost a ``SlotRecorder`` for on-policy
-            algorithms.
-        algorithm: The model's class. ``RecurrentPPO`` takes no buffer: use ``LiveRecurrentPPO``.
-        gamma: Discount of one environment step, and within a coordinator's decision.
-        n_steps: For off-policy algorithms, decisions whose rewards are summed up before the value of what follows.
+        env: The model's environment, an ``Sb3VecEnv`` in any wrappers. For on-policy algorithms the outermost must be
+            a ``SlotRecorder``.
+        algorithm: The model's class. ``RecurrentPPO`` accepts no buffer class: use ``LiveRecurrentPPO``.
+        gamma: Discount of one environment step, also within a coordinator's decision.
+        n_steps: For off-policy algorithms, the number of decisions whose rewards are summed before bootstrapping.
 
     Returns:
-        The classes and arguments of the buffer, and ``gamma``.
+        The buffer's class and arguments, and ``gamma``.
 
     Raises:
-        ConfigurationError: If no such buffer works for this environment and algorithm.
+        ConfigurationError: If no buffer of this package fits the environment and the algorithm, or the view has
+            another discount.
     """
     is_dict = isinstance(env.observation_space, Dict)
     if issubclass(algorithm, OffPolicyAlgorithm):
@@ -55,10 +57,10 @@ def buffer_options(
             "replay_buffer_kwargs": {"gamma": gamma, "n_steps": n_steps, "rows": use_gamma(env, gamma)},
         }
     if not issubclass(algorithm, OnPolicyAlgorithm) or issubclass(algorithm, RecurrentPPO):
-        instead = "; LiveRecurrentPPO has one" if issubclass(algorithm, RecurrentPPO) else ""
-        raise ConfigurationError(f"buffer_options: {algorithm.__name__} takes no buffer{instead}")
+        instead = ": use LiveRecurrentPPO" if issubclass(algorithm, RecurrentPPO) else ""
+        raise ConfigurationError(f"buffer_options: {algorithm.__name__} accepts no buffer class{instead}")
     if n_steps != 1:
-        raise ConfigurationError(f"n_steps is for off-policy algorithms, {algorithm.__name__} is none; got {n_steps}")
+        raise ConfigurationError(f"n_steps is for off-policy algorithms only, got {n_steps} for {algorithm.__name__}")
     plain, masked = ROLLOUT_BUFFERS[is_dict]
     return {
         "gamma": gamma,
@@ -68,18 +70,18 @@ def buffer_options(
 
 
 def last_rows(env: VecEnv, gamma: float) -> SlotRows:
-    """What a vector env tells of its last step.
+    """Return the rows of a view in a ``SlotRecorder``, and discount its coordinators' rewards by ``gamma``.
 
     Raises:
-        ConfigurationError: If it has no ``SlotRecorder`` around it, or it was given another discount.
+        ConfigurationError: If the outermost wrapper is not a ``SlotRecorder``, or the view has another discount.
     """
     rows = use_gamma(env, gamma)
-    while isinstance(env, VecTransposeImage):  # SB3 itself puts it around image observations
+    while isinstance(env, VecTransposeImage):  # SB3 adds it for image observations
         env = env.venv
     if not isinstance(env, SlotRecorder):
         raise ConfigurationError(
-            f"the outermost wrapper must be a SlotRecorder, so that a rollout buffer knows which rows are inert; got a "
-            f"{type(env).__name__}"
+            f"the outermost wrapper must be a SlotRecorder, got a {type(env).__name__}: wrap the environment in "
+            "SlotRecorder, so that the rollout buffer knows which rows are inert"
         )
     return rows
 
@@ -88,7 +90,7 @@ def use_gamma(env: VecEnv, gamma: float) -> SlotRows:
     """Return the rows of the view under some wrappers, and discount its coordinators' rewards by ``gamma``.
 
     Raises:
-        ConfigurationError: If there is no ``Sb3VecEnv``, or it was given another discount.
+        ConfigurationError: If there is no ``Sb3VecEnv`` in the wrappers, or the view has another discount.
     """
     rows = rows_of(env)
     learner = getattr(env.unwrapped, "learner", None)  # None over a Gymnasium VectorEnv, which has no commands

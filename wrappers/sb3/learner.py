@@ -1,4 +1,4 @@
-"""A learner that is right for its view, in one call."""
+"""SB3 models with the correct options for a view, in one call."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,27 +26,27 @@ def make_learner(
     normalize_rewards: bool = False,
     **options: Any,
 ) -> Any:
-    """Return a model that learns from live rows only, and discounts decisions by their length.
+    """Make a model that learns only from live rows, and discounts decisions by their length.
 
-    ``make_learner(PPO, Sb3VecEnv(venv), gamma=0.95)`` stands for the view in a ``SlotMonitor`` and a ``SlotRecorder``,
-    and for ``PPO`` with the buffer of ``buffer_options``. The rewards of coordinators are discounted by ``gamma``
+    ``make_learner(PPO, Sb3VecEnv(venv), gamma=0.95)`` wraps the view in a ``SlotMonitor`` and a ``SlotRecorder``, and
+    makes a ``PPO`` with the options of ``buffer_options``. The rewards of coordinators are discounted by ``gamma``
     within a decision as well.
 
     Args:
         algorithm: An algorithm of SB3 or sb3_contrib. ``RecurrentPPO`` becomes ``LiveRecurrentPPO``.
         env: An ``Sb3VecEnv``, in any wrappers.
-        policy: The policy, as for the algorithm; the usual network for the observations by default.
+        policy: The policy, as for the algorithm; by default the standard network for the observations.
         gamma: Discount of one environment step.
         normalize_rewards: Scale rewards by a running estimate of the variance of returns, as ``SlotNormalize`` does.
-        options: Other options of the algorithm. ``n_steps`` of an off-policy algorithm is the number of decisions whose
-            rewards are summed before the value of what follows.
+        options: Other options of the algorithm. For off-policy algorithms ``n_steps`` is the number of decisions
+            whose rewards are summed before bootstrapping.
 
     Returns:
         The model. ``model.get_env()`` is the wrapped view.
 
     Raises:
-        ConfigurationError: If no buffer works for this environment and algorithm, or another ``gamma`` was given to the
-            view or to a wrapper.
+        ConfigurationError: If no buffer of this package fits the environment and the algorithm, or the view or a
+            wrapper has another ``gamma``.
     """
     if issubclass(algorithm, RecurrentPPO):
         algorithm = LiveRecurrentPPO
@@ -62,12 +62,12 @@ def _wrapped(env: VecEnv, algorithm: type[BaseAlgorithm], gamma: float, *, norma
     for wrapper in wrappers:
         if isinstance(wrapper, VecNormalize) and wrapper.norm_reward and wrapper.gamma != gamma:
             raise ConfigurationError(
-                f"gamma is {gamma}, but {type(wrapper).__name__} normalises rewards with gamma={wrapper.gamma}: "
-                "leave that wrapper out and use normalize_rewards=True, or give both the same gamma"
+                f"gamma is {gamma}, but {type(wrapper).__name__} normalizes rewards with gamma={wrapper.gamma}: "
+                "replace that wrapper by normalize_rewards=True, or give both the same gamma"
             )
     if isinstance(env, SlotRecorder):
         if normalize_rewards:
-            raise ConfigurationError("normalize_rewards: the view is in a SlotRecorder already, give it without")
+            raise ConfigurationError("normalize_rewards needs a view without SlotRecorder: remove that wrapper")
         return env
     if not any(isinstance(wrapper, SlotMonitor) for wrapper in wrappers):
         env = SlotMonitor(env)
@@ -93,7 +93,7 @@ def _usual_policy(env: VecEnv, algorithm: type[BaseAlgorithm]) -> str:
 def _with_buffer(
     options: Mapping[str, Any], env: VecEnv, algorithm: type[BaseAlgorithm], gamma: float
 ) -> dict[str, Any]:
-    """Return the options, with a buffer of this package unless they bring one of their own."""
+    """Return the options, with a buffer of this package unless they have their own."""
     kind = "replay_buffer" if issubclass(algorithm, OffPolicyAlgorithm) else "rollout_buffer"
     own = {"gamma": gamma, **options}
     if f"{kind}_class" in options or issubclass(algorithm, RecurrentPPO):

@@ -1,4 +1,4 @@
-"""A learner's slots for SB3, without a detour through Gymnasium's infos."""
+"""The slots of a learning group for SB3."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -21,14 +21,14 @@ from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.wrappers.sb3.source import SlotSource, all_same, check_acts_in_one_array
 
 _OURS = frozenset({"inert", "stale", "waited"})
-"""What only the view says in infos."""
+"""Keys of infos that only the view may set."""
 
 
 class LearnerSource(SlotSource):
     """The slots of a learning group.
 
     Args:
-        learner: The slots as the vector env has them.
+        learner: The ``LearnerEnv`` with the slots.
         envs: The Gymnasium environments, if the vector env was made from plain factories.
 
     Raises:
@@ -60,7 +60,7 @@ class LearnerSource(SlotSource):
         return [first + self.learner.env_index(slot) for slot in range(self.num_slots)]
 
     def reset(self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any]]) -> ArrayTree:
-        # Seeds and options are per slot, but a copy can follow only one of each: that of its first slot.
+        # Seeds and options are per slot, but a copy takes only one of each: that of its first slot.
         by_copy, options = list(seeds[:: len(self._agents)]), options[:: len(self._agents)]
         copies = range(self.venv.num_envs)
         if all_same(options):
@@ -125,7 +125,7 @@ class LearnerSource(SlotSource):
         self.venv.close()
 
     def _infos(self, step: SlotStep) -> list[dict[str, Any]]:
-        """Return one new dict a slot: the environment's info of its agent, and the view's additions."""
+        """Return one new dict per slot: the environment's info of its agent, and the view's own entries."""
         infos = self._by_slot(step.infos)
         if not self.learner.group.is_field:
             for info, length in zip(infos, step.lengths.tolist(), strict=True):
@@ -144,13 +144,13 @@ class LearnerSource(SlotSource):
         return infos
 
     def _by_slot(self, said: Sequence[InfosByAgent]) -> list[dict[str, Any]]:
-        """What the environment said of each slot, as nobody else's dict."""
+        """Return the environment's info of each slot, new dicts."""
         if not any(said):
             return [{} for _ in range(self.num_slots)]
         own = own_info if self.envs is None else _as_sb3_does
         infos = [own(copy.get(agent, {})) for copy in said for agent in self._agents]
         for info in infos:
-            if not _OURS.isdisjoint(info):  # an environment must not keep its steps out of a learner's loss
+            if not _OURS.isdisjoint(info):  # an environment must not exclude its steps from a learner's loss
                 info.update(dict.fromkeys(_OURS.intersection(info), False))
         return infos
 
@@ -162,7 +162,7 @@ class LearnerSource(SlotSource):
         self.reset_infos = infos
 
     def _copies(self, slots: Sequence[int]) -> tuple[list[int], list[int]]:
-        """The distinct copies of some slots, and for each slot the place of its copy among them."""
+        """Return the distinct copies of some slots, and for each slot the index of its copy among them."""
         of_slots = [self.learner.env_index(slot) for slot in slots]
         copies = list(dict.fromkeys(of_slots))
         places = {copy: place for place, copy in enumerate(copies)}

@@ -1,4 +1,4 @@
-"""RecurrentPPO that leaves out inert rows and discounts by how long a decision lasted."""
+"""RecurrentPPO that leaves out inert rows, and discounts decisions by their length."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +18,10 @@ STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states
 
 
 class _LiveSequences(LiveRows):
-    """Minibatches keep the order of rows: a sequence ends where its slot's next row is not live.
+    """A rollout buffer of sequences. Minibatches keep the order of rows, and a sequence ends before an inert row.
 
-    The memory goes through rows in which an agent waited, as it did when they were played. They are masked as SB3 masks
-    padding, so that no loss has a part of them.
+    The LSTM also processes rows in which an agent waited, as it did during the rollout. They are masked like SB3's
+    padding, so that they do not contribute to the loss.
     """
 
     pad_and_flatten: Callable[[npt.NDArray[Any]], torch.Tensor]
@@ -35,8 +35,8 @@ class _LiveSequences(LiveRows):
         return np.split(order, [part[0] for part in parts[1:]])
 
     def _minibatch(self, indices: npt.NDArray[np.intp]) -> Any:
-        recurrent: Any = super()  # SB3's recurrent buffer, whose samples need to know where sequences start
-        samples = recurrent._get_samples(indices, self._sequence_starts)  # noqa: SLF001 -- of its own base class
+        recurrent: Any = super()  # SB3's recurrent buffer, whose samples depend on the sequence starts
+        samples = recurrent._get_samples(indices, self._sequence_starts)  # noqa: SLF001 -- a method of the base class
         acted = self.pad_and_flatten(self._acted[indices].astype(np.float32))
         return samples._replace(mask=samples.mask * acted)
 
@@ -46,7 +46,7 @@ class _LiveSequences(LiveRows):
         starts = kept & np.insert(~kept[:-1], 0, values=True, axis=0)
         self._sequence_starts = starts.T.ravel()[kept.T.ravel()][:, None]
         self._acted = acted.T.ravel()[kept.T.ravel()]
-        for name in STATES:  # layers of the network come before slots
+        for name in STATES:  # the network's layers are the axis before the slots
             setattr(self, name, getattr(self, name).swapaxes(1, 2))
         super()._keep_live_rows()
 
@@ -58,31 +58,31 @@ class _LiveSequences(LiveRows):
 
 
 class LiveRecurrentRolloutBuffer(_LiveSequences, RecurrentRolloutBuffer):
-    """For RecurrentPPO."""
+    """Rollout buffer for RecurrentPPO."""
 
 
 class LiveRecurrentDictRolloutBuffer(_LiveSequences, RecurrentDictRolloutBuffer):
-    """For RecurrentPPO on ``Dict`` observations."""
+    """Rollout buffer for RecurrentPPO with ``Dict`` observations."""
 
 
 class LiveRecurrentPPO(RecurrentPPO):
-    """``sb3_contrib.RecurrentPPO``, which takes no buffer class, with these buffers.
+    """``sb3_contrib.RecurrentPPO``, which accepts no buffer class, with the buffers of this module.
 
-    A slot's memory takes in what its agent sees while it waits for its turn; nothing is learned from these rows. Behind
-    an inert row a slot's memory begins anew, as it does for policies of others: what a slot saw while it was
-    inert is no part of any episode.
+    A slot's LSTM also processes the observations of rows in which its agent waits for its turn, but nothing is learned
+    from these rows. After an inert row a slot's memory is cleared, as it is for recurrent policies of other groups,
+    because the observations of inert rows do not belong to an episode.
 
     Args:
         args: As for ``RecurrentPPO``. The environment's outermost wrapper must be a ``SlotRecorder``.
         kwargs: As for ``RecurrentPPO``.
 
     Raises:
-        ConfigurationError: If the environment is not one for these buffers.
+        ConfigurationError: If the environment is not an ``Sb3VecEnv`` in a ``SlotRecorder``, or has another discount.
     """
 
     @property
     def _last_episode_starts(self) -> Any:
-        """``(S,) bool``, slots whose memory begins anew in the next step; SB3 sets it to those that are done."""
+        """``(S,) bool``, slots whose memory is cleared before the next step. SB3 sets it to the dones."""
         return self._starts
 
     @_last_episode_starts.setter

@@ -1,4 +1,4 @@
-"""Replay buffers that leave out inert rows, sum up while an agent waits, and discount by a decision's length."""
+"""Replay buffers that leave out inert rows, and discount decisions by their length."""
 
 import math
 from collections.abc import Mapping
@@ -19,33 +19,33 @@ Places = npt.NDArray[np.intp]
 
 
 class LiveTransitions(ReplayBuffer):
-    """What the replay buffers of this module have in common, to be mixed into one of SB3's.
+    """Mixin for the replay buffers of this module, to be combined with one of SB3's.
 
-    Rows of length 0 are not stored, so they take no room and are never sampled. Rows of all slots stand in one line,
-    which for SB3 looks like a buffer of a single slot.
+    Rows of length 0 are not stored, so they take no memory and are never sampled. The rows of all slots share one
+    ring buffer, which SB3 sees as a buffer of a single slot.
 
     Where agents act in turn, an agent's decision lasts from its own move until its next one. Rows in which it waited
-    are not stored either: their rewards, ends and last observation become those of its last move, which is not sampled
-    before it is over. Such rows at the beginning of an episode belong to no move, and are left out.
+    are not stored either: their rewards, end and last observation are merged into its last move, which is not sampled
+    before it is complete. Waiting rows at the beginning of an episode belong to no move, and are left out.
 
     The ``discounts`` of samples are ``gamma ** length`` for a decision of ``length`` environment steps, as in a
     semi-Markov decision process: R. S. Sutton, D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for
     temporal abstraction in reinforcement learning", Artificial Intelligence 112 (1999), section 3.
 
     Args:
-        buffer_size: Most rows to keep, of all slots together.
-        observation_space: Of one slot.
-        action_space: Of one slot.
-        device: Where samples go.
+        buffer_size: Maximum number of rows, of all slots together.
+        observation_space: Observation space of one slot.
+        action_space: Action space of one slot.
+        device: Device of the samples.
         n_envs: Number of slots.
-        optimize_memory_usage: Not supported: the row behind another is seldom of the same slot.
-        handle_timeout_termination: Whether to bootstrap where an episode was cut off.
+        optimize_memory_usage: Not supported, because consecutive rows usually belong to different slots.
+        handle_timeout_termination: True to bootstrap where an episode was truncated.
         gamma: Discount of one environment step.
-        rows: The record of the vector env's last step; found at the first step by default.
-        n_steps: Decisions whose rewards are summed up before the value of what follows.
+        rows: The record of the view's last step; by default it is found in the first step.
+        n_steps: Number of decisions whose rewards are summed before bootstrapping.
 
     Raises:
-        ConfigurationError: If ``optimize_memory_usage`` is asked for, or ``n_steps`` is not positive.
+        ConfigurationError: If ``optimize_memory_usage`` is true, or ``n_steps`` is not positive.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class LiveTransitions(ReplayBuffer):
         n_steps: int = 1,
     ) -> None:
         if optimize_memory_usage:
-            raise ConfigurationError("optimize_memory_usage cannot work in a buffer that leaves out inert rows")
+            raise ConfigurationError("optimize_memory_usage is not supported, because the buffer leaves out inert rows")
         if n_steps < 1:
             raise ConfigurationError(f"n_steps must be a positive integer, got {n_steps!r}")
         super().__init__(
@@ -78,9 +78,9 @@ class LiveTransitions(ReplayBuffer):
         self.rows = SlotRows() if rows is None else rows
         self.n_steps = n_steps
         self.discounts = np.ones((self.buffer_size, 1), dtype=np.float32)
-        # The place of what the same slot did next, -1 if unknown or in another episode.
+        # Index of the same slot's next decision, -1 if unknown or in another episode.
         self._next = np.full(self.buffer_size, -1, dtype=np.intp)
-        # The place of what a slot has done last, -1 if its episode is over; and whether it acts in turn with others.
+        # Index of each slot's last decision, -1 if its episode is over; and a mask of slots that act in turn.
         self._last = np.full(n_envs, -1, dtype=np.intp)
         self._in_turn = np.zeros(n_envs, dtype=bool)
 
@@ -93,7 +93,7 @@ class LiveTransitions(ReplayBuffer):
         done: npt.NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        del infos  # they are for the library's user
+        del infos  # the typed record has all that is needed
         if self.rows.step is None:  # the buffer was loaded from a file
             self.rows = rows_with(done)
         step = self.rows.take()
@@ -120,7 +120,7 @@ class LiveTransitions(ReplayBuffer):
         self.pos = (self.pos + len(acted)) % self.buffer_size
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
-        """Samples of decisions that are over; an empty batch, which changes nothing, as long as there are none."""
+        """Return samples of complete decisions, or an empty batch, which has no effect, while there are none."""
         unfinished = np.sort(self._unfinished())
         choices = self.size() - len(unfinished)
         if not choices:
@@ -134,7 +134,7 @@ class LiveTransitions(ReplayBuffer):
         if self.n_steps == 1:
             return samples._replace(discounts=self.to_torch(self.discounts[batch_inds]))
         last, returns, discounts = self._n_step_returns(batch_inds, env)
-        # SB3 looks up and normalises the last row of each sample; only its end is of interest.
+        # SB3 looks up and normalizes the last row of each sample, of which only its end is used.
         end: Any = super()._get_samples(last, env)
         return samples._replace(
             rewards=self.to_torch(returns.astype(np.float32)),
@@ -146,7 +146,7 @@ class LiveTransitions(ReplayBuffer):
     def _n_step_returns(
         self, first: Places, env: VecNormalize | None
     ) -> tuple[Places, npt.NDArray[Any], npt.NDArray[Any]]:
-        """The last row of up to ``n_steps`` decisions from each first one, their return, and its discount, (B, 1)."""
+        """Return the last rows of up to ``n_steps`` decisions ``(B,)``, and their returns and discounts ``(B, 1)``."""
         last = first.copy()
         returns = self._normalize_reward(self.rewards[first], env)
         discounts = self.discounts[first]
@@ -160,32 +160,32 @@ class LiveTransitions(ReplayBuffer):
         return last, returns, discounts
 
     def _link(self, obs: Any, slots: Places, places: Places) -> None:
-        """Note that the rows at ``places`` follow the last ones of their slots, where they do."""
+        """Link the rows at ``places`` to the last rows of their slots, where they follow these."""
         self._next[places] = -1
         follows = self._follow(obs, slots)
         self._next[self._last[follows]] = places[np.isin(slots, follows)]
 
     def _follow(self, obs: Any, slots: Places) -> Places:
-        """Those of some slots whose last row is followed by one in which they see this."""
+        """Return the slots whose last row is followed by a row with these observations."""
         before = self._last[slots]
-        # What a slot sees now is what it saw at last, unless somebody has reset the vector env in between.
+        # The current observation is the last row's next one, unless the vector env was reset in between.
         return slots[(before >= 0) & _equal(self.next_observations, before, obs, slots)]
 
     def _unfinished(self) -> Places:
-        """The places of decisions of which it is not known yet how they end."""
+        """Return the indices of incomplete decisions."""
         return self._last[self._in_turn & (self._last >= 0)]
 
 
 class LiveReplayBuffer(LiveTransitions, ReplayBuffer):
-    """For SAC, TD3, DDPG and DQN, and for TQC, QRDQN and CrossQ."""
+    """Replay buffer for SAC, TD3, DDPG and DQN, and for TQC, QRDQN and CrossQ."""
 
 
 class LiveDictReplayBuffer(LiveTransitions, DictReplayBuffer):
-    """For the same on ``Dict`` observations."""
+    """Replay buffer for the same algorithms with ``Dict`` observations."""
 
 
 def _put(target: Any, values: Any, slots: Places, places: Places) -> None:
-    """Copy the rows of some slots to some places; ``target`` may be a dict of arrays."""
+    """Copy the rows of some slots to the given places. ``target`` may be a dict of arrays."""
     if isinstance(target, Mapping):
         for key, array in target.items():
             _put(array, values[key], slots, places)
@@ -194,7 +194,7 @@ def _put(target: Any, values: Any, slots: Places, places: Places) -> None:
 
 
 def _equal(stored: Any, places: Places, values: Any, slots: Places) -> BoolArray:
-    """Which of the rows at ``places`` are what the slots have now."""
+    """Return a mask of the stored rows that equal the slots' values, ``(slots,) bool``."""
     if isinstance(stored, Mapping):
         equal = np.array([_equal(array, places, values[key], slots) for key, array in stored.items()])
     else:

@@ -1,4 +1,4 @@
-"""Rollout buffers that leave out inert rows, sum up while an agent waits, and discount by a decision's length."""
+"""Rollout buffers that leave out inert rows, and discount decisions by their length."""
 
 from collections.abc import Generator
 from typing import Any
@@ -15,16 +15,16 @@ from heron.wrappers.sb3.slot_rows import SlotRows
 
 
 class LiveRows(RolloutBuffer):
-    """What the rollout buffers of this module have in common, to be mixed into one of SB3's.
+    """Mixin for the rollout buffers of this module, to be combined with one of SB3's.
 
-    Learning goes on as if rows of length 0 did not exist: minibatches, returns and advantages know nothing of them.
-    The one before such a row is bootstrapped with the row's value if its episode was not over: so a reset by hand cuts
-    an episode at the observation that it has reached.
+    Rows of length 0 are left out of minibatches, returns and advantages. If the episode was not over, the row before
+    one of length 0 is bootstrapped with the latter's value. So a reset by hand truncates an episode at the observation
+    that it has reached.
 
     Where agents act in turn, an agent's decision lasts from its own move until its next one. Rows in which it waited
-    are not in minibatches either, but their rewards and ends count for its last move, however many they are. Those at
-    the beginning of a rollout belong to a move of the rollout before, for which the value of what the agent saw at the
-    end of that rollout has stood in.
+    are not in minibatches either, but their rewards and ends are credited to its last move. Waiting rows at the
+    beginning of a rollout belong to a move of the rollout before, which was bootstrapped with the value of that
+    rollout's last observation.
 
     A coordinator's decision of ``length`` environment steps is discounted by ``gamma ** length``, as in a semi-Markov
     decision process: R. S. Sutton, D. Precup and S. Singh, "Between MDPs and semi-MDPs: A framework for temporal
@@ -34,7 +34,7 @@ class LiveRows(RolloutBuffer):
 
     Args:
         args: As for SB3's buffer.
-        rows: The record of the vector env's last step, from its ``SlotRecorder``.
+        rows: The record of the view's last step, from its ``SlotRecorder``.
         kwargs: As for SB3's buffer; ``gamma`` is the discount of one environment step.
     """
 
@@ -50,7 +50,7 @@ class LiveRows(RolloutBuffer):
     def add(self, *args: Any, **kwargs: Any) -> None:
         observations, actions, reward, *others = args
         step, rewards = self.rows.take(), self.rows.rewards
-        # SB3 has added gamma * V(terminal observation) where an episode was cut off.
+        # SB3 has added gamma * V(terminal observation) where an episode was truncated.
         bootstrap = reward - rewards
         self.lengths[self.pos], self.waited[self.pos] = step.lengths, step.waited
         reward = rewards + self.gamma ** np.maximum(step.lengths - 1, 0) * bootstrap
@@ -65,9 +65,9 @@ class LiveRows(RolloutBuffer):
         for step in reversed(range(self.buffer_size)):
             following = discounts[step] * going_on
             values = self.rewards[step] + following * next_values
-            # No lambda where the agent waited, as nothing was decided.
+            # No lambda where the agent waited, because it took no decision.
             later = following * np.where(waited[step], 1.0, self.gae_lambda) * advantages
-            # A row without length begins no chain of advantages, but has a value to bootstrap with.
+            # A row of length 0 starts no chain of advantages, but its value is used for bootstrapping.
             advantages = live[step] * np.where(waited[step], later, values - self.values[step] + later)
             self.advantages[step] = np.where(waited[step], 0.0, advantages)
             going_on = 1.0 - self.episode_starts[step]
@@ -75,12 +75,12 @@ class LiveRows(RolloutBuffer):
         self.returns = self.advantages + self.values
 
     def get(self, batch_size: int | None = None) -> Generator[Any, None, None]:
-        """Minibatches of live rows, of as even a size as can be and never of a single row.
+        """Yield minibatches of live rows, of sizes as even as possible, and never of a single row.
 
-        A lone row is given twice, because the advantages of a minibatch are normalised. Where no row is live, SB3 still
-        needs something to take a step with: it gets all rows with advantages of 0 and returns that are the values.
+        A single live row is used twice, because the advantages of a minibatch are normalized. If no row is live, SB3
+        still needs a minibatch: it gets all rows, with advantages of 0 and the values as returns.
         """
-        assert self.full, "the rollout is not complete"  # noqa: S101 -- as SB3 has it
+        assert self.full, "the rollout is not complete"  # noqa: S101 -- as in SB3
         if not self.generator_ready:
             self._keep_live_rows()
             self.generator_ready = True
@@ -88,14 +88,14 @@ class LiveRows(RolloutBuffer):
             yield self._minibatch(batch)
 
     def _batches(self, batch_size: int | None) -> list[npt.NDArray[np.intp]]:
-        """The rows of each minibatch."""
+        """Return the rows of each minibatch."""
         return evenly(np.random.permutation(len(self.returns)), batch_size)  # noqa: NPY002 -- the stream that SB3 seeds
 
     def _minibatch(self, indices: npt.NDArray[np.intp]) -> Any:
         return self._get_samples(indices)
 
     def _keep_live_rows(self) -> None:
-        """Make ``(live rows, ...)`` of the arrays that minibatches are taken from."""
+        """Reduce the arrays of minibatches to ``(live rows, ...)``."""
         kept = self._kept_rows().T.ravel()
         for name in self._sampled():
             value = getattr(self, name)
@@ -103,21 +103,24 @@ class LiveRows(RolloutBuffer):
             setattr(self, name, rows)
 
     def _rows_to_learn_from(self) -> BoolArray:
-        """``(buffer_size, n_envs) bool``."""
+        """Return a mask of the live rows, or of all if none is live, ``(buffer_size, n_envs) bool``."""
         live: BoolArray = (self.lengths > 0) & ~self.waited
         return live if live.any() else np.ones_like(live)
 
     def _kept_rows(self) -> BoolArray:
-        """``(buffer_size, n_envs) bool``, rows that may be in a minibatch."""
+        """Return a mask of the rows that may be in a minibatch, ``(buffer_size, n_envs) bool``."""
         return self._rows_to_learn_from()
 
     def _sampled(self) -> tuple[str, ...]:
-        """The arrays that minibatches are taken from."""
+        """Return the names of the arrays from which minibatches are taken."""
         return ("observations", "actions", "values", "log_probs", "advantages", "returns")
 
 
 def evenly(rows: npt.NDArray[np.intp], batch_size: int | None) -> list[npt.NDArray[np.intp]]:
-    """Rows in minibatches of as even a size as can be, and never of a single row; a lone one is there twice."""
+    """Split rows into minibatches of sizes as even as possible, with at least two rows each.
+
+    A single row is used twice.
+    """
     if len(rows) == 1:
         rows = rows.repeat(2)
     batches = 1 if batch_size is None else -(-len(rows) // batch_size)
@@ -125,11 +128,11 @@ def evenly(rows: npt.NDArray[np.intp], batch_size: int | None) -> list[npt.NDArr
 
 
 class LiveRolloutBuffer(LiveRows, RolloutBuffer):
-    """For PPO, A2C and TRPO."""
+    """Rollout buffer for PPO, A2C and TRPO."""
 
 
 class LiveDictRolloutBuffer(LiveRows, DictRolloutBuffer):
-    """For PPO, A2C and TRPO on ``Dict`` observations."""
+    """Rollout buffer for PPO, A2C and TRPO with ``Dict`` observations."""
 
 
 class _LiveMaskedRows(LiveRows):
@@ -138,8 +141,8 @@ class _LiveMaskedRows(LiveRows):
 
 
 class LiveMaskableRolloutBuffer(_LiveMaskedRows, MaskableRolloutBuffer):
-    """For MaskablePPO."""
+    """Rollout buffer for MaskablePPO."""
 
 
 class LiveMaskableDictRolloutBuffer(_LiveMaskedRows, MaskableDictRolloutBuffer):
-    """For MaskablePPO on ``Dict`` observations."""
+    """Rollout buffer for MaskablePPO with ``Dict`` observations."""

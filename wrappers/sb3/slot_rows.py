@@ -13,8 +13,8 @@ from heron.errors import ConfigurationError
 from heron.play.slot_step import SlotStep
 
 _OTHER_ENV = (
-    "the model steps another vector env than the one its buffer knows: make it, or load it with load(path, env=env), "
-    "with **buffer_options(env, ...) for the very env that it gets"
+    "the model steps another vector env than its buffer has the rows of: make the model, or load it with "
+    "load(path, env=env), with **buffer_options(env, ...) of the same env"
 )
 
 
@@ -40,10 +40,10 @@ class SlotRows:
         self._fresh = True
 
     def take(self) -> SlotStep:
-        """Return the record of the last step, once.
+        """Return the record of the last step. Each record can be taken once.
 
         Raises:
-            ConfigurationError: If it was taken before, because the model steps another vector env.
+            ConfigurationError: If there is no new record, because the model steps another vector env.
         """
         if not self._fresh or self.step is None:
             raise ConfigurationError(_OTHER_ENV)
@@ -58,10 +58,10 @@ _ALL: WeakSet[SlotRows] = WeakSet()
 
 
 def rows_of(env: VecEnv) -> SlotRows:
-    """Return the rows of the view under some wrappers.
+    """Return the rows of the view in some wrappers.
 
     Raises:
-        ConfigurationError: If there is no ``Sb3VecEnv`` under them.
+        ConfigurationError: If there is no ``Sb3VecEnv`` in them.
     """
     rows = getattr(env.unwrapped, "rows", None)
     if not isinstance(rows, SlotRows):
@@ -70,10 +70,10 @@ def rows_of(env: VecEnv) -> SlotRows:
 
 
 def rows_with(dones: Any) -> SlotRows:
-    """Return the rows of the view that returned this very array of dones, for a buffer that was loaded from a file.
+    """Return the rows of the view whose last step returned this array of dones, for a buffer loaded from a file.
 
     Raises:
-        ConfigurationError: If no view did.
+        ConfigurationError: If it is not the array of any view.
     """
     for rows in list(_ALL):
         if rows.dones is dones:
@@ -82,10 +82,10 @@ def rows_with(dones: Any) -> SlotRows:
 
 
 class SlotRecorder(VecEnvWrapper):
-    """Keeps the rewards that the learner sees, for the rollout buffers of this package.
+    """A wrapper that records the learner's rewards, for the rollout buffers of this package.
 
-    It must be the outermost wrapper: SB3 adds the value of what follows a time limit to the rewards that it gets, and
-    the buffers take it off again.
+    It must be the outermost wrapper. Where a time limit truncated an episode, SB3 adds a bootstrap value to the rewards
+    that it receives, and the buffers subtract it again.
 
     Args:
         venv: An ``Sb3VecEnv``, in any wrappers.
@@ -94,7 +94,7 @@ class SlotRecorder(VecEnvWrapper):
         rows: The record of the last step.
 
     Raises:
-        ConfigurationError: If there is no ``Sb3VecEnv`` under the wrappers.
+        ConfigurationError: If there is no ``Sb3VecEnv`` in the wrappers.
     """
 
     def __init__(self, venv: VecEnv) -> None:

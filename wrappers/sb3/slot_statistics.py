@@ -16,12 +16,12 @@ from heron.wrappers.sb3.slot_rows import SlotRows, rows_of
 
 
 class SlotMonitor(VecMonitor):
-    """A ``VecMonitor`` that reports the right return and length of each episode.
+    """A ``VecMonitor`` that reports the correct return and length of each episode.
 
     Inert rows do not count; SB3's own monitor adds them to the slot's next episode. A stale row, as after
-    ``reset_envs``, reports an end that lies before it: its reward belongs to the next episode. Lengths are in
-    decisions: rows in which an agent waited for its turn count for the return, not for the length. An agent whose turn
-    never came has an episode of length 0.
+    ``reset_envs``, reports an earlier end, so its reward belongs to the next episode. Lengths are in decisions: rows in
+    which an agent waited for its turn count for the return, but not for the length. An agent that never had a turn has
+    an episode of length 0.
 
     Args:
         venv: An ``Sb3VecEnv``, in any wrappers.
@@ -58,9 +58,9 @@ class SlotMonitor(VecMonitor):
         return observations, rewards, dones, infos
 
     def _report(self, ended: BoolArray, infos: list[dict[str, Any]]) -> None:
-        """Write the episodes that ended in these slots into new infos, and begin new ones.
+        """Write the episodes that ended in these slots to new infos, and begin new ones.
 
-        An episode that was cut before its first step does not count.
+        An episode that was interrupted before its first step does not count.
         """
         slots = np.flatnonzero(ended & self._begun)
         now = round(time.time() - self.t_start, 6)
@@ -78,11 +78,11 @@ class SlotMonitor(VecMonitor):
 
 
 class SlotNormalize(VecNormalize):
-    """A ``VecNormalize`` that scales rewards by what the learner learns from.
+    """A ``VecNormalize`` whose reward statistics count only live rows.
 
-    Inert rows do not count. A return is discounted by ``gamma ** length`` for a decision of ``length`` environment
-    steps. Rows in which an agent waited for its turn count like others: it is rewarded in them, too. Statistics of
-    observations are SB3's own and count the observations that an inert slot repeats.
+    A return is discounted by ``gamma ** length`` for a decision of ``length`` environment steps. Rows in which an agent
+    waited for its turn count like others, because it is rewarded in them, too. The statistics of observations are
+    SB3's own, and include the observations that an inert slot repeats.
 
     Args:
         venv: An ``Sb3VecEnv``, in any wrappers.
@@ -109,9 +109,9 @@ class SlotNormalize(VecNormalize):
     def step_wait(self) -> VecEnvStepReturn:
         if self.norm_obs:
             return super().step_wait()
-        # SB3's own step copies the observations twice and looks at every slot, for nothing.
+        # SB3's own step would copy the observations twice and loop over all slots without need.
         observations, rewards, dones, infos = self.venv.step_wait()
-        self.old_obs, self.old_reward = observations, rewards  # type: ignore[assignment]  # SB3 learns from no tuples
+        self.old_obs, self.old_reward = observations, rewards  # type: ignore[assignment]  # SB3 has no tuples of observations
         if self.training:
             self._update_reward(rewards)
         self.returns[dones] = 0
@@ -131,5 +131,5 @@ class SlotNormalize(VecNormalize):
 
 def _last_step(rows: SlotRows) -> SlotStep:
     if rows.step is None:
-        raise ResetRequiredError("the view has taken no step yet")
+        raise ResetRequiredError("the view has not been stepped yet: call reset() and step() first")
     return rows.step

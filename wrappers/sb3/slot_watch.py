@@ -1,4 +1,4 @@
-"""What goes wrong in a vector env that is not ours, told with the slot, the step and the seed."""
+"""Checks of a Gymnasium ``VectorEnv`` of another library, with errors that name slot, step and seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,18 +17,18 @@ from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_parallel_env import AGENT
 
 FINAL = "terminal_observation"
-"""Where SB3 looks for it in an info."""
+"""Key of the terminal observation in SB3's infos."""
 
 
 class SlotWatch:
-    """Checks what goes into a vector env and what comes out, one environment a slot.
+    """Checks of a vector env's actions and results, with one slot per environment.
 
     Args:
         env: The vector env.
 
     Attributes:
-        env_ids: What its environments are called.
-        log: How to come back to the step that each of them is in.
+        env_ids: Ids of its environments.
+        log: Seeds and steps with which each environment's current step can be reproduced.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -37,11 +37,11 @@ class SlotWatch:
         self.log = EpisodeLog(env.num_envs)
 
     @contextmanager
-    def errors_told(self) -> Iterator[None]:
-        """Translate what the environments raise, or what reading their results does.
+    def errors_translated(self) -> Iterator[None]:
+        """Translate errors of the environments, and errors in reading their results.
 
         Raises:
-            EnvStepError: Instead of anything that is no error of ours.
+            EnvStepError: In place of any error that is not a ``HeronError``.
         """
         try:
             yield
@@ -49,24 +49,24 @@ class SlotWatch:
             raise
         except Exception as error:
             raise EnvStepError(
-                f"{shown(self.env_ids)}: {self.env} raised {summary(error)}, or returned what does not fit its "
-                f"spaces; call reset() ({self.log.place(0)})"
+                f"{shown(self.env_ids)}: {self.env} raised {summary(error)}, or its results do not fit its spaces; "
+                f"call reset() ({self.log.place(0)})"
             ) from error
 
     def checked_actions(self, actions: Any) -> npt.NDArray[Any]:
-        """The actions of an SB3 model as the environments take them.
+        """Return the actions of an SB3 model as actions of the environments' space.
 
         Raises:
-            InvalidActionError: If there is not one for each slot, or one does not lie in its space.
+            InvalidActionError: If there is not one action per slot, or one is outside its space.
         """
         space = self.env.single_action_space
         try:
             chosen = actions_from_sb3(np.asarray(actions), space)
         except ValueError as error:
-            raise InvalidActionError(f"actions must make one array, got {actions!r:.200}") from error
+            raise InvalidActionError(f"expected an array of actions, got {actions!r:.200}") from error
         shape = (len(self.env_ids), *(space.shape or ()))
         if chosen.shape != shape:
-            raise InvalidActionError(f"expected actions of shape {shape}, one a slot, got {chosen.shape}")
+            raise InvalidActionError(f"expected actions of shape {shape}, one per slot, got shape {chosen.shape}")
         everybody = np.ones((len(self.env_ids), 1), dtype=bool)
         return checked_actions(chosen[:, None], space, everybody, errors_of_agents([AGENT], self.env_ids))[:, 0]
 
@@ -78,10 +78,10 @@ class SlotWatch:
         Args:
             observations: ``(S, ...)``.
             rewards: ``(S,)``.
-            infos: One a slot; their terminal observations are looked at.
+            infos: One per slot, of which the terminal observations are checked.
 
         Raises:
-            InvalidObservationError: If there is; it says what, where and when.
+            InvalidObservationError: If there is a NaN.
         """
         finals = {slot: info[FINAL] for slot, info in enumerate(infos) if FINAL in info}
         if not any(map(has_nan, (observations, rewards, *finals.values()))):
@@ -93,5 +93,5 @@ class SlotWatch:
                 found.append(f"{env_id}: {'; '.join(words)}; call reset() ({self.log.place(slot)})")
         error = InvalidObservationError(found[0])
         for other in found[1:]:
-            error.add_note(f"beside it, {other}")
+            error.add_note(f"also {other}")
         raise error

@@ -1,4 +1,4 @@
-"""What stands behind the slots of an SB3 ``VecEnv``."""
+"""The interface between ``Sb3VecEnv`` and the environments of its slots."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,28 +19,31 @@ from heron.play.slot_step import SlotStep
 def check_acts_in_one_array(space: Space[Any], owner: str) -> None:
     """Check that SB3 has algorithms for actions in ``space``.
 
+    Args:
+        space: The action space.
+        owner: Owner of the space, for the error message.
+
     Raises:
-        ConfigurationError: If it has not; ``owner`` says whose space it is.
+        ConfigurationError: If it does not.
     """
     if not isinstance(space, (Box, Discrete, MultiBinary, MultiDiscrete)):
         raise ConfigurationError(
-            f"{owner} is {space!r}, but SB3's algorithms act in one array: a Box, Discrete, MultiBinary or "
-            "MultiDiscrete; put a wrapper around the environment that flattens the space, takes such an action and "
-            "shares it out"
+            f"{owner} is {space!r}, but SB3's algorithms need a Box, Discrete, MultiBinary or MultiDiscrete space: "
+            "wrap the environment so that it has such a space"
         )
 
 
 class SlotSource(ABC):
-    """Slots that are stepped together and reset by themselves.
+    """Slots that are stepped together and reset automatically.
 
     Attributes:
-        num_slots: How many there are.
-        observation_space: What a slot sees.
-        action_space: What a slot does, with choices counted from 0.
-        can_reset_some: Whether ``reset_envs`` can reset some copies and leave the others alone.
-        reset_infos: For each slot the info of its last reset, a new list where one of them is new.
-        learner: The slots as a vector env has them, if they come from one of ours.
-        envs: The Gymnasium environments, if the slots were made from factories of them.
+        num_slots: Number of slots.
+        observation_space: Observation space of a slot.
+        action_space: Action space of a slot, with choices counted from 0.
+        can_reset_some: True if ``reset_envs`` can reset some copies without affecting the others.
+        reset_infos: The info of each slot's last reset, a new list after each reset.
+        learner: The ``LearnerEnv`` with the slots, or None over another library's ``VectorEnv``.
+        envs: The Gymnasium environments, if the slots were made from plain factories, or None.
         venv: The vector env.
         metadata: The environments' metadata.
     """
@@ -57,17 +60,17 @@ class SlotSource(ABC):
 
     @abstractmethod
     def seeds(self, first: int) -> list[int | None]:
-        """One seed a slot, counted from ``first``."""
+        """Return one seed per slot, counted from ``first``."""
 
     @abstractmethod
     def reset(self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any]]) -> ArrayTree:
-        """Start a new episode everywhere, with one seed and one dict of options for each slot."""
+        """Start a new episode in all copies, with one seed and one dict of options per slot."""
 
     @abstractmethod
     def reset_envs(
         self, which: EnvSelection, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> ArrayTree:
-        """Start a new episode in some copies. Slots that this interrupts are done at the next step."""
+        """Start a new episode in some copies. The next step reports interrupted slots as done."""
 
     @abstractmethod
     def step(self, actions: npt.NDArray[Any]) -> tuple[SlotStep, list[dict[str, Any]]]:
@@ -79,10 +82,10 @@ class SlotSource(ABC):
 
     @abstractmethod
     def get_attr(self, name: str, slots: Sequence[int]) -> list[Any]:
-        """An attribute of the environment of each of these slots."""
+        """Return an attribute of the environment of each of these slots."""
 
     def has_attr(self, name: str) -> bool:
-        """Whether the environments have an attribute."""
+        """Return True if the environments have an attribute."""
         try:
             self.get_attr(name, [0])
         except AttributeError:
@@ -95,23 +98,23 @@ class SlotSource(ABC):
 
     @abstractmethod
     def call(self, name: str, slots: Sequence[int], *args: Any, **kwargs: Any) -> list[Any]:
-        """What a method of the environment of each of these slots returns."""
+        """Call a method of the environment of each of these slots, and return the results."""
 
     @abstractmethod
     def current_infos(self, slots: Sequence[int]) -> list[Mapping[str, Any]]:
-        """What the environment of each of these slots has said last, at its reset if that was later."""
+        """Return the latest info of each of these slots, from its last step or reset."""
 
     @abstractmethod
     def single_envs(self, slots: Sequence[int]) -> list[gymnasium.Env[Any, Any] | None]:
-        """The Gymnasium environment of each of these slots, None where there is none to look at."""
+        """Return the Gymnasium environment of each of these slots, None for slots without one."""
 
     @abstractmethod
     def images(self) -> list[npt.NDArray[np.uint8] | None]:
-        """The pictures that all environments render."""
+        """Return the images that all environments render."""
 
     @abstractmethod
     def describe(self) -> str:
-        """Who is who, as text."""
+        """Return a description of the slots."""
 
     @abstractmethod
     def close(self) -> None:
@@ -119,7 +122,7 @@ class SlotSource(ABC):
 
 
 def all_same(options: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether they are known to be the same: arrays in different dicts are not compared."""
+    """Return True if all options are equal. Options with arrays count as different."""
     try:
         return all(one == options[0] for one in options)
     except ValueError:  # the truth of an array

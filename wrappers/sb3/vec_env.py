@@ -1,4 +1,4 @@
-"""The vector env as Stable-Baselines3 expects it."""
+"""One group of a vector env as an SB3 ``VecEnv``."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,51 +31,51 @@ from heron.wrappers.sources.driver_choice import needs_driver
 
 
 class Sb3VecEnv(VecEnv):
-    """An SB3 ``VecEnv`` in which one group of agents learns, with one slot for each copy and agent.
+    """An SB3 ``VecEnv`` in which one group of agents learns, with one slot per copy and agent.
 
     Slot ``env_index * num_agents + agent_index`` is that agent of that copy; all slots share the learner's
-    parameters. A copy is reset by itself when all of its agents have ended. An agent that ends earlier is done
-    once, with its last observation as ``terminal_observation``; until its copy is reset its slot then goes on
-    with that observation, reward 0 and ``infos[slot]["inert"]`` true, as does an agent that has not come yet.
+    parameters. A copy is reset automatically when all of its agents have ended. An agent that ends earlier is done
+    once, with its last observation as ``terminal_observation``. Until its copy is reset, its slot repeats that
+    observation with reward 0, and ``infos[slot]["inert"]`` is true. The slot of an agent that has not appeared yet is
+    inert, too.
 
-    An end that no step has told of yet is told by the next one, with its ``terminal_observation``: where a step or the
-    reset of a copy raised, and where ``reset_envs`` has cut an episode short. ``infos[slot]["stale"]`` is true for such
-    a step, and for all slots of a copy that stands still in it: there is nothing to learn from its action.
+    The next step reports an unreported end, with its ``terminal_observation``: where a step or a reset raised, and
+    where ``reset_envs`` interrupted an episode. ``infos[slot]["stale"]`` is true for a slot that did not act in such a
+    step, and for all slots of a copy that stands still in it: there is nothing to learn from their actions.
 
     Where agents act in turn, as in most AEC environments, a step is one agent's move. ``infos[slot]["waited"]`` is true
-    in the steps of all others, whose actions were not used.
+    for all other agents, whose actions are ignored.
 
     ``infos[slot]["decision_length"]`` is the number of environment steps of a coordinator's decision, over
     which its reward is summed.
 
-    Beside SB3's ``VecMonitor`` episodes have the length and return that they had: steps in which a slot took no part
-    are not counted, and an episode that ``reset_envs`` cuts short ends with the step before.
+    In SB3's ``VecMonitor`` episodes have their true length and return: steps in which a slot took no part are not
+    counted, and an episode that ``reset_envs`` interrupts ends with the step before.
 
-    Over plain Gymnasium factories the view does as SB3's ``DummyVecEnv`` does, one slot an environment. Over another
-    Gymnasium ``VectorEnv`` its ``SAME_STEP`` autoreset is used, or else ``options={"reset_mask": ...}``. EnvPool and
-    ``CartPoleVectorEnv`` have neither, and so become the vector env that ``heron.make_vec`` makes of them.
+    With plain Gymnasium factories the view behaves like SB3's ``DummyVecEnv``, with one slot per environment. With a
+    Gymnasium ``VectorEnv`` of another library it uses its ``SAME_STEP`` autoreset or ``options={"reset_mask": ...}``.
+    EnvPool and ``CartPoleVectorEnv`` support neither; the view passes them to ``heron.make_vec``.
 
-    Action masks are what the environments' method ``action_masks`` returns (by agent, if it is a dict), or
-    ``"action_mask"`` of a ``Dict`` observation or of the info. Where nothing is allowed, because it is not the agent's
-    turn, everything is.
+    Action masks are the result of the environments' method ``action_masks`` (by agent, if it is a dict), or
+    ``"action_mask"`` in a ``Dict`` observation or in the info. A mask that allows nothing, because the agent is not on
+    turn, is replaced by one that allows everything.
 
     Args:
         venv: The vector env, or functions that each make a Gymnasium ``Env``, or a Gymnasium ``VectorEnv``. Several
-            views may take turns on one vector env: a learner whose turn begins must reset its view, as
-            ``model.set_env(view, force_reset=True)`` does; if it does not, its next step is refused.
+            views may take turns on one vector env. Each learner must reset its view when its turn begins, as
+            ``model.set_env(view, force_reset=True)`` does; otherwise its next step raises an error.
         learn: The group that learns, or a level of one group. May be left out if there is only one group.
-        policies: Group or level name -> what decides for it: an SB3 model, a function of a batch of
-            observations, or a constant action. Every other group needs one.
-        discount: By how much a reward counts less for each environment step since a coordinator's decision.
+        policies: Group or level name -> its policy: an SB3 model, a function of a batch of observations, or a constant
+            action. Every group that does not learn needs one.
+        discount: Discount of a reward per environment step since a coordinator's decision; 1 by default.
         on_episode: Called with each finished ``Episode``.
-        reset_mask: For a ``VectorEnv`` that is not Gymnasium's or ours: whether it honours
-            ``options["reset_mask"]``. False lets one in mode ``NEXT_STEP`` take its extra step after each end,
-            which has ``infos[slot]["inert"]``.
+        reset_mask: For a ``VectorEnv`` of another library: True if it supports ``options["reset_mask"]``. False accepts
+            the extra step after each end in mode ``NEXT_STEP``, which has ``infos[slot]["inert"]``.
 
     Raises:
-        ConfigurationError: If ``learn`` does not name one group, a policy is missing, superfluous or does
-            not fit, a ``VectorEnv`` cannot be reset as SB3 needs it, or SB3 has no algorithms for the actions: they
-            must be one array, not a ``Dict`` or ``Tuple``.
+        ConfigurationError: If ``learn`` is not exactly one group, or a policy is missing, superfluous or does not fit.
+            Also if a ``VectorEnv`` cannot be reset as SB3 needs it, or the actions are a ``Dict`` or ``Tuple``, for
+            which SB3 has no algorithms.
     """
 
     def __init__(
@@ -114,34 +114,34 @@ class Sb3VecEnv(VecEnv):
 
     @property
     def venv(self) -> Any:
-        """The vector env under this view."""
+        """The vector env of this view."""
         return self._source.venv
 
     @property
     def learner(self) -> LearnerEnv:
-        """The slots as the view has them from the vector env.
+        """The ``LearnerEnv`` with the slots.
 
         Raises:
-            AttributeError: If the view stands on another Gymnasium ``VectorEnv``.
+            AttributeError: If the view was made from a Gymnasium ``VectorEnv`` of another library.
         """
         if self._source.learner is None:
-            raise AttributeError(f"learner: this view stands on {self._source.describe()}, in which nobody learns")
+            raise AttributeError(f"learner: this view was made from {self.venv}, which has no agent groups")
         return self._source.learner
 
     @property
     def envs(self) -> list[gymnasium.Env[Any, Any]]:
-        """The environments, where the view was made of plain Gymnasium factories.
+        """The Gymnasium environments that plain factories made.
 
         Raises:
-            AttributeError: If it was not.
+            AttributeError: If the view was not made from plain factories.
         """
         if self._source.envs is None:
-            raise AttributeError("envs: this view was not made of Gymnasium factories")
+            raise AttributeError("envs: this view was not made from Gymnasium factories")
         return self._source.envs
 
     @property
     def can_reset_some(self) -> bool:
-        """Whether ``reset_envs`` can reset some copies and leave the others alone."""
+        """True if ``reset_envs`` can reset some copies without affecting the others."""
         return self._source.can_reset_some
 
     def reset(self) -> VecEnvObs:
@@ -158,24 +158,25 @@ class Sb3VecEnv(VecEnv):
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> VecEnvObs:
-        """Start a new episode in some copies, and touch no other.
+        """Start a new episode in some copies. Other copies are not affected.
 
-        Slots whose episode had not ended are done at the next step, truncated, with what they saw before this reset.
-        SB3's own algorithms do not look at what this returns: amid their rollout they act once more on what they saw
-        before. So in that step these copies stand still, with reward 0, and then show the beginning of their new
-        episode. Another Gymnasium ``VectorEnv`` cannot stand still: there the next step is the last one of the old
-        episode, and the reset follows it.
+        The next step reports slots whose episode had not ended as truncated, with their observation before this reset.
+        SB3's own algorithms ignore the observations that this method returns: in the middle of a rollout they act once
+        more on the old ones. So these copies stand still in that step, with reward 0, and then return the first
+        observation of their new episode. A ``VectorEnv`` of another library cannot stand still. There the next step is
+        the last one of the old episode, and the reset follows it.
 
         Args:
             which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
-            seed: As there.
-            options: As there.
+            seed: As for ``HierarchicalVectorEnv.reset_envs``.
+            options: As for ``HierarchicalVectorEnv.reset_envs``.
 
         Returns:
-            ``(num_slots, ...)``, what every slot sees now.
+            ``(num_slots, ...)``, the current observation of every slot.
 
         Raises:
-            ConfigurationError: If the environment cannot do this, see ``can_reset_some``; nothing was reset then.
+            ConfigurationError: If the environment does not support it, see ``can_reset_some``. Nothing was reset.
+            ResetRequiredError: If a ``VectorEnv`` of another library has not been reset yet.
         """
         self._observations = self._source.reset_envs(which, seed, options)
         self.reset_infos = self._source.reset_infos
@@ -199,25 +200,28 @@ class Sb3VecEnv(VecEnv):
         return step.observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seed the next reset: copy i gets ``seed + i``, whatever the number of its agents."""
+        """Seed the next reset. All agents of copy i have the seed ``seed + i``."""
         first = int(np.random.default_rng().integers(2**31)) if seed is None else spread_seeds([seed], 1)[0]
         self._seeds = self._source.seeds(cast("int", first))
         return self._seeds
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
-        """Give options to the next reset: the same to all slots, or one dict for each, of which a copy takes its first.
+        """Set the options of the next reset.
+
+        Args:
+            options: One dict for all slots, or a list of one dict per slot, where a copy uses that of its first slot.
 
         Raises:
-            ConfigurationError: If they are neither, or would reset only some of the copies.
+            ConfigurationError: If the options are neither, or contain a ``"reset_mask"``.
         """
         listed = options if isinstance(options, (list, tuple)) else [{} if options is None else options]
         if listed is options and len(listed) != self.num_envs:
-            raise ConfigurationError(f"expected {self.num_envs} dicts of options, one a slot, got {options!r:.200}")
+            raise ConfigurationError(f"expected {self.num_envs} dicts of options, one per slot, got {options!r:.200}")
         for one in listed:
             if not isinstance(one, Mapping):
-                raise ConfigurationError(f"options must be a dict, or a list of one a slot, got {one!r:.200}")
+                raise ConfigurationError(f"options must be a dict or a list of one dict per slot, got {one!r:.200}")
             if "reset_mask" in one:
-                raise ConfigurationError("a reset() of this view is one of all copies: use reset_envs() for some")
+                raise ConfigurationError("options: reset() has no reset_mask; use reset_envs() to reset some copies")
         super().set_options(options)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
@@ -233,26 +237,29 @@ class Sb3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of the environment once in each copy of these slots; each slot gets its copy's answer."""
+        """Call a method once in each copy of these slots. Each slot gets the result of its copy."""
         slots = list(self._get_indices(indices))
         if method_name == MASKS_METHOD and not method_args and not method_kwargs:
             return self._action_masks(slots)
         return self._source.call(method_name, slots, *method_args, **method_kwargs)
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """False where a slot has no Gymnasium environment of its own, such as one agent of several."""
+        """Return True for each slot whose Gymnasium environment has the wrapper.
+
+        It is False for a slot without its own environment, such as one agent of several.
+        """
         envs = self._source.single_envs(list(self._get_indices(indices)))
         return [env is not None and is_wrapped(env, wrapper_class) for env in envs]
 
     def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
-        """One image a copy."""
+        """Return one image per copy."""
         if self.render_mode != "rgb_array":
-            warnings.warn(f"render mode {self.render_mode!r} gives no images, 'rgb_array' does", stacklevel=2)
+            warnings.warn(f"images need render mode 'rgb_array', got {self.render_mode!r}", stacklevel=2)
             return [None] * self.num_envs
         return self._source.images()
 
     def describe(self) -> str:
-        """Who is who, and who decides for whom, as text."""
+        """Return a description of the agents, their spaces, and the learner or policy of each group."""
         return self._source.describe()
 
     def close(self) -> None:
@@ -262,10 +269,10 @@ class Sb3VecEnv(VecEnv):
         return self._action_masks([slot])[0]
 
     def _action_masks(self, slots: Sequence[int]) -> list[npt.NDArray[np.bool_]]:
-        """Which actions each slot may take now.
+        """Return the current action mask of each slot.
 
         Raises:
-            AttributeError: If neither environment nor observation nor info says so.
+            AttributeError: If neither the environments nor their observations nor their infos have masks.
         """
         return [legal_actions([mask], self.action_space)[0] for mask in self._masks(slots)]
 
@@ -279,16 +286,16 @@ class Sb3VecEnv(VecEnv):
         masks = [info.get(MASK_KEY) for info in self._source.current_infos(slots)]
         if any(mask is None for mask in masks):
             raise AttributeError(
-                f"no {MASKS_METHOD}: the environments have no such method, and neither a Dict observation nor every "
-                f"slot's info has an {MASK_KEY!r}"
+                f"no action masks: the environments need a method {MASKS_METHOD!r}, or {MASK_KEY!r} in a Dict "
+                "observation or in the info of every slot"
             )
         return masks
 
 
 class _InfoForMonitor(dict[str, Any]):
-    """The info of an end of which ``VecMonitor`` does not know how many steps the slot has taken part in.
+    """The info of an end, which corrects the episode length that ``VecMonitor`` writes to it.
 
-    It counts its calls, and writes what it has counted into a copy of the info, as ``"episode"``.
+    ``VecMonitor`` counts all steps, including inert ones, and writes the count to ``"episode"`` in a copy of the info.
     """
 
     _length: int | None = None
@@ -302,15 +309,15 @@ class _InfoForMonitor(dict[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key == "episode" and self._length is not None:
-            value["l"] = self._length  # in the monitor's own dict, which it writes to its file as well
+            value["l"] = self._length  # the monitor writes the same dict to its file
         super().__setitem__(key, value)
 
 
 def _refuse_with_vector_env(*given: object) -> None:
     if given != (None, None, None, None):
         raise ConfigurationError(
-            "learn, policies, discount and on_episode are for a HierarchicalVectorEnv; give them to the GymVectorEnv, "
-            "if this is one"
+            "learn, policies, discount and on_episode need a HierarchicalVectorEnv, got a VectorEnv: pass them to the "
+            "GymVectorEnv if it is one"
         )
 
 

@@ -1,4 +1,4 @@
-"""Any Gymnasium ``VectorEnv`` for SB3, whichever way it resets its copies."""
+"""Slots of a Gymnasium ``VectorEnv`` of another library, in any autoreset mode."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,17 +29,17 @@ _HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
 
 
 class VectorEnvSlots(SlotSource):
-    """The environments of a Gymnasium ``VectorEnv``.
+    """Slots that are the environments of a Gymnasium ``VectorEnv``.
 
-    After an error of the environments all of them need a reset: what had ended in that step could not be told later.
+    After an error all environments need a reset, because the ends of that step are lost.
 
     Args:
         env: The vector env.
-        can_mask: Whether it honours ``options["reset_mask"]``; None if nobody has said.
+        can_mask: True if it supports ``options["reset_mask"]``, False if not, None if unknown.
 
     Raises:
-        ConfigurationError: If its spaces are not supported, it does not say how it resets, or SB3 could not be shown
-            whole episodes.
+        ConfigurationError: If its spaces are not supported, its metadata have no autoreset mode, or the mode would
+            not give SB3 whole episodes.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], can_mask: bool | None) -> None:
@@ -60,7 +60,7 @@ class VectorEnvSlots(SlotSource):
         self._watch = SlotWatch(env)
         self._closed = False
         self._due = np.zeros(self.num_slots, dtype=bool)
-        self._asked: dict[int, tuple[int | None, Mapping[str, Any] | None]] = {}
+        self._requested: dict[int, tuple[int | None, Mapping[str, Any] | None]] = {}
 
     def seeds(self, first: int) -> list[int | None]:
         return [first + slot for slot in range(self.num_slots)]
@@ -71,13 +71,13 @@ class VectorEnvSlots(SlotSource):
             raise ConfigurationError(f"{self.env} takes the same options for all of its environments, got {options!r}")
         for slot, seed in enumerate(seeds):
             self._watch.log.begin(slot, seed)
-        with self._errors_told():
+        with self._errors_translated():
             observations, infos = self.env.reset(seed=joint_seed(seeds), options=dict(options[0]) or None)
             self.reset_infos = self.infos_now = split_infos(infos, self.num_slots)
             seen = self._keep(observations)
             self._watch.check_numbers(seen, np.zeros(self.num_slots), ())
         self._due[:] = False
-        self._asked.clear()
+        self._requested.clear()
         return seen
 
     def reset_envs(
@@ -87,11 +87,13 @@ class VectorEnvSlots(SlotSource):
             raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
         if not self.can_reset_some:
             raise ConfigurationError(
-                f"{self.env} is not known to reset only some of its environments; say reset_mask=True, if it honours "
+                f"{self.env} is not known to reset only some of its environments: pass reset_mask=True if it supports "
                 "options['reset_mask']"
             )
         slots = select_envs(which, self._watch.env_ids)
-        self._asked |= {slot: (one, options) for slot, one in zip(slots, spread_seeds(seed, len(slots)), strict=True)}
+        self._requested |= {
+            slot: (one, options) for slot, one in zip(slots, spread_seeds(seed, len(slots)), strict=True)
+        }
         return self._observations
 
     def step(self, actions: npt.NDArray[Any]) -> tuple[SlotStep, list[dict[str, Any]]]:
@@ -100,17 +102,17 @@ class VectorEnvSlots(SlotSource):
             raise ResetRequiredError(f"{self.env} has no running episode: call reset() first")
         chosen = self._watch.checked_actions(actions)
         self._watch.log.note_steps(None)
-        with self._errors_told():
+        with self._errors_translated():
             return self._follow(*self.env.step(chosen))
 
     def _follow(
         self, observations: Any, rewards: Any, terminated: Any, truncated: Any, said: Any
     ) -> tuple[SlotStep, list[dict[str, Any]]]:
-        """Take over the results of a step."""
+        """Return the record and the infos of a step from its results."""
         infos = split_infos(said, self.num_slots)
         took_part = ~self._due
         truncated = np.array(truncated, dtype=bool)
-        for slot in self._asked:
+        for slot in self._requested:
             truncated[slot] |= not terminated[slot]
         dones = np.asarray(terminated | truncated, dtype=bool)
         self._follow_extra_steps(infos)
@@ -119,9 +121,9 @@ class VectorEnvSlots(SlotSource):
         rewards = np.asarray(rewards, dtype=np.float64)
         if not rewards.shape == dones.shape == (self.num_slots,):
             raise ValueError(
-                f"expected {self.num_slots} rewards and ends, got shapes {rewards.shape} and {dones.shape}"
+                f"expected rewards and ends of shape ({self.num_slots},), got {rewards.shape} and {dones.shape}"
             )
-        seeds = {slot: seed for slot, (seed, _) in self._asked.items()}
+        seeds = {slot: seed for slot, (seed, _) in self._requested.items()}
         seen = self._after_resets(self._keep(observations), dones, infos)
         self._watch.check_numbers(seen, rewards, infos)
         for slot in np.flatnonzero(dones).tolist():
@@ -153,7 +155,7 @@ class VectorEnvSlots(SlotSource):
     def set_attr(self, name: str, value: Any, slots: Sequence[int]) -> None:
         base: Any = self.env.unwrapped
         if not hasattr(base, "set_attr"):
-            raise ConfigurationError(f"{base} has no way to set an attribute of its environments")
+            raise ConfigurationError(f"{base} cannot set {name!r} of its environments: it has no set_attr")
         values = [value] * self.num_slots
         if len(set(slots)) < self.num_slots:
             values = [value if slot in slots else old for slot, old in enumerate(base.get_attr(name))]
@@ -164,9 +166,11 @@ class VectorEnvSlots(SlotSource):
         if envs := getattr(base, "envs", None):
             return [envs[slot].get_wrapper_attr(name)(*args, **kwargs) for slot in slots]
         if sorted(slots) != list(range(self.num_slots)):
-            raise ConfigurationError(f"{base} calls {name!r} in all of its environments or in none, got {list(slots)}")
+            raise ConfigurationError(
+                f"{base} can call {name!r} only in all of its {self.num_slots} environments, got slots {list(slots)}"
+            )
         if not hasattr(base, "call"):
-            raise AttributeError(f"{base} has no way to call {name!r} of its environments")
+            raise AttributeError(f"{base} cannot call {name!r} of its environments: it has no call")
         values = base.call(name, *args, **kwargs)
         return [values[slot] for slot in slots]
 
@@ -183,7 +187,7 @@ class VectorEnvSlots(SlotSource):
 
     def describe(self) -> str:
         shared = ", all with the same parameters" * (self.num_slots > 1)
-        return f"{self.env}, autoreset mode {self.mode.value}\n{self.num_slots} slots, one an environment{shared}"
+        return f"{self.env}, autoreset mode {self.mode.value}\n{self.num_slots} slots, one per environment{shared}"
 
     def close(self) -> None:
         self._closed = True
@@ -194,10 +198,10 @@ class VectorEnvSlots(SlotSource):
             raise EnvClosedError(f"{self.env} is closed: make a new one")
 
     @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        """Tell of errors what there is to know, and have everything reset after one."""
+    def _errors_translated(self) -> Iterator[None]:
+        """Translate errors, and require a reset of all environments after one."""
         try:
-            with self._watch.errors_told():
+            with self._watch.errors_translated():
                 yield
         except BaseException:
             self._observations = None
@@ -208,22 +212,24 @@ class VectorEnvSlots(SlotSource):
             wrapped = needs_driver(self.env.unwrapped)
             better = "unwrapped, with wrappers on the view instead" if wrapped else "in SAME_STEP or DISABLED"
             raise ConfigurationError(
-                f"{self.env} resets an environment one step after its end, which SB3 does not know of, and is not "
-                f"known to reset just some of them. Give the view the same {better}; or say reset_mask=True, if it "
-                "honours options['reset_mask']; or reset_mask=False, to have the extra step with "
-                "infos[slot]['inert'], which SB3's own learners take for an ordinary one"
+                f"{self.env} resets an environment one step after its end, which SB3 does not support, and is not "
+                f"known to reset only some of its environments. Pass the same environment {better}. Or pass "
+                "reset_mask=True if it supports options['reset_mask']. Or pass reset_mask=False to accept the extra "
+                "step, which has infos[slot]['inert'] and which SB3's own buffers learn from"
             )
         if self.mode is AutoresetMode.DISABLED and not self.can_reset_some:
-            raise ConfigurationError(f"{self.env} never resets by itself, so it must honour options['reset_mask']")
+            raise ConfigurationError(
+                f"{self.env} has autoreset mode DISABLED, but does not support options['reset_mask']: use SAME_STEP"
+            )
 
     def _keep(self, observations: Any) -> ArrayTree:
-        """The observations as new arrays, for a vector env may use its own again."""
+        """Return the observations as new arrays, because a vector env may reuse its own."""
         self._observations = zeros(self.observation_space, (self.num_slots,))
         write(self._observations, slice(None), observations)
         return self._observations
 
     def _follow_extra_steps(self, infos: list[dict[str, Any]]) -> None:
-        """Mark the steps in which the vector env has reset what had ended in the step before."""
+        """Mark slots whose step was only the reset after an end in the step before as inert."""
         if not self._due.any():
             return
         self.reset_infos = list(self.reset_infos)
@@ -233,7 +239,7 @@ class VectorEnvSlots(SlotSource):
         self._due[:] = False
 
     def _after_resets(self, observations: ArrayTree, dones: BoolArray, infos: list[dict[str, Any]]) -> ArrayTree:
-        """Write the terminal observations into the infos, and reset what has ended if it is not yet."""
+        """Write the terminal observations to the infos, and reset the environments that still need it."""
         self.infos_now = infos
         if not dones.any():
             return observations
@@ -241,7 +247,7 @@ class VectorEnvSlots(SlotSource):
         self.reset_infos, self.infos_now = list(self.reset_infos), list(infos)
         if self.mode is AutoresetMode.SAME_STEP:
             self._take_finals(ended, observations, infos)
-            left = [slot for slot in ended if slot in self._asked]
+            left = [slot for slot in ended if slot in self._requested]
         else:
             for slot in ended:
                 infos[slot][FINAL] = row(observations, slot)
@@ -253,16 +259,16 @@ class VectorEnvSlots(SlotSource):
         return observations
 
     def _take_finals(self, ended: Sequence[int], observations: ArrayTree, infos: list[dict[str, Any]]) -> None:
-        """Tell the infos of resets in the same step from those of the ends before them."""
+        """Separate the infos of resets from those of the ends in the same step."""
         for slot in ended:
             said = infos[slot]
             if "final_obs" not in said:
-                if slot in self._asked:  # cut off by us: the vector env has not reset it
+                if slot in self._requested:  # truncated by reset_envs: the vector env has not reset it
                     said[FINAL] = row(observations, slot)
                     continue
                 raise ConfigurationError(
-                    f"{self.env} says that its autoreset mode is SAME_STEP, but has no infos['final_obs'] for the "
-                    f"episode of environment {slot} that has ended"
+                    f"{self.env} has autoreset mode SAME_STEP, but infos['final_obs'] of environment {slot} is "
+                    "missing at the end of its episode"
                 )
             last = {FINAL: self._as_sample(said.pop("final_obs"))}
             last |= {key: said.pop(key) for key in ("TimeLimit.truncated", "episode") if key in said}
@@ -277,14 +283,14 @@ class VectorEnvSlots(SlotSource):
     def _resets(
         self, slots: Sequence[int]
     ) -> list[tuple[list[int], list[int | None] | None, Mapping[str, Any] | None]]:
-        """The slots to reset now, those with the same options together."""
+        """Return the slots to reset now with their seeds and options, grouped by options."""
         found: list[tuple[list[int], list[int | None] | None, Mapping[str, Any] | None]] = []
-        plain = [slot for slot in slots if slot not in self._asked]
+        plain = [slot for slot in slots if slot not in self._requested]
         if plain:
             found.append((plain, None, None))
         for slot in slots:
-            if slot in self._asked:
-                seed, options = self._asked.pop(slot)
+            if slot in self._requested:
+                seed, options = self._requested.pop(slot)
                 seeds: list[int | None] = [None] * self.num_slots
                 seeds[slot] = seed
                 found.append(([slot], seeds, options))
@@ -306,6 +312,6 @@ def _mode_of(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     mode = env.metadata.get("autoreset_mode")
     if mode is None:
         raise ConfigurationError(
-            f"{env} does not say how it resets its environments: set its metadata['autoreset_mode'] to an AutoresetMode"
+            f"{env} has no metadata['autoreset_mode']: set it to the AutoresetMode in which it resets its environments"
         )
     return checked_mode(mode)

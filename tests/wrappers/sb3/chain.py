@@ -1,4 +1,4 @@
-"""A chain of states whose values are known, walked by agents that die, are cut off, and are reset by hand."""
+"""A chain of states with known values, for agents that terminate, are truncated, and are reset by hand."""
 
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,10 +9,10 @@ from pettingzoo import ParallelEnv
 GAMMA = 0.9
 A, B, C = AGENTS = ("agent_0", "agent_1", "agent_2")
 STARTS = {A: 0, B: 3, C: 7}
-"""Where the agents of most tests start."""
+"""Start states of the agents in most tests."""
 REWARDS = np.array([1.0, -2.0, 0.5, 3.0, -1.0, 2.0, 0.25, -0.75, 4.0, 1.5])
 STATES = len(REWARDS)
-"""States on the chain; behind the last one the task ends."""
+"""Number of states on the chain; the task ends after the last one."""
 
 
 class Move(NamedTuple):
@@ -27,13 +27,13 @@ class Move(NamedTuple):
 
 
 def value(gamma):
-    """``(STATES + 1,)``, the value of each state when each step goes on by one, by its linear system; 0 at the end."""
+    """Return the value of each state ``(STATES + 1,)`` when each step advances by one; 0 at the end."""
     transition = np.eye(STATES, k=1)
     return np.append(np.linalg.solve(np.eye(STATES) - gamma * transition, REWARDS), 0.0)
 
 
 class Chain(ParallelEnv):
-    """Agents start where ``starts`` says, and go on by one state a step, or with ``strides`` by 1 or 2 as they act.
+    """The chain. Agents begin at ``starts``, and advance by one state per step, or by their action with ``strides``.
 
     Leaving a state earns its reward, and 0.5 less for a stride of 2. Who comes to the end dies. ``cuts`` cuts an agent
     off after so many steps, and the horizon all that are left.

@@ -22,13 +22,13 @@ def star(period=1):
 
 
 def copies(*specs, hierarchy=None, **kwargs):
-    """A vector env of one Scripted copy for each (lives, horizon)."""
+    """Return a vector env of one Scripted copy for each (lives, horizon)."""
     return make_vec([lambda lives=lives, horizon=horizon: Scripted(lives, horizon) for lives, horizon in specs],
                     hierarchy=hierarchy, **kwargs)  # fmt: skip
 
 
 def plays(view, steps, action=0):
-    """The outcome of each of some steps, with everything as lists."""
+    """Return the outcome of each of some steps, as lists."""
     space = view.action_space
     actions = np.broadcast_to(np.asarray(action, space.dtype), (view.num_envs, *space.shape))
     return [view.step(actions) for _ in range(steps)]

@@ -7,7 +7,7 @@ from heron.wrappers.sb3.slot_rows import SlotRows
 
 
 def rows_with_step(dones, lengths=1, waited=False):
-    """Rows of a view that has taken one step: ``lengths`` and ``waited`` for all slots, or one value a slot."""
+    """Return the rows of a view after one step. ``lengths`` and ``waited`` are one value, or one per slot."""
     dones = np.asarray(dones, dtype=bool)
     nothing = np.zeros(dones.shape, dtype=bool)
     step = SlotStep(

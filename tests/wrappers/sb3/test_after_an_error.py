@@ -1,4 +1,4 @@
-"""After an error the SB3 view loses no end, and no copy waits for ever."""
+"""The SB3 view after an error: it loses no end, and no copy waits forever."""
 
 from itertools import count
 
@@ -15,7 +15,7 @@ from .sb3_views import BOTH, FIELD, GOAL, TOP, A, B, copies, plays, star
 
 
 def raises_once(function, call):
-    """The function, which raises at its n-th call."""
+    """Wrap a function so that it raises in its n-th call."""
     calls = count(1)
 
     def wrapped(*args):
@@ -27,7 +27,7 @@ def raises_once(function, call):
 
 
 class TestAfterAnError:
-    """What a step that raised has done is told by the next one."""
+    """The next step reports the results of a step that raised."""
 
     def failing(self, *specs, fail_at, **kwargs):
         factories = [
@@ -36,7 +36,7 @@ class TestAfterAnError:
         ]
         return make_vec(factories, **kwargs)
 
-    def test_no_copy_waits_for_a_decision_for_ever(self):
+    def test_no_copy_waits_for_a_decision_forever(self):
         venv = self.failing(9, 9, fail_at=(1, None), hierarchy=star(2))
         view = Sb3VecEnv(venv, FIELD, {TOP: np.zeros(4)})
         view.reset()
@@ -56,7 +56,7 @@ class TestAfterAnError:
         plays(view, 2)
         assert view.venv.steps.tolist() == [4]
 
-    def test_ends_beside_a_copy_that_raised_are_told(self):
+    def test_ends_of_other_copies_than_the_one_that_raised_are_reported(self):
         episodes = []
         view = Sb3VecEnv(self.failing(2, 3, 9, fail_at=(None, 1, None)), on_episode=episodes.append)
         view.reset()
@@ -72,7 +72,7 @@ class TestAfterAnError:
         assert observations[::2, 0].tolist() == [0, 0, 3]
         assert plays(view, 1)[0][2].tolist() == [False] * 6
 
-    def test_ends_are_told_though_a_callback_raised(self):
+    def test_ends_are_reported_even_if_a_callback_raised(self):
         told = []
         view = Sb3VecEnv(copies((BOTH, 1), (BOTH, 1)), on_episode=raises_once(told.append, 1))
         view.reset()
@@ -81,7 +81,7 @@ class TestAfterAnError:
         assert plays(view, 1)[0][2].tolist() == [True] * 4
         assert [episode.env_id for episode in told] == ["env_1"]
 
-    def test_ends_are_told_though_the_reset_after_them_raised(self):
+    def test_ends_are_reported_even_if_the_reset_after_them_raised(self):
         view = Sb3VecEnv(copies((BOTH, 2), (BOTH, 2)))
         view.reset()
         plays(view, 1)
@@ -96,7 +96,7 @@ class TestAfterAnError:
         # The other copy has begun its episode with the reset that raised, and waits for the step that tells its end.
         assert [step[2].tolist() for step in plays(view, 2)] == [[False] * 4, [True] * 4]
 
-    def test_an_interrupted_decision_is_played_to_its_end_unrewarded(self):
+    def test_an_interrupted_decision_is_completed_without_reward(self):
         venv = self.failing(20, 20, fail_at=(5, None), hierarchy=star(4))
         view = Sb3VecEnv(venv, TOP, {FIELD: 0})
         view.reset()
@@ -119,7 +119,7 @@ class TestAfterAnError:
             plays(view, 1, 0.25)
         assert plays(view, 1, 0.5)[0][1].tolist() == [11 * (5 + 6)]
 
-    def test_a_coordinator_that_comes_amid_an_interrupted_decision_has_no_end_to_tell(self):
+    def test_a_coordinator_that_appears_in_an_interrupted_decision_has_no_end(self):
         tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=3, command_space=GOAL)
         late = {A: Life(), B: Life(joins=1)}
         venv = make_vec([lambda: FailsOnce(BOTH, fail_at=0), lambda: Scripted(late, 3)], hierarchy=tree)
@@ -131,7 +131,7 @@ class TestAfterAnError:
         assert dones.tolist() == [True, True, True, False]
         assert ["inert" in info for info in infos] == [False, False, False, True]
 
-    def test_an_end_is_told_with_what_was_seen_then_though_the_agent_has_come_back(self):
+    def test_an_end_is_reported_with_its_own_observation_after_the_agent_has_returned(self):
         back = {A: Life(), B: Life(leaves=1, returns=2)}
         view = Sb3VecEnv(make_vec([lambda: FailsOnce(BOTH, fail_at=0), lambda: Scripted(back, 9)]))
         view.reset()

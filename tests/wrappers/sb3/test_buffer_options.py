@@ -1,4 +1,4 @@
-"""Options that make buffers, and what becomes of them when models are saved, copied and given other environments."""
+"""Options of buffers, also of models that are saved, copied or moved to other environments."""
 
 from copy import deepcopy
 
@@ -67,19 +67,14 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("env", "algorithm", "options", "message"),
         [
-            (
-                lambda: DummyVecEnv([lambda: gymnasium.make("CartPole-v1")]),
-                PPO,
-                {},
-                "expected an Sb3VecEnv.*DummyVecEnv",
-            ),
-            (lambda: chain_env().venv, PPO, {}, "outermost wrapper must be a SlotRecorder.*Sb3VecEnv"),
-            (lambda: VecNormalize(chain_env()), A2C, {}, "outermost wrapper must be a SlotRecorder.*VecNormalize"),
-            (chain_env, RecurrentPPO, {}, "RecurrentPPO takes no buffer; LiveRecurrentPPO has one"),
-            (chain_env, ARS, {}, "ARS takes no buffer$"),
-            (chain_env, PPO, {"n_steps": 3}, "n_steps is for off-policy algorithms, PPO is none; got 3"),
-            (lambda: coordinator(1.0), SAC, {}, "'coordinator'.*gamma=0.99.*by 1.0 within"),
-            (lambda: SlotRecorder(coordinator(0.9)), PPO, {"gamma": 0.8}, "'coordinator'.*gamma=0.8.*by 0.9 within"),
+            (lambda: DummyVecEnv([lambda: gymnasium.make("CartPole-v1")]), PPO, {}, "Sb3VecEnv.*DummyVecEnv"),
+            (lambda: chain_env().venv, PPO, {}, "SlotRecorder.*Sb3VecEnv"),
+            (lambda: VecNormalize(chain_env()), A2C, {}, "SlotRecorder.*VecNormalize"),
+            (chain_env, RecurrentPPO, {}, "RecurrentPPO.*LiveRecurrentPPO"),
+            (chain_env, ARS, {}, "ARS"),
+            (chain_env, PPO, {"n_steps": 3}, "n_steps .*3.*PPO"),
+            (lambda: coordinator(1.0), SAC, {}, "'coordinator'.*gamma=0.99.*1.0"),
+            (lambda: SlotRecorder(coordinator(0.9)), PPO, {"gamma": 0.8}, "'coordinator'.*gamma=0.8.*0.9"),
         ],
     )
     def test_are_refused(self, env, algorithm, options, message):
@@ -96,7 +91,7 @@ class TestMistakes:
 
 class TestOverAVectorEnv:
     def test_its_extra_steps_are_left_out(self):
-        """CartPole's own vector env takes one after each end, here after every third step."""
+        """CartPole's own vector env takes an extra step after each end, here after every third step."""
         view = Sb3VecEnv(CartPoleVectorEnv(2, max_episode_steps=3), reset_mask=False)
         env = SlotRecorder(SlotMonitor(view))
         model = small(PPO, env, **buffer_options(env, PPO))
@@ -113,7 +108,7 @@ class TestOverAVectorEnv:
 
 
 class TestCopies:
-    def test_a_loaded_model_predicts_and_says_what_it_needs_to_learn(self, tmp_path):
+    def test_a_loaded_model_predicts_but_needs_options_to_learn(self, tmp_path):
         env = chain_env()
         model = small(PPO, env, **buffer_options(env, PPO))
         model.learn(32)
@@ -125,13 +120,13 @@ class TestCopies:
             loaded.predict(seen, deterministic=True)[0], model.predict(seen, deterministic=True)[0]
         )
         other = chain_env(copies=3)
-        with pytest.raises(ConfigurationError, match=r"load\(path, env=env\), with \*\*buffer_options"):
+        with pytest.raises(ConfigurationError, match=r"load\(path, env=env\).*buffer_options"):
             PPO.load(tmp_path / "model.zip", env=other).learn(48)
         again = PPO.load(tmp_path / "model.zip", env=other, **buffer_options(other, PPO))
         again.learn(48)
         assert again.rollout_buffer.lengths.shape == (8, 6)
 
-    def test_a_deep_copy_of_a_buffer_is_on_its_own(self):
+    def test_a_deep_copy_of_a_buffer_has_no_rows(self):
         env = chain_env()
         model = small(PPO, env, **buffer_options(env, PPO))
         copied = deepcopy(model.rollout_buffer)

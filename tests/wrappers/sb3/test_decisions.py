@@ -10,7 +10,7 @@ from .sb3_views import BOTH, FIELD, GOAL, TOP, A, B, copies, plays, star
 
 
 class TestDecisions:
-    """A coordinator's step is as long as its period, or as its episode lasts."""
+    """The length of a coordinator's step is its period, or shorter at the end of its episode."""
 
     def view(self, *specs, period=3, learn=TOP, policies=None, **kwargs):
         venv = copies(*specs, hierarchy=star(period))
@@ -120,7 +120,7 @@ class TestDecisions:
         assert [infos[0]["decision_length"] for *_, infos in history] == [4, 4]
 
 
-def test_a_coordinator_that_comes_amid_a_period_takes_no_part_before_it_is_due():
+def test_a_coordinator_that_appears_in_a_period_takes_no_part_before_it_is_due():
     tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=3, command_space=GOAL)
     view = Sb3VecEnv(copies(({A: Life(), B: Life(joins=1)}, 9), hierarchy=tree), "red", {FIELD: 0})
     view.reset()
@@ -130,7 +130,7 @@ def test_a_coordinator_that_comes_amid_a_period_takes_no_part_before_it_is_due()
     assert ["inert" in info for info in before + after] == [False, True, False, False]
 
 
-def test_a_coordinator_that_comes_back_amid_a_decision_takes_no_part_in_the_rest_of_it():
+def test_a_coordinator_that_returns_in_a_decision_takes_no_part_in_the_rest_of_it():
     tree = Hierarchy({"red_0": [A], "red_1": [B]}, period=4, command_space=GOAL)
     view = Sb3VecEnv(copies(({A: Life(), B: Life(leaves=1, returns=2)}, 9), hierarchy=tree), "red", {FIELD: 0})
     view.reset()
@@ -139,7 +139,7 @@ def test_a_coordinator_that_comes_back_amid_a_decision_takes_no_part_in_the_rest
     assert [info["decision_length"] for info in infos] == [4, 1]
 
 
-def test_a_coordinator_that_comes_back_amid_a_decision_ended_with_what_it_saw_then():
+def test_a_coordinator_that_returns_in_a_decision_ended_with_its_observation_then():
     lives = {A: Life(), B: Life(leaves=1, returns=2)}
     ends = []
     for period in (1, 4):

@@ -1,4 +1,4 @@
-"""The SB3 view and a plain model of it get the same calls in any order, and must give the same answers."""
+"""Random calls to the SB3 view and to a plain model of it, which must return the same results."""
 
 import numpy as np
 import pytest
@@ -107,7 +107,7 @@ class Sb3Interleaving(Interleaving):
         self.remember(observations, dones, infos)
 
     def check_info(self, slot, row, info):
-        """A monitor must report each episode with what the slot has earned and done in it."""
+        """Check that the monitor reports each episode with the slot's return and length."""
         self.returns[slot] += np.float32(row.reward)
         self.lengths[slot] += row.length > 0
         episode = info.pop("episode", None)

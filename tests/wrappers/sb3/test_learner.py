@@ -1,4 +1,4 @@
-"""A learner made in one call is the one that was packed by hand."""
+"""Comparison of ``make_learner`` with wrappers and options set by hand."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def weights(model):
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-def test_it_learns_what_the_one_packed_by_hand_learns(normalize):
+def test_it_learns_the_same_as_a_model_set_up_by_hand(normalize):
     made = make_learner(PPO, view(), gamma=0.9, normalize_rewards=normalize, **SMALL).learn(64)
     env = SlotMonitor(view())
     env = SlotRecorder(SlotNormalize(env, norm_obs=False, gamma=0.9) if normalize else env)
@@ -116,7 +116,7 @@ def test_buffers_suit_observations_and_masks():
     assert isinstance(make_learner(MaskablePPO, view(), **SMALL).rollout_buffer, LiveMaskableRolloutBuffer)
 
 
-def test_an_algorithm_without_a_buffer_is_left_as_it_is():
+def test_an_algorithm_without_a_buffer_stays_unchanged():
     assert type(make_learner(ARS, view(), "LinearPolicy", device="cpu")) is ARS
 
 

@@ -49,7 +49,7 @@ def episodes(history):
 
 
 class TestWrappersAfterAResetOfSome:
-    def test_monitor_reports_what_was_played(self, tmp_path):
+    def test_monitor_reports_the_played_episodes(self, tmp_path):
         view = VecMonitor(view_of((BOTH, 4), (BOTH, 4)), str(tmp_path / "log"))
         view.reset()
         before = plays(view, 2)
@@ -111,7 +111,7 @@ def test_a_video_shows_the_reset_of_one_copy(make, tmp_path, monkeypatch):
 
 
 class Masked(ParallelEnv):
-    """Agents that may take just one action in each step, the next one of those there are."""
+    """Agents with exactly one legal action in each step, the next one of their space."""
 
     metadata: ClassVar[dict[str, Any]] = {"name": "masked_v0"}
 
@@ -186,7 +186,7 @@ class TestActionMasks:
             def action_masks(self):
                 return [True]
 
-        with pytest.raises(ConfigurationError, match="must have 4 entries"):
+        with pytest.raises(ConfigurationError, match=r" 4 .*Discrete\(4\).* 1 "):
             Sb3VecEnv([lambda: Own(action_space=Discrete(4))]).env_method("action_masks")
 
     def test_where_there_are_none(self):
@@ -196,7 +196,7 @@ class TestActionMasks:
 
 
 class Referee(BaseWrapper):
-    """Counts moves, and those of them that its mask does not allow."""
+    """An environment that counts its moves and its illegal moves."""
 
     def reset(self, seed=None, options=None):
         super().reset(seed=seed, options=options)
@@ -212,7 +212,7 @@ class Referee(BaseWrapper):
 
 
 class TestConnectFour:
-    """The real game, of two copies, in which a move into a full column ends it."""
+    """The real game in two copies, where a move into a full column ends it."""
 
     def referee(self):
         referees = self.__dict__.setdefault("referees", [])
@@ -220,7 +220,7 @@ class TestConnectFour:
         return referees[-1]
 
     def counted(self):
-        """Moves and illegal moves by player."""
+        """Return moves and illegal moves by player."""
         return sum((one.moves for one in self.referees), Counter()), sum(
             (one.illegal for one in self.referees), Counter()
         )

@@ -1,4 +1,4 @@
-"""Resets of the SB3 view: seeds, options, single copies amid a rollout, and steps chosen before them."""
+"""Resets of the SB3 view: seeds, options, single copies in the middle of a rollout, and stale actions."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ class TestResets:
         seeds = view.seed()
         assert seeds[2] == seeds[0] + 1 >= 1
 
-    def test_reset_of_one_copy_leaves_the_others_alone(self):
+    def test_reset_of_one_copy_does_not_affect_the_others(self):
         view = Sb3VecEnv(copies((BOTH, 4), (BOTH, 4), hierarchy=star()), FIELD, {TOP: np.full(4, 0.5)})
         view.reset()
         before = plays(view, 1)[0][0]
@@ -69,7 +69,7 @@ class TestResets:
 
 
 class TestCutShort:
-    def test_a_reset_amid_a_rollout_is_an_end(self):
+    def test_a_reset_in_a_rollout_is_an_end(self):
         view = Sb3VecEnv(copies((BOTH, 9), ({A: Life(), B: Life(leaves=2)}, 9)))
         view.reset()
         plays(view, 2)
@@ -85,7 +85,7 @@ class TestCutShort:
         assert rewards.tolist() == [1, 10, 1, 10]
         assert not dones.any()
 
-    def test_a_reset_of_everything_is_none(self):
+    def test_a_reset_of_all_copies_is_not_an_end(self):
         view = Sb3VecEnv(copies((BOTH, 9)))
         view.reset()
         plays(view, 1)
@@ -93,7 +93,7 @@ class TestCutShort:
         view.reset()
         assert plays(view, 1)[0][2].tolist() == [False, False]
 
-    def test_a_reset_that_is_refused_ends_nothing(self):
+    def test_a_refused_reset_ends_nothing(self):
         view = Sb3VecEnv(copies((BOTH, 9)))
         view.reset()
         plays(view, 1)
@@ -103,7 +103,7 @@ class TestCutShort:
 
 
 class TestStaleSteps:
-    """Actions that were chosen on what a slot saw before its copy was reset."""
+    """Stale actions, chosen for a slot's observation from before its copy was reset."""
 
     def flags(self, view, steps=1):
         return [[info.get("stale", False) for info in infos] for *_, infos in plays(view, steps)]
@@ -127,7 +127,7 @@ class TestStaleSteps:
         view.reset()
         assert not np.any(self.flags(view))
 
-    def test_tell_one_end_and_the_step_that_makes_the_next_one_tells_that(self):
+    def test_report_one_end_and_the_following_step_reports_its_own(self):
         view = Sb3VecEnv(copies((BOTH, 1), ({A: Life(), B: Life(leaves=1)}, 3)))
         view.reset()
         plays(view, 1)
@@ -140,7 +140,7 @@ class TestStaleSteps:
             [True] * 4, [False] * 4, [False] * 4,
         ]  # fmt: skip
 
-    def test_are_those_that_tell_of_a_step_that_raised(self):
+    def test_are_those_in_the_step_after_one_that_raised(self):
         venv = make_vec([lambda: Scripted(BOTH, 1), lambda: Scripted(BOTH, 9, fail_at=0)])
         view = Sb3VecEnv(venv)
         view.reset()

@@ -1,4 +1,4 @@
-"""Returns and advantages beside a reference that works on what the environments have noted."""
+"""Returns and advantages compared with a reference from the environments' records."""
 
 from copy import deepcopy
 
@@ -19,7 +19,7 @@ from .chain import AGENTS, GAMMA, STARTS, STATES, A, B, Chain, value
 
 MIXED = [{"horizon": 100}, {"horizon": 4}, {"horizon": 6, "cuts": {B: 2}}, {"cuts": {A: 1}, "horizon": 9}]
 BY_HAND = {5: [0], 9: [1, 2], 13: [3], 14: [3], 15: [0], 16: [1], 30: [0, 1, 2, 3]}
-"""Decision of the learner -> the copies that are reset behind it; 13 is the end of a rollout."""
+"""Decision of the learner -> the copies that are reset after it; 13 is the end of a rollout."""
 N_STEPS = 13
 
 
@@ -29,7 +29,7 @@ def chains(specs=MIXED, starts=STARTS, **kwargs):
 
 
 class Watch(BaseCallback):
-    """Resets copies by hand, and keeps each rollout with the values that the critic gave to all states."""
+    """A callback that resets copies by hand, and keeps each rollout with the critic's values of all states."""
 
     def __init__(self, by_hand=()):
         super().__init__()
@@ -54,7 +54,7 @@ class Watch(BaseCallback):
 
 
 def reference(env, agent, first, values, gae_lambda):
-    """Row -> advantage, from the moves of one agent in one rollout, one agent episode after the other."""
+    """Return row -> advantage, from the moves of one agent in one rollout, one agent episode after the other."""
     advantages, later = {}, 0.0
     for row in reversed(range(first, first + N_STEPS)):
         move = env.log[row].get(agent)
@@ -172,7 +172,7 @@ class TestMinibatches:
     @pytest.mark.parametrize("algorithm", [PPO, A2C, MaskablePPO, TRPO])
     @pytest.mark.parametrize("live", [0, 1])
     def test_learning_survives_a_rollout_with_hardly_a_live_row(self, algorithm, live):
-        """One agent is there for all of a long episode, while the learning one died in its first step."""
+        """One agent is present in all of a long episode; the learning one ended in its first step."""
 
         class Waiting(Chain):
             def observation_space(self, agent):
@@ -209,7 +209,7 @@ def coordinator_view(specs, discount=GAMMA, period=3, starts=STARTS):
 
 
 def critic_of_coordinator(view):
-    """The sum of the agents' true values: of each, the coordinator sees its state, its reward and the info's age."""
+    """Return the sum of the agents' true values, from the state, reward and age in the infos of each."""
     weights = [*value(GAMMA), 0.0, 0.0] * 3
     assert view.observation_space.shape == (len(weights),)
     return weights
@@ -311,7 +311,7 @@ class TestRecurrent:
         found = torch.cat([batch.returns[batch.mask > 0] for batch in batches])
         assert sorted(found.tolist()) == sorted(returns.tolist())
 
-    def test_sequences_begin_anew_behind_inert_rows(self):
+    def test_sequences_begin_after_inert_rows(self):
         _, venv = chains([{}])
         env = SlotRecorder(Sb3VecEnv(venv))
         model = LiveRecurrentPPO("MlpLstmPolicy", env, n_steps=N_STEPS, device="cpu", seed=1)
@@ -323,7 +323,7 @@ class TestRecurrent:
         assert batch.lstm_states.pi[0].shape[1] in (6, 7)
         assert int(batch.mask.sum()) == (10 + 3) + (7 + 3) + (3 + 3)
 
-    def test_memory_begins_anew_behind_inert_rows(self):
+    def test_memory_is_cleared_after_inert_rows(self):
         _, venv = chains([{}])
         env = SlotRecorder(Sb3VecEnv(venv))
         model = LiveRecurrentPPO("MlpLstmPolicy", env, n_steps=N_STEPS, device="cpu", seed=1)

@@ -1,4 +1,4 @@
-"""Episodes and scales of rewards beside what the environments have noted."""
+"""Episodes and reward scales compared with the environments' records."""
 
 import csv
 from collections import Counter
@@ -17,7 +17,7 @@ from .chain import AGENTS, GAMMA, REWARDS, STARTS, A, B, Chain
 
 MIXED = [{}, {"horizon": 4}, {"horizon": 6, "cuts": {B: 2}}]
 BY_HAND = {2: [0], 4: [1], 5: [0, 1], 6: [0], 9: [1, 2], 13: [1], 14: [1]}
-"""Step -> copies that are reset behind it; copy 1 behind its 4th step, where it has just begun anew."""
+"""Step -> copies that are reset after it; copy 1 after its 4th step, in which it was reset automatically."""
 
 
 def chain_view():
@@ -26,7 +26,7 @@ def chain_view():
 
 
 def play(env, view, steps=30, by_hand=BY_HAND):
-    """Each step's infos."""
+    """A callback that keeps the infos of each step."""
     env.reset()
     for step in range(1, steps + 1):
         yield env.step(np.zeros(env.num_envs, dtype=int))[3]
@@ -35,7 +35,7 @@ def play(env, view, steps=30, by_hand=BY_HAND):
 
 
 def episodes(env, agent):
-    """The returns and lengths of an agent's finished episodes."""
+    """Return the returns and lengths of an agent's finished episodes."""
     total, length = 0.0, 0
     for row, step in enumerate(env.log):
         if row in env.cut_by_hand and length:
@@ -82,7 +82,7 @@ class TestMonitor:
         assert monitor.episode_count == expected.total()
         monitor.close()
 
-    def test_an_end_in_the_first_step_after_a_reset_by_hand_is_told_in_the_next(self):
+    def test_an_end_in_the_first_step_after_a_reset_by_hand_is_reported_in_the_next(self):
         env = Chain({A: 0, B: 0}, horizon=1)
         view = Sb3VecEnv(make_vec([lambda: env]))
         monitor = SlotMonitor(view)

@@ -86,7 +86,7 @@ class TestEnds:
         view.reset_envs("env_1")
         assert [info["episode"] for info in view.reset_infos] == [3, 3, 2, 2]
 
-    def test_terminal_observation_is_what_the_environment_said_to_the_bit(self):
+    def test_terminal_observation_is_the_environments_to_the_bit(self):
         view = Sb3VecEnv(copies((BOTH, 2)))
         view.seed(9)
         view.reset()
@@ -123,7 +123,7 @@ class TestEnds:
         assert history[3][0][:, 0].tolist() == [0, 0]
         assert [("inert" in infos[0]) for _, _, _, infos in history] == [False] * 5
 
-    def test_inert_slots_actions_do_not_count(self):
+    def test_actions_of_inert_slots_are_ignored(self):
         view = Sb3VecEnv(copies(({A: Life(), B: Life(leaves=1)}, 4)))
         view.reset()
         plays(view, 1)
@@ -194,7 +194,7 @@ class TestAttributes:
         assert calls[0][1:] == ((1,), {"x": 2})
         assert view.env_method("double", 4, indices=[3], plus=1) == [9]
 
-    def test_wrapped_is_no_slot(self, view):
+    def test_no_slot_counts_as_wrapped(self, view):
         assert view.env_is_wrapped(VecEnvWrapper, [0, 1]) == [False, False]
 
     def test_close_closes_all(self, view):
@@ -226,7 +226,7 @@ class TestLearnerEnv:
         assert learner.reset([0])[:, 0].tolist() == [0, 0, 2, 2]
 
     @pytest.mark.parametrize("how", ["terminated", "truncated"])
-    def test_ends_of_copies_that_are_over_are_not_told_again(self, how):
+    def test_ends_of_copies_that_are_over_are_not_reported_again(self, how):
         over = {A: Life(leaves=1, how=how), B: Life(leaves=1, how=how)}
         learner = LearnerEnv(copies((over, 9), (BOTH, 9)))
         learner.reset()

@@ -1,5 +1,6 @@
-"""The SB3 view over any Gymnasium VectorEnv, in each autoreset mode."""
+"""The SB3 view of a Gymnasium VectorEnv, in each autoreset mode."""
 
+import re
 from copy import deepcopy
 
 import gymnasium
@@ -25,7 +26,7 @@ NEXT, SAME, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, Autores
 
 
 def said_at_all_times(infos):
-    """The infos of DummyVecEnv without what it says beside the ends."""
+    """Return the infos of DummyVecEnv without the entries that it adds in steps without an end."""
     return [
         {key: value for key, value in info.items() if key != "TimeLimit.truncated" or "terminal_observation" in info}
         for info in infos
@@ -79,14 +80,14 @@ def test_async_vector_env(mode):
     ours.set_attr("gravity", 3.0, 1)
     assert ours.get_attr("gravity") == [9.8, 3.0]
     assert ours.env_method("get_wrapper_attr", "gravity") == [9.8, 3.0]
-    with pytest.raises(ConfigurationError, match="in all of its environments or in none"):
+    with pytest.raises(ConfigurationError, match=r"'get_wrapper_attr'.* 2 .*\[0\]"):
         ours.env_method("get_wrapper_attr", "gravity", indices=0)
     assert ours.env_is_wrapped(gymnasium.wrappers.TimeLimit) == [False, False]
     ours.close()
 
 
 class TestOneExtraStep:
-    """CartPole's own vector env resets everything or, one step after its end, what has ended."""
+    """CartPole's own vector env resets ended environments one step after their end, and has no partial resets."""
 
     def test_is_not_taken_unless_asked_for(self):
         ours, plain = (
@@ -101,20 +102,17 @@ class TestOneExtraStep:
                 plain.reset_envs([1])
             assert_same(ours.step(np.array([0, 1, 0])), plain.step(np.array([0, 1, 0])))
 
-    def test_is_refused_where_nobody_knows_better(self):
+    def test_is_refused_for_an_unknown_vector_env(self):
         class Unknown(gymnasium.vector.VectorEnv):
             metadata = {"autoreset_mode": NEXT}  # noqa: RUF012
             num_envs = 2
             single_observation_space, single_action_space = Box(-1, 1, (2,)), Discrete(2)
 
         for env, advice in (
-            (
-                wrappers.ClipReward(CartPoleVectorEnv(2), max_reward=1.0),
-                "the same unwrapped, with wrappers on the view",
-            ),
-            (Unknown(), "the same in SAME_STEP"),
+            (wrappers.ClipReward(CartPoleVectorEnv(2), max_reward=1.0), "ClipReward.*wrappers on the view"),
+            (Unknown(), "SAME_STEP"),
         ):
-            with pytest.raises(ConfigurationError, match=f"one step after its end.*{advice}.*reset_mask=False"):
+            with pytest.raises(ConfigurationError, match=f"{advice}.*reset_mask=False"):
                 Sb3VecEnv(env)
 
     def view(self):
@@ -189,7 +187,7 @@ class TestResetOfSome:
         with pytest.raises(ResetRequiredError):
             view.reset_envs(0)
         view.reset()
-        with pytest.raises(ConfigurationError, match="not known to reset only some"):
+        with pytest.raises(ConfigurationError, match="reset_mask=True"):
             view.reset_envs(0)
 
 
@@ -205,12 +203,12 @@ class TestBadInput:
             metadata = {"autoreset_mode": DISABLED}  # noqa: RUF012
 
         for env, message in (
-            (Silent(2), r"set its metadata\['autoreset_mode'\]"),
-            (Odd(2), "autoreset_mode must be one of"),
+            (Silent(2), r"metadata\['autoreset_mode'\]"),
+            (Odd(2), "autoreset_mode .*'sometimes'"),
         ):
             with pytest.raises(ConfigurationError, match=message):
                 Sb3VecEnv(env)
-        with pytest.raises(ConfigurationError, match="never resets by itself"):
+        with pytest.raises(ConfigurationError, match=r"DISABLED.*\['reset_mask'\]"):
             Sb3VecEnv(Never(2), reset_mask=False)
 
     def test_same_step_without_a_final_observation(self):
@@ -219,47 +217,45 @@ class TestBadInput:
 
         view = Sb3VecEnv(Forgets(2, max_episode_steps=1))
         view.reset()
-        with pytest.raises(ConfigurationError, match=r"no infos\['final_obs'\] for the episode of environment 0"):
+        with pytest.raises(ConfigurationError, match=r"infos\['final_obs'\] of environment 0"):
             view.step(np.zeros(2, int))
 
     def test_steps_before_the_reset(self):
-        with pytest.raises(ResetRequiredError, match="call reset"):
+        with pytest.raises(ResetRequiredError, match="SyncVectorEnv"):
             Sb3VecEnv(SyncVectorEnv([Sampled], autoreset_mode=SAME)).step(np.zeros((1, 2), np.float32))
 
     def test_spaces(self):
-        with pytest.raises(ConfigurationError, match=r"single_observation_space of SyncVectorEnv.* is Text"):
+        with pytest.raises(ConfigurationError, match=r"single_observation_space of SyncVectorEnv.* Text"):
             Sb3VecEnv(SyncVectorEnv([lambda: Sampled(Text(3))], autoreset_mode=SAME))
 
     def test_options_that_differ(self):
         view = Sb3VecEnv(SyncVectorEnv([Sampled] * 2))
         view.set_options([{"wind": 1}, {}])
-        with pytest.raises(ConfigurationError, match="the same options for all"):
+        with pytest.raises(ConfigurationError, match=r"options.*\[{'wind': 1}, {}\]"):
             view.reset()
 
     def test_what_is_for_a_hierarchy(self):
         for kwargs in ({"learn": "agent"}, {"policies": {}}, {"discount": 0.5}):
-            with pytest.raises(ConfigurationError, match="give them to the GymVectorEnv"):
+            with pytest.raises(ConfigurationError, match="GymVectorEnv"):
                 Sb3VecEnv(SyncVectorEnv([Sampled]), **kwargs)
 
     def test_attributes(self):
         view = Sb3VecEnv(CartPoleVectorEnv(2), reset_mask=False)
         assert view.get_attr("gravity") == [9.8, 9.8]
-        with pytest.raises(ConfigurationError, match="no way to set"):
+        with pytest.raises(ConfigurationError, match="'gravity'"):
             view.set_attr("gravity", 1)
-        with pytest.raises(AttributeError, match="no way to call"):
+        with pytest.raises(AttributeError, match="'render'"):
             view.env_method("render")
         for name in ("learner", "envs"):
             with pytest.raises(AttributeError, match=name):
                 getattr(view, name)
         assert view.describe().startswith("CartPoleVectorEnv")
-        assert view.describe().endswith(
-            "autoreset mode NextStep\n2 slots, one an environment, all with the same parameters"
-        )
+        assert "NextStep\n2 slots" in view.describe()
 
 
 @pytest.mark.parametrize("when", ["step", "reset"])
 @pytest.mark.parametrize("kind", SPOILT)
-def test_what_a_vector_env_does_wrong_is_told_with_the_seed(kind, when):
+def test_errors_of_a_vector_env_name_the_seed(kind, when):
     spoil, message = SPOILT[kind]
     view = Sb3VecEnv(Foreign(spoil, when))
     view.seed(5)
@@ -269,9 +265,9 @@ def test_what_a_vector_env_does_wrong_is_told_with_the_seed(kind, when):
     if when == "reset":
         seed, step = seed + 3, 0
     view.seed(8)
-    with pytest.raises(HeronError, match=rf"(?s){message}.*\(in step {step} of the episode .*reset\(seed={seed}\)\)"):
+    with pytest.raises(HeronError, match=rf"(?s){message}.*step {step} .*reset\(seed={seed}\)"):
         view.step(np.zeros(3, int)) if when == "step" else view.reset()
-    with pytest.raises(ResetRequiredError, match="call reset"):
+    with pytest.raises(ResetRequiredError, match="Foreign"):
         view.step(np.zeros(3, int))
     view.seed(5)
     np.testing.assert_array_equal(view.reset(), Foreign().reset(seed=5)[0])
@@ -297,24 +293,24 @@ def test_nan_in_a_reward_or_a_last_observation_of_a_later_episode():
         for _ in range(60):
             view.step(np.ones(3, int))
 
-    with pytest.raises(HeronError, match=r"env_0: the last observation is NaN .*; the reward is NaN") as caught:
+    with pytest.raises(HeronError, match=r"env_0: .*last observation.* NaN.*reward.* NaN") as caught:
         play()
-    assert "reset(seed=5) and 1 later reset without a seed" in str(caught.value)
+    assert "reset(seed=5) and 1 " in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
-        (None, r"expected actions of shape \(3,\), one a slot, got \(\)"),
-        ([[0], [0, 1], 0], r"actions must make one array, got \[\[0\], "),
-        (np.zeros(2, int), r"got \(2,\)"),
-        (np.zeros((3, 1), int), r"got \(3, 1\)"),
-        (np.array([0, 1, 2]), r"env_2: action of 'agent' must lie in Discrete\(2\), got 2"),
-        (np.full(3, np.nan), "must have dtype int64, got float64"),
-        (["a"] * 3, "must have dtype int64, got"),
+        (None, r"\(3,\).*\(\)"),
+        ([[0], [0, 1], 0], r"\[\[0\], \[0, 1\], 0\]"),
+        (np.zeros(2, int), r"\(3,\).*\(2,\)"),
+        (np.zeros((3, 1), int), r"\(3,\).*\(3, 1\)"),
+        (np.array([0, 1, 2]), r"env_2: .*'agent' .*Discrete\(2\).* 2"),
+        (np.full(3, np.nan), "int64.*float64"),
+        (["a"] * 3, "int64"),
     ],
 )
-def test_actions_that_are_none(actions, message):
+def test_invalid_actions(actions, message):
     view = Sb3VecEnv(Foreign())
     view.reset()
     with pytest.raises(InvalidActionError, match=message):
@@ -329,7 +325,7 @@ def test_use_after_the_end():
     view.close()
     view.close()
     for call in (view.reset, lambda: view.step(np.zeros(3, int)), lambda: view.get_attr("spec")):
-        with pytest.raises(EnvClosedError, match="closed: make a new one"):
+        with pytest.raises(EnvClosedError, match="closed"):
             call()
 
 
@@ -343,25 +339,25 @@ def test_options_for_all_reach_an_engine_that_takes_one_set_for_all():
 def test_options_with_arrays_that_differ_are_refused():
     view = Sb3VecEnv(Foreign())
     view.set_options([{"wind": np.array([slot, 1])} for slot in range(3)])
-    with pytest.raises(ConfigurationError, match="takes the same options for all"):
+    with pytest.raises(ConfigurationError, match="'wind'"):
         view.reset()
 
 
 @pytest.mark.parametrize("make", [Foreign, lambda: [Sampled] * 3])
-def test_options_and_seeds_that_are_none_are_refused_at_once(make):
+def test_invalid_options_and_seeds_are_refused_at_once(make):
     view = Sb3VecEnv(make())
     mask = np.array([True, False, False])
     for options, message in (
-        ([{"a": 1}], "expected 3 dicts of options, one a slot"),
-        ([{}] * 4, "expected 3 dicts of options, one a slot"),
-        (5, "options must be a dict, or a list of one a slot, got 5"),
-        ([{}, None, {}], "options must be a dict, or a list of one a slot, got None"),
-        ({"reset_mask": mask}, r"use reset_envs\(\) for some"),
+        ([{"a": 1}], r" 3 .*\[{'a': 1}\]"),
+        ([{}] * 4, r" 3 .*\[{}, {}, {}, {}\]"),
+        (5, "options .* 5"),
+        ([{}, None, {}], "options .*None"),
+        ({"reset_mask": mask}, r"reset_envs\(\)"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             view.set_options(options)
     for seed in (-1, "x", 1.5):
-        with pytest.raises(ConfigurationError, match="a seed must be a non-negative integer"):
+        with pytest.raises(ConfigurationError, match=rf"seed .*{re.escape(repr(seed))}"):
             view.seed(seed)
     view.set_options({"a": 1})
     view.set_options(None)

@@ -1,4 +1,4 @@
-"""Steps in which it was another agent's turn."""
+"""Waiting slots in steps of another agent's turn."""
 
 import gymnasium
 import numpy as np
@@ -32,7 +32,7 @@ def test_infos_say_who_waited():
 
 
 class Namesake(gymnasium.Env):
-    """Says what a turn-based environment would, of somebody whom it does not have."""
+    """An environment whose infos name an active agent that it does not have."""
 
     observation_space = Box(0, 1, (1,), np.float32)
     action_space = Discrete(2)
@@ -46,7 +46,7 @@ class Namesake(gymnasium.Env):
 
 
 @pytest.mark.parametrize("make", [lambda: Sb3VecEnv([Namesake]), lambda: Sb3VecEnv(make_vec([Namesake]))])
-def test_nobody_waits_for_an_agent_who_is_none(make):
+def test_no_slot_waits_for_an_unknown_agent(make):
     view = make()
     view.reset()
     assert not any("waited" in view.step(np.zeros(1, dtype=int))[3][0] for _ in range(3))

@@ -1,4 +1,4 @@
-"""What is learned where agents act in turn, beside decisions that are counted by looking ahead from each move."""
+"""Buffers of turn-based environments, compared with decisions computed by looking ahead from each move."""
 
 from collections import Counter
 from copy import deepcopy
@@ -30,11 +30,11 @@ from .slot_records import rows_with_step
 GAMMA = 0.9
 N_STEPS = 13
 BY_HAND = {5: [0], 9: [1, 2], 13: [3], 14: [3], 15: [0, 4], 16: [1], 30: [0, 1, 2, 3]}
-"""Step -> the copies that are reset behind it; 13 is the end of a rollout."""
+"""Step -> the copies that are reset after it; 13 is the end of a rollout."""
 
 
 class ByHand(BaseCallback):
-    """Resets copies by hand."""
+    """A callback that resets copies by hand."""
 
     def __init__(self, by_hand=BY_HAND):
         super().__init__()
@@ -47,7 +47,7 @@ class ByHand(BaseCallback):
 
 
 class Watch(ByHand):
-    """Keeps each rollout with the value of each state."""
+    """A callback that keeps each rollout with the value of each state."""
 
     def _on_training_start(self):
         self.rollouts = []
@@ -61,7 +61,7 @@ class Watch(ByHand):
 
 
 def learned(algorithm, rollouts=3, scripts=SCRIPTS, wrap=SlotRecorder, by_hand=BY_HAND, **kwargs):
-    """The games, and what a learner's buffer held at the end of each rollout."""
+    """Return the games, and the learner's buffer at the end of each rollout."""
     games, view = scripted_view(scripts)
     env = wrap(view)
     options = {"n_steps": N_STEPS, "device": "cpu", "seed": 0, **kwargs}
@@ -76,7 +76,7 @@ def learned(algorithm, rollouts=3, scripts=SCRIPTS, wrap=SlotRecorder, by_hand=B
 
 
 def advantages(log, values, gae_lambda):
-    """Row -> advantage of the move in it."""
+    """Return row -> advantage of its move."""
     found = {}
     for one in reversed(decisions(log, GAMMA)):
         discount = GAMMA**one.length
@@ -146,7 +146,7 @@ class TestRecurrent:
 
 
 def near(number):
-    """A number as a key beside its float32, which no rounding of halves can tell apart."""
+    """Return a number as a key that is the same for its float32."""
     return round(number + 1e-4, 3)
 
 
@@ -163,7 +163,7 @@ class TestReplay:
 
     @staticmethod
     def over(game, steps=30):
-        """The decisions of which is known how they end."""
+        """Return the complete decisions."""
         return [one for one in decisions(game.log, GAMMA) if one.last.done or one.row + one.length < steps]
 
     def test_transitions_are_decisions(self):
@@ -285,7 +285,7 @@ class TestStatistics:
 
 
 class CountsMoves(BaseWrapper):
-    """Counts what each player does."""
+    """An environment that counts the moves of each player."""
 
     def __init__(self, env):
         super().__init__(env)
