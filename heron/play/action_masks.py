@@ -24,7 +24,7 @@ def masks_in(space: Space[Any]) -> bool:
 def legal_actions(masks: Any, space: Space[Any]) -> npt.NDArray[np.bool_]:
     """Return a batch of masks in which every decision has at least one legal choice.
 
-    The mask of an agent that is not on turn often allows nothing. It is replaced by one that allows everything.
+    A mask often allows nothing while it is another agent's turn. It is replaced by one that allows everything.
 
     Args:
         masks: ``(batch, ...)``, true for each legal choice, with the dimensions of ``space`` concatenated.

@@ -84,8 +84,8 @@ class AutoresetLearner:
 
         Args:
             which: As for ``reset``.
-            seed: As there.
-            options: As there.
+            seed: As for ``reset``.
+            options: As for ``reset``.
 
         Returns:
             ``(S, ...)``, the current observation of every slot, a new array.

@@ -173,7 +173,7 @@ class RandomPolicy:
                 return self._random.uniform(space.low, space.high, shape).astype(space.dtype)
             case Discrete() if mask is not None:
                 allowed = np.asarray(mask, dtype=bool)
-                # The mask of an agent that is not on turn often allows nothing. Any action will do then.
+                # A mask often allows nothing while it is another agent's turn. Any action will do then.
                 choice = np.where(allowed, self._random.random(allowed.shape), -1.0).argmax(axis=-1)
                 return np.asarray(choice + space.start)
             case Discrete():

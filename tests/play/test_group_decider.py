@@ -75,7 +75,9 @@ def test_field_agents_that_do_not_act_stop_the_step_before_the_environment(make_
         view.step(commands(2))
     assert view.venv.steps.tolist() == [1, 1]
     view.step(commands(2))
-    assert view.venv.steps.tolist() == ([4, 4] if make_view is GymVectorEnv else [0, 0])  # SB3's is reset at once
+    assert view.venv.steps.tolist() == (
+        [4, 4] if make_view is GymVectorEnv else [0, 0]
+    )  # the SB3 view resets in the same step
 
 
 @pytest.mark.parametrize("kind", WRONG_COMMANDS)
@@ -109,7 +111,7 @@ def test_an_end_is_reported_even_if_the_next_episode_could_not_begin(make_view):
         finals = [seen[0] for seen in infos["final_obs"]]
     assert dones.all()
     assert finals == [4.0] * 4
-    assert rewards.tolist() == [0.0] * 4  # those of the step that raised are lost, and the new episode stands still
+    assert rewards.tolist() == [0.0] * 4  # rewards of the step that raised are lost; the new episode stands still
     assert view.venv.steps.tolist() == [0, 0]
     view.step(choices(4))
     assert view.venv.steps.tolist() == [1, 1]

@@ -277,7 +277,7 @@ class TestMasks:
         policy = as_policy(ModelPolicy(model, deterministic=deterministic), spec)
         masks = np.tile(np.array([[0, 1, 0, 0, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0]], np.int8), (40, 1))
         actions = policy({"observation": np.zeros((120, 2), np.float32), "action_mask": masks})
-        # An agent that is not on turn still gets a valid action.
+        # An agent still gets a valid action while it is another agent's turn.
         assert all(spec.action_space.contains(action) for action in actions[2::3])
         if isinstance(spec.action_space, Discrete):
             assert {*actions[::3].tolist()} <= {4, 7}

@@ -56,7 +56,7 @@ def three_levels(num_envs=1, **kwargs):
 
 def zombies(num_envs=1, **kwargs):
     """Knights and archers die one by one."""
-    # The inner module, because the outer one of PettingZoo 1.27 warns that another way to make environments is coming.
+    # The inner module, because the outer one of PettingZoo 1.27 raises a deprecation warning.
     module = "pettingzoo.butterfly.knights_archers_zombies.knights_archers_zombies"
     options = {"max_zombies": 20, "spawn_delay": 3, "line_death": True, "max_cycles": 120}
     return make_vec(module, num_envs, by_kind, env_kwargs=options, **kwargs)

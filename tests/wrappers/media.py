@@ -1,6 +1,6 @@
 """The few calls of MoviePy and OpenCV that Gymnasium's and SB3's wrappers make, without a codec.
 
-Both packages are large, and what they do with a picture is not what is tested here.
+Both packages are large, and their image processing is not tested here.
 """
 
 import sys

@@ -48,7 +48,7 @@ class OneAgent:
 class NaiveCopy:
     """One environment under a hierarchy, in which some agents learn and policies decide for the others.
 
-    `ends` has the ends of learners that no step has told of yet, `gain` and `lengths` those of the last decision.
+    `ends` has the unreported ends of learners, `gain` and `lengths` the rewards and steps of the last decision.
     """
 
     def __init__(self, env, learners, tree=None, policies=None, discount=1.0):

@@ -1,6 +1,6 @@
 """Reference implementation of the views of several copies.
 
-The slots of a copy are its learners. What a step tells of a slot is a `Row`.
+The slots of a copy are its learners. The result of a step for a slot is a `Row`.
 """
 
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Row:
 class NaiveView:
     """Copies that are each reset according to the autoreset mode.
 
-    `cut` has the copies that were reset amid a rollout of SB3, and stand still in the next step.
+    `cut` has the copies that were reset in the middle of a rollout of SB3, and stand still in the next step.
     """
 
     def __init__(self, copies, mode):
@@ -50,7 +50,7 @@ class NaiveView:
         self.cut.discard(index)
         self.copies[index].reset(seed, options)
 
-    def reset_amid_rollout(self, index, seed=None, options=None):
+    def reset_in_rollout(self, index, seed=None, options=None):
         """Reset a copy in the middle of a rollout. The next step reports its slots as truncated."""
         copy, ends = self.copies[index], dict(self.copies[index].ends)
         if index not in self.cut:

@@ -51,7 +51,7 @@ class ScriptedGame(AECEnv):
     """The game. Players observe the number of moves.
 
     Attributes:
-        log: A ``Row`` for each step of the view, None where it stood still, because of a reset by hand before it.
+        log: A ``Row`` for each step of the view, None where it stood still after a reset by hand.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"name": "scripted_game_v0", "is_parallelizable": False}
@@ -125,10 +125,10 @@ class Decision(NamedTuple):
     """The outcome of one move of ME until its next move, the end of the game, or the last known row.
 
     Attributes:
-        row: Of the move.
+        row: The row of the move.
         total: The discounted sum of the rewards.
-        length: How many steps it lasted.
-        last: The last of these.
+        length: Number of steps that it lasted.
+        last: The last of these steps.
         following: The row of the next move in the same episode, None if there is none.
     """
 

@@ -31,8 +31,8 @@ class Scripted(ParallelEnv):
     """Agents that appear and end as scripted. Those that are left are truncated at the horizon.
 
     Agent number k observes [step, k, a random number of the episode's stream, its last action] and is rewarded
-    with ``10**k`` times the number of the step that it took part in. A talkative one goes on about agents that are
-    gone, or have not come yet.
+    with ``10**k`` times the number of the step. A talkative environment also reports agents that have ended or have
+    not appeared yet.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"name": "scripted_v0", "render_modes": []}

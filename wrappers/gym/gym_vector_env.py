@@ -88,7 +88,7 @@ class GymVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             raise ConfigurationError(
                 f"observation_mode {observation_mode!r} needs plain Gymnasium factories, got a vector env"
             )
-        self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is there
+        self.venv = venv if isinstance(venv, HierarchicalVectorEnv) else self.plain.venv  # type: ignore[union-attr]  # one of them is not None
         try:
             self.learner = LearnerEnv(self.venv, learn, policies, discount=discount, on_episode=on_episode)
             self._autoreset = AutoresetLearner(self.learner, self.autoreset_mode)

@@ -46,7 +46,7 @@ class SingleAgentEnvs:
         self._mode = observation_mode
         self._declared = _declared_space(observation_mode)
         self._first_action_space: Space[Any] | None = None
-        loop = LoopEnv([lambda env_fn=env_fn: self._source(env_fn) for env_fn in self.env_fns])  # type: ignore[misc]  # the default binds it
+        loop = LoopEnv([lambda env_fn=env_fn: self._source(env_fn) for env_fn in self.env_fns])  # type: ignore[misc]  # the default binds env_fn
         self.envs: list[Env] = [source.env for source in loop.envs]
         self.venv = HierarchicalVectorEnv(loop)
         self.single_observation_space, self.observation_space = self._spaces()

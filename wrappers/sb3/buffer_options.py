@@ -93,7 +93,7 @@ def use_gamma(env: VecEnv, gamma: float) -> SlotRows:
         ConfigurationError: If there is no ``Sb3VecEnv`` in the wrappers, or the view has another discount.
     """
     rows = rows_of(env)
-    learner = getattr(env.unwrapped, "learner", None)  # None over a Gymnasium VectorEnv, which has no commands
+    learner = getattr(env.unwrapped, "learner", None)  # None for a Gymnasium VectorEnv of another library
     if learner is not None:
         learner.use_discount(gamma)
     return rows

@@ -125,5 +125,5 @@ def all_same(options: Sequence[Mapping[str, Any]]) -> bool:
     """Return True if all options are equal. Options with arrays count as different."""
     try:
         return all(one == options[0] for one in options)
-    except ValueError:  # the truth of an array
+    except ValueError:  # the truth value of an array is ambiguous
         return False

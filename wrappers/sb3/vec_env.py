@@ -57,8 +57,8 @@ class Sb3VecEnv(VecEnv):
     EnvPool and ``CartPoleVectorEnv`` support neither; the view passes them to ``heron.make_vec``.
 
     Action masks are the result of the environments' method ``action_masks`` (by agent, if it is a dict), or
-    ``"action_mask"`` in a ``Dict`` observation or in the info. A mask that allows nothing, because the agent is not on
-    turn, is replaced by one that allows everything.
+    ``"action_mask"`` in a ``Dict`` observation or in the info. A mask that allows nothing, because it is another
+    agent's turn, is replaced by one that allows everything.
 
     Args:
         venv: The vector env, or functions that each make a Gymnasium ``Env``, or a Gymnasium ``VectorEnv``. Several

@@ -32,7 +32,7 @@ def scripted(*, learn="agent_0", policies=None, **kwargs):
 
 
 @pytest.mark.filterwarnings(
-    "ignore:.*A Box observation space m.*imum value is",  # the environments' own
+    "ignore:.*A Box observation space m.*imum value is",  # raised for the environments' spaces
     "ignore:.*due to the environment not having a spec",  # it is made from a vector env, not from an id
 )
 @pytest.mark.parametrize("name", ENVS)

@@ -130,10 +130,10 @@ class PlainGymInterleaving(GymInterleaving):
     @initialize(factories=plain_factories(), mode=modes, copy=st.booleans())
     def begin(self, factories, mode, copy):
         self.show_in(GymVectorEnv(factories, autoreset_mode=mode, copy=copy), plain_copies(factories))
-        self.reset_both(range(len(factories)), 0, None)  # their first seed would come from the operating system
+        self.reset_both(range(len(factories)), 0, None)  # otherwise the operating system chooses the first seed
 
 
-# The same calls in every run; to look for more, raise max_examples and leave derandomize out.
+# The same calls in every run. For a longer search, raise max_examples and drop derandomize.
 TestGymInterleaving = GymInterleaving.TestCase
 TestGymInterleaving.settings = settings(max_examples=30, stateful_step_count=25, deadline=None, derandomize=True)
 TestPlainGymInterleaving = PlainGymInterleaving.TestCase

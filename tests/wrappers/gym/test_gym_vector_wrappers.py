@@ -75,7 +75,9 @@ def without_times(results):
     return (*rest, infos)
 
 
-@pytest.mark.filterwarnings("ignore:.*precision lowered", "ignore:overflow encountered in cast")  # the wrappers' own
+@pytest.mark.filterwarnings(
+    "ignore:.*precision lowered", "ignore:overflow encountered in cast"
+)  # raised by the wrappers
 @pytest.mark.parametrize("mode", [NEXT, SAME, DISABLED])
 @pytest.mark.parametrize("name", STACKED)
 def test_does_the_same_as_on_sync_vector_env(name, mode):
@@ -94,11 +96,13 @@ def test_does_the_same_as_on_sync_vector_env(name, mode):
     ours.action_space.seed(0)
     for _ in range(30):
         actions = ours.action_space.sample()
-        results = [without_times(view.step(actions.copy())) for view in (theirs, ours)]  # some change them
+        results = [without_times(view.step(actions.copy())) for view in (theirs, ours)]  # some wrappers change them
         assert_same(*results)
         done = results[0][2] | results[0][3]
         if mode is DISABLED and done.any():
-            mask = done | (name == "RecordEpisodeStatistics")  # which is wrong on part of a SyncVectorEnv
+            mask = done | (
+                name == "RecordEpisodeStatistics"
+            )  # this wrapper is wrong after partial resets of a SyncVectorEnv
             assert_same(*(view.reset(options={"reset_mask": mask.copy()}, seed=5) for view in (theirs, ours)))
 
 
@@ -137,7 +141,7 @@ def rendered(kind, mode=NEXT):
     return kind([lambda: Sampled(render_mode="rgb_array", horizon=3, ends=0)] * 2, autoreset_mode=mode)
 
 
-@pytest.mark.filterwarnings("ignore:.*autoreset mode is same-step")  # which leaves out last frames
+@pytest.mark.filterwarnings("ignore:.*autoreset mode is same-step")  # videos lack the last frames then
 @pytest.mark.parametrize("mode", [NEXT, SAME, DISABLED])
 def test_record_video(tmp_path, monkeypatch, mode):
     clips = keep_clips(monkeypatch)

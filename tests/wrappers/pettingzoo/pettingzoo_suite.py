@@ -10,7 +10,7 @@ with warnings.catch_warnings():
 
 __all__ = ["api_test", "parallel_api_test", "parallel_seed_test", "seed_test", "state_test", "without_advice"]
 
-# On spaces and shapes, which are the environments' own, or differ because coordinators see more.
+# Warnings about spaces and shapes that the environments or the coordinators' observations cause.
 ADVICE = [
     "Observations? (is|are|have) .*",
     "Action space for each agent probably should be .*",

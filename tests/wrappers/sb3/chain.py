@@ -35,12 +35,12 @@ def value(gamma):
 class Chain(ParallelEnv):
     """The chain. Agents begin at ``starts``, and advance by one state per step, or by their action with ``strides``.
 
-    Leaving a state earns its reward, and 0.5 less for a stride of 2. Who comes to the end dies. ``cuts`` cuts an agent
-    off after so many steps, and the horizon all that are left.
+    Leaving a state earns its reward, minus 0.5 for a stride of 2. An agent terminates at the end of the chain. It is
+    truncated after its number of steps in ``cuts``, and at the horizon.
 
     Attributes:
         log: For each step of the view the moves of the agents that took part.
-        cut_by_hand: The numbers of steps in ``log`` in which the view stood still, because of a reset before them.
+        cut_by_hand: Indices of the steps in ``log`` in which the view stood still after a reset by hand.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"name": "chain_v0"}

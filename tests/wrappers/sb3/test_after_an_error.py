@@ -93,7 +93,7 @@ class TestAfterAnError:
         _, _, dones, infos = plays(view, 1)[0]
         assert dones.tolist() == [True] * 4
         assert [info["terminal_observation"][0] for info in infos] == [2] * 4
-        # The other copy has begun its episode with the reset that raised, and waits for the step that tells its end.
+        # The reset that raised has begun the other copy's episode. It stands still in the step that reports its end.
         assert [step[2].tolist() for step in plays(view, 2)] == [[False] * 4, [True] * 4]
 
     def test_an_interrupted_decision_is_completed_without_reward(self):

@@ -149,7 +149,7 @@ def test_a_coordinator_that_returns_in_a_decision_ended_with_its_observation_the
         observations, _, dones, infos = plays(view, 1)[0]
         assert dones.tolist() == [False, True]
         ends.append((infos[1]["terminal_observation"], observations[1]))
-    (at_once, same), (amid, later) = ends
+    (at_once, same), (midway, later) = ends
     np.testing.assert_array_equal(at_once, same)
-    np.testing.assert_array_equal(amid, at_once)
-    assert (later != amid).any()
+    np.testing.assert_array_equal(midway, at_once)
+    assert (later != midway).any()

@@ -77,7 +77,7 @@ class Sb3Interleaving(Interleaving):
         observations = self.view.reset_envs(named, seed, options)
         for place, index in enumerate(which):
             one = seed[place] if isinstance(seed, list) else None if seed is None else seed + place
-            self.model.reset_amid_rollout(index, one, options)
+            self.model.reset_in_rollout(index, one, options)
         self.check_observations(observations)
         self.check_reset_infos()
         self.remember(observations, self.view.reset_infos)
@@ -147,11 +147,11 @@ class PlainSb3Interleaving(Sb3Interleaving):
     def begin(self, factories, monitor):
         self.watch(Sb3VecEnv(factories), plain_copies(factories), monitor)
         self.model.plain = True
-        self.seed(0)  # their first seed would come from the operating system
+        self.seed(0)  # otherwise the operating system chooses the first seed
         self.reset()
 
 
-# The same calls in every run; to look for more, raise max_examples and leave derandomize out.
+# The same calls in every run. For a longer search, raise max_examples and drop derandomize.
 TestSb3Interleaving = Sb3Interleaving.TestCase
 TestSb3Interleaving.settings = settings(max_examples=30, stateful_step_count=25, deadline=None, derandomize=True)
 TestPlainSb3Interleaving = PlainSb3Interleaving.TestCase

@@ -105,7 +105,9 @@ def test_a_video_shows_the_reset_of_one_copy(make, tmp_path, monkeypatch):
         recorder.step(np.zeros((2, 2), np.float32))
     (clip,) = clips
     assert clip.fps == Sampled.metadata["render_fps"]
-    steps = [(int(frame[0, 0, 0]), int(frame[4, 0, 0])) for frame in clip.frames]  # one picture above the other
+    steps = [
+        (int(frame[0, 0, 0]), int(frame[4, 0, 0])) for frame in clip.frames
+    ]  # the copies' images are stacked vertically
     assert steps == [(0, 0), (1, 1), (0, 2), (1, 3), (2, 4)]
     recorder.close()
 
@@ -170,7 +172,7 @@ class TestActionMasks:
         assert view.get_attr("action_masks", 1)[0]().tolist() == [False, True, False]
         policy = "MultiInputPolicy" if where == "observation" else "MlpPolicy"
         model = MaskablePPO(policy, view, n_steps=16, batch_size=16, n_epochs=1, device="cpu", seed=0)
-        model.learn(64)  # an action that is not allowed raises
+        model.learn(64)  # an illegal action raises
 
     def test_are_the_environments_own_method(self):
         class Own(Sampled):

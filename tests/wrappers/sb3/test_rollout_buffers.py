@@ -155,7 +155,7 @@ class TestMinibatches:
         assert len(batches) == -(-len(expected) // 20)
         assert max(map(_rows, batches)) - min(map(_rows, batches)) <= 1
         assert sorted(next(buffer.get()).returns.tolist()) == expected
-        assert len(buffer.returns) == len(buffer.values) == live.sum()  # what SB3 computes the explained variance of
+        assert len(buffer.returns) == len(buffer.values) == live.sum()  # SB3 computes the explained variance of these
 
     @pytest.mark.parametrize(
         ("live", "batch_size", "sizes"), [(3, 2, [3]), (1, 2, [2]), (5, 2, [3, 2]), (0, 64, [52] * 3)]
@@ -319,7 +319,7 @@ class TestRecurrent:
         model.learn(N_STEPS * 3, watch)
         buffer, _ = watch.rollouts[0]
         batch = next(buffer.get())
-        # Two episodes each of agents that die in steps 10, 7 and 3, and perhaps one that is cut in two by the shuffle.
+        # Two episodes each of agents that end in steps 10, 7 and 3. The shuffle may split one of them.
         assert batch.lstm_states.pi[0].shape[1] in (6, 7)
         assert int(batch.mask.sum()) == (10 + 3) + (7 + 3) + (3 + 3)
 
@@ -330,7 +330,7 @@ class TestRecurrent:
         watch = Watch()
         model.learn(N_STEPS * 3, watch)
         buffer, _ = watch.rollouts[0]
-        # Two episodes of 10 steps, and of each agent as many as it lives. What it sees is always the same.
+        # Two episodes of 10 steps, with as many rows of each agent as it has steps. Observations are constant.
         for slot, lives in enumerate((10, 7, 3)):
             first, second = buffer.values[:3, slot], buffer.values[10:13, slot]
             np.testing.assert_allclose(second, first, rtol=1e-6)

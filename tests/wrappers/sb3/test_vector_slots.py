@@ -39,7 +39,7 @@ def said_at_all_times(infos):
 def test_does_as_dummy_vec_env_does(kind, mode, observed):
     space = OBSERVATIONS[observed] if observed != "dict" else gymnasium.spaces.Dict(x=Box(-1, 1, (2,)), y=Discrete(3))
     factories = [lambda: Sampled(deepcopy(space))] * 3
-    if kind is wrappers.RecordEpisodeStatistics:  # a wrapper, which must take part in all that happens
+    if kind is wrappers.RecordEpisodeStatistics:  # a wrapper that must see every step and reset
         env = kind(SyncVectorEnv(factories, autoreset_mode=mode))
     else:
         env = kind(factories, autoreset_mode=mode)

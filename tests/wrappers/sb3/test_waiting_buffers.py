@@ -141,7 +141,7 @@ class TestRecurrent:
         buffer, _ = rollouts[0]
         batch = next(buffer.get())
         episodes = [-(-N_STEPS // len(game.script.movers)) for game in games]
-        assert batch.lstm_states.pi[0].shape[1] - sum(episodes) in (0, 1)  # one may be cut in two by the shuffle
+        assert batch.lstm_states.pi[0].shape[1] - sum(episodes) in (0, 1)  # the shuffle may split one
         assert batch.mask.sum() == sum(len(decisions(game.log, GAMMA)) for game in games)
 
 
@@ -244,7 +244,7 @@ class TestReplay:
 
     def test_what_is_overwritten_does_not_go_on(self):
         buffer = LiveReplayBuffer(1, Box(0, 9, (1,)), Discrete(2), "cpu", n_envs=2, gamma=GAMMA)
-        seen = np.zeros((2, 1))  # by both, so that only the buffer knows whose row it is
+        seen = np.zeros((2, 1))  # the same for both, so that only the buffer distinguishes their rows
         for active, total in ((1, 2.0), (0, 1.0), (None, 1.0 + GAMMA * 1.0), (1, 2.0)):
             buffer.rows = rows_with_step([False, False], waited=[slot != active for slot in range(2)])
             buffer.add(seen, seen, np.zeros((2, 1)), np.array([1.0, 2.0]), np.zeros(2, bool), [{}] * 2)
