@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from gymnasium.vector import SyncVectorEnv
+from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecFrameStack
 
 import heron
 from heron.testing import BATCH_ENV_CHECKS
 from heron.training import HierarchyTrainer, TrainConfig
 from heron.wrappers import GymVectorEnv
-from heron.wrappers.sb3 import Sb3VecEnv, SlotMonitor, SlotRecorder
+from heron.wrappers.sb3 import Sb3VecEnv, make_learner
 from heron.wrappers.sources.env_names import env_factory
 
 ROOT = Path(__file__).parents[2]
@@ -96,11 +97,11 @@ def test_what_the_readme_gives_in_place_of_other_libraries_works():
         "make": env_factory("mpe2.simple_spread_v3"),
         "make_one": env_factory("CartPole-v1"),
         "GymVectorEnv": GymVectorEnv,
+        "PPO": PPO,
         "Sb3VecEnv": Sb3VecEnv,
-        "SlotMonitor": SlotMonitor,
-        "SlotRecorder": SlotRecorder,
         "SyncVectorEnv": SyncVectorEnv,
         "VecFrameStack": VecFrameStack,
+        "make_learner": make_learner,
     }
     assert len(ours) == 10
     for code in ours:
