@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up everything they need in .venv first; see CONTRIBUTING.md for the rest.
+# Targets create the environments that they need, such as .venv; `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -6,26 +6,28 @@ PEERS := .venv-peers
 OLD = benchmarks/results/before.json
 NEW = benchmarks/results/latest.json
 
-# RLlib pins an older Gymnasium than all else here, and so lives apart.
+# RLlib pins an older Gymnasium, so it has an environment of its own.
 RLLIB_BIN := .venv-rllib/bin
 RLLIB_INSTALLED := .venv-rllib/installed
 
 .PHONY: help demo test test-rllib test-envpool lint format types bench bench-peers bench-compare bench-docs bench-learning clean
 
 help:
-	@echo "make demo    train a two-level hierarchy on mpe2.simple_spread_v3 and show how it does (runs/demo/)"
-	@echo "make test    run the tests"
-	@echo "make test-rllib  run the tests of the RLlib view, and of all that it stands on, beside RLlib"
-	@echo "make test-envpool  install EnvPool (0.7 GB) into .venv, and run the tests beside it"
-	@echo "make lint    check style          make format   fix it"
-	@echo "make types   check types          make bench    run the benchmarks"
+	@echo "make demo            train a two-level hierarchy on mpe2.simple_spread_v3 and show its results (runs/demo/)"
+	@echo "make test            run the tests"
+	@echo "make test-rllib      run the tests of the RLlib view, and of the folders below it, with RLlib's versions"
+	@echo "make test-envpool    install EnvPool (0.7 GB) into .venv and run its tests"
+	@echo "make lint            check style"
+	@echo "make format          fix style"
+	@echo "make types           check types"
+	@echo "make bench           run the benchmarks"
 	@echo "make bench-compare OLD=a.json NEW=b.json    show the changes between two runs"
-	@echo "make bench-docs     run the benchmarks and write the figures into docs/"
-	@echo "make bench-learning    learn one environment of each family, and compare with random actions"
-	@echo "make bench-peers    install other libraries (4 GB in .venv-peers/) and compare HERON with them"
-	@echo "make clean   remove .venv, .venv-rllib, .venv-peers and caches"
+	@echo "make bench-docs      run the benchmarks and write the figures into docs/"
+	@echo "make bench-learning  train on one environment of each family and compare with random actions"
+	@echo "make bench-peers     install other libraries (4 GB in .venv-peers/) and compare HERON with them"
+	@echo "make clean           remove .venv, .venv-rllib, .venv-peers and caches"
 
-# An editable install warns of being one.
+# PYTHONWARNINGS: pip warns about every editable install.
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -76,8 +78,8 @@ bench-docs: $(INSTALLED)
 bench-learning: $(INSTALLED)
 	$(BIN)/python -m benchmarks learn $(ARGS)
 
-# A library that cannot be installed becomes a line of the table that says why. PufferLib is built without its own games,
-# which its build would download.
+# If a library cannot be installed, its row in the table states the reason. PufferLib is built without its games, which
+# its build would download.
 bench-peers: $(INSTALLED)
 	for name in common agilerl pufferlib; do \
 		test -x $(PEERS)/$$name/bin/python || $(PYTHON) -m venv $(PEERS)/$$name; \

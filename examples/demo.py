@@ -1,7 +1,7 @@
 """Train a hierarchy and a flat baseline on mpe2.simple_spread_v3, and compare them.
 
 Three agents have to cover three landmarks. In the hierarchy, a coordinator sends
-each agent a goal position every 5 steps: first the agents learn to reach goals,
+each agent a goal position every 5 steps. First the agents learn to reach goals,
 then the coordinator learns which goals to send. The flat baseline is PPO with
 shared parameters, trained on at least as many environment steps.
 """
@@ -29,11 +29,11 @@ FLAT = replace(HIERARCHY, hierarchy=None, learners={"field": replace(HIERARCHY.l
 
 def main() -> None:
     """Train and evaluate both, show the results and write everything to ``runs/demo``."""
-    torch.set_num_threads(1)  # more threads only slow down networks as small as these
+    torch.set_num_threads(1)  # more threads only slow down such small networks
     start = time.perf_counter()
     console.print(__doc__.strip(), highlight=False)
     hierarchy = train_and_save(HIERARCHY, FOLDER / "hierarchy")
-    # The hierarchy may take more steps than planned, to complete its rollouts; the baseline gets as many.
+    # The hierarchy completes its last rollouts and may exceed its steps; the baseline gets the same number.
     flat = train_and_save(replace(FLAT, steps=hierarchy.env_steps), FOLDER / "flat")
     published = hierarchy.venv.broker.statistics().published
     trained_on = {"random": 0, "flat PPO": flat.env_steps, "hierarchy": hierarchy.env_steps}
