@@ -95,11 +95,7 @@ def measure_step(env: BatchEnv) -> tuple[float, float]:
     end = clock() + _BUDGET
     play = RandomPlay(HierarchicalVectorEnv(env))
     while len(steps) < _FEWEST or clock() < end:
-        play.prepare()
-        actions = play.field_actions()
-        start = clock()
-        env.step(actions)
-        steps.append(clock() - start)
+        steps.append(play(1))
         infos.append(_time_of_sending(env.infos[0]))
     return median(steps), median(infos)
 
@@ -120,14 +116,14 @@ class RandomPlay:
         """Play a number of steps, resets included, and return their time in s."""
         seconds = 0.0
         for _ in range(count):
-            seconds += self.prepare()
-            actions, commands = self.field_actions(), self._actions(self._venv.coordinator_groups)
+            seconds += self._prepare()
+            actions, commands = self._actions(self._venv.field_groups), self._actions(self._venv.coordinator_groups)
             start = clock()
             self._step(actions, commands)
             seconds += clock() - start
         return seconds
 
-    def prepare(self) -> float:
+    def _prepare(self) -> float:
         """Reset the copies that have ended, and return the time in s.
 
         Raises:
@@ -142,11 +138,8 @@ class RandomPlay:
             raise ConfigurationError("a copy has no agents after a reset")
         return seconds
 
-    def field_actions(self) -> dict[str, Actions]:
-        """Draw actions for the field agents: group name -> ``(num_envs, num_agents, ...)``, records in some spaces."""
-        return self._actions(self._venv.field_groups)
-
     def _actions(self, groups: list[VecGroup]) -> dict[str, Actions]:
+        """Draw actions: group name -> ``(num_envs, num_agents, ...)``, records in some spaces."""
         return {group.name: self._drawn(group) for group in groups}
 
     def _drawn(self, group: VecGroup) -> Actions:
