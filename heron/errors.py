@@ -206,5 +206,15 @@ def summary(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def raise_first(errors: Sequence[Exception]) -> None:
+    """Raise the first error, if any, with the others and their notes in its notes."""
+    if not errors:
+        return
+    for other in errors[1:]:
+        for note in (f"beside it, {other}", *getattr(other, "__notes__", ())):
+            errors[0].add_note(note)
+    raise errors[0]
+
+
 def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from heron.errors import AgentError, InvalidMessageError, check_id
 from heron.messaging import BROADCAST_ID, ChannelManager, Message, MessageBroker, MessageType
+from heron.messaging.snapshot import snapshot
 
 
 def check_agent_id(agent_id: object) -> str:
@@ -164,24 +163,9 @@ class Agent:
     ) -> None:
         if not isinstance(payload, Mapping):
             raise InvalidMessageError(f"{self} can only send a mapping of names to values, got {payload!r}")
-        values = {name: _snapshot(value) for name, value in payload.items()}
         time = self.clock() if timestamp is None else timestamp
-        message = Message(self._env_id, self._agent_id, recipient_id, time, message_type, values)
+        message = Message(self._env_id, self._agent_id, recipient_id, time, message_type, snapshot(payload))
         self.broker.publish(channel, message)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.agent_id!r}, env_id={self.env_id!r})"
-
-
-def _snapshot(value: Any) -> Any:
-    """Return a copy of ``value`` and of every array in it, since environments reuse their arrays."""
-    match value:
-        case np.ndarray():
-            return value.copy()
-        case dict():
-            return {key: _snapshot(part) for key, part in value.items()}
-        case list():
-            return [_snapshot(part) for part in value]
-        case tuple() if type(value) is tuple:
-            return tuple(_snapshot(part) for part in value)
-    return value

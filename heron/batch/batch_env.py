@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Space
 
 from heron.batch.array_tree import ArrayTree, BoolArray, any_true, zeros
-from heron.batch.copy_selection import checked_for_reset, checked_mask
+from heron.batch.copy_selection import checked_mask, checked_reset_mask
 from heron.errors import ConfigurationError, EnvClosedError, InvalidActionError, ResetRequiredError, shown
 
 __all__ = ["AgentGroup", "BatchEnv", "BoolArray", "GroupState"]
@@ -61,6 +61,17 @@ class GroupState:
         shape = (num_envs, len(group.agent_ids))
         flags = [np.zeros(shape, dtype=bool) for _ in range(3)]
         return cls(zeros(group.observation_space, shape), np.zeros(shape), *flags)
+
+    def cut_off(self, rows: Any, was_active: BoolArray | bool) -> None:
+        """Truncate these agents of some copies, whose episodes end without a result.
+
+        Args:
+            rows: Index, slice or mask of the copies.
+            was_active: The agents that took part, as rows of a ``(N, M) bool`` array; False for none.
+        """
+        self.rewards[rows] = 0.0
+        self.terminated[rows] = self.active[rows] = False
+        self.truncated[rows] = was_active
 
 
 class BatchEnv(ABC):
@@ -129,7 +140,7 @@ class BatchEnv(ABC):
             ConfigurationError: If ``seeds`` has the wrong length, or the environment cannot reset just these copies,
                 or not with these seeds or options.
         """
-        self._check_reset(checked_for_reset(mask, seeds, self.env_ids), seeds, options)
+        self._check_reset(checked_reset_mask(mask, seeds, self.env_ids), seeds, options)
 
     def reset(
         self,

@@ -76,7 +76,7 @@ def checked_mask(mask: Any, size: int, name: str = "mask") -> BoolArray:
     return mask
 
 
-def checked_for_reset(mask: BoolArray | None, seeds: Sequence[int | None] | None, env_ids: Sequence[str]) -> BoolArray:
+def checked_reset_mask(mask: BoolArray | None, seeds: Sequence[int | None] | None, env_ids: Sequence[str]) -> BoolArray:
     """Return the mask of a reset, all copies by default.
 
     Raises:

@@ -114,9 +114,7 @@ class WorldResults:
     def cut_off(self, rows: Rows, acting: Mapping[str, BoolArray]) -> None:
         """Truncate the agents of these copies that took part in a step that failed."""
         for name, state in self.states.items():
-            state.rewards[rows] = 0.0
-            state.terminated[rows] = state.active[rows] = False
-            state.truncated[rows] = acting.get(name, False)
+            state.cut_off(rows, acting.get(name, False))
 
     def cut_off_nan(self, indices: IndexArray, acting: Mapping[str, BoolArray]) -> dict[int, Sequence[str]]:
         """Truncate the copies with NaN among their results, and return what is NaN in words, by copy."""

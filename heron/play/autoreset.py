@@ -10,8 +10,8 @@ from heron.batch.array_tree import ArrayTree, any_true
 from heron.batch.batch_env import BatchEnv, BoolArray
 from heron.batch.copy_selection import EnvSelection, env_mask
 from heron.errors import ConfigurationError, EnvError, MessagingError, PolicyError, ResetRequiredError, shown
+from heron.messaging.snapshot import snapshot
 from heron.play.learner_env import LearnerEnv
-from heron.play.own_infos import own_info
 from heron.play.slot_step import End, SlotStep
 
 _AFTER_RESETS = (EnvError, MessagingError, PolicyError)
@@ -140,7 +140,7 @@ class AutoresetLearner:
             return step
         step.reset = due
         step.infos = [
-            {agent: own_info(info) for agent, info in said.items()} if is_due else said
+            {agent: snapshot(info) for agent, info in said.items()} if is_due else said
             for said, is_due in zip(step.infos, due.tolist(), strict=True)
         ]
         try:

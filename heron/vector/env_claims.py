@@ -4,20 +4,21 @@ import weakref
 from collections.abc import Sequence
 
 from heron.errors import ConfigurationError
-from heron.messaging import MessageBroker
+from heron.messaging import BrokerWrapper, MessageBroker
 
 _Holders = weakref.WeakValueDictionary[str, object]
 
 _holders: dict[int, _Holders] = {}
-"""Claims by the identity of the broker, since a user's broker need not be hashable."""
+"""Claims by the identity of the innermost broker, since a user's broker need not be hashable."""
 
 
 def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None:
     """Reserve ``env_ids`` on ``broker`` for the life of ``holder``, or until ``release``.
 
     Raises:
-        ConfigurationError: If another holder has one of them; nothing is reserved then.
+        ConfigurationError: If another holder has one of them on this broker, wrapped or not; nothing is reserved then.
     """
+    broker = _innermost(broker)
     held = _holders.get(id(broker))
     if held is None:
         held = _holders[id(broker)] = _Holders()
@@ -31,7 +32,13 @@ def claim(broker: MessageBroker, env_ids: Sequence[str], holder: object) -> None
 
 def release(broker: MessageBroker, env_ids: Sequence[str]) -> None:
     """Release reserved ``env_ids``."""
-    held = _holders.get(id(broker))
+    held = _holders.get(id(_innermost(broker)))
     if held is not None:
         for env_id in env_ids:
             held.pop(env_id, None)
+
+
+def _innermost(broker: MessageBroker) -> MessageBroker:
+    while isinstance(broker, BrokerWrapper):
+        broker = broker.broker
+    return broker

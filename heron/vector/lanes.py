@@ -9,7 +9,7 @@ import numpy.typing as npt
 from heron.batch.action_check import inside_space
 from heron.batch.array_tree import all_true, any_true, flatten
 from heron.batch.batch_env import BoolArray
-from heron.errors import InvalidMessageError
+from heron.errors import InvalidMessageError, raise_first
 from heron.messaging import ChannelManager, Clock, Lane, LaneBatch, MessageBroker, MessageType, Route
 from heron.vector.results import GroupResult
 from heron.vector.sight import Received, Sight, Times
@@ -228,13 +228,9 @@ class Lanes:
         Raises:
             InvalidMessageError: If there are any. They were dropped, and all others count.
         """
-        if not self.refused:
-            return
-        first, *others = self.refused
+        refused = self.refused.copy()
         self.refused.clear()
-        for other in others:
-            first.add_note(f"beside it, {other}")
-        raise first
+        raise_first(refused)
 
     def close(self) -> None:
         """Close all lanes."""

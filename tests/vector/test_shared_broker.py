@@ -5,7 +5,7 @@ import pytest
 
 from heron.agents import CoordinatorAgent
 from heron.errors import BrokerClosedError, ConfigurationError, EnvClosedError, UnknownEnvError
-from heron.messaging import ChannelManager, InMemoryBroker
+from heron.messaging import BrokerWrapper, ChannelManager, InMemoryBroker
 
 from ..wrappers.small_envs import Life
 from .vec_envs import A, B, commands, scripted, star, step, still
@@ -99,6 +99,15 @@ class TestSharedBroker:
         with pytest.raises(ConfigurationError, match=r"\['env_1'\]"):
             scripted(2, star(), broker, env_ids=["x", "env_1"])
         scripted(1, star(), broker, env_ids=["x"])
+        one.close()
+        scripted(2, star(), broker)
+
+    def test_a_wrapped_broker_and_a_bare_one_are_the_same(self):
+        broker = InMemoryBroker()
+        one = scripted(2, star(), BrokerWrapper(broker))
+        for same in (broker, BrokerWrapper(broker), BrokerWrapper(BrokerWrapper(broker))):
+            with pytest.raises(ConfigurationError, match="env_1"):
+                scripted(2, star(), same)
         one.close()
         scripted(2, star(), broker)
 

@@ -11,10 +11,10 @@ from gymnasium.vector import AutoresetMode
 
 from heron.batch.array_tree import ArrayTree, any_true
 from heron.batch.copy_selection import EnvSelection
+from heron.messaging.snapshot import snapshot
 from heron.play.action_masks import MASKS_METHOD
 from heron.play.autoreset import AutoresetLearner
 from heron.play.learner_env import LearnerEnv
-from heron.play.own_infos import own_info
 from heron.play.sb3_actions import actions_from_sb3, counted_from_zero
 from heron.play.slot_step import InfosByAgent, SlotStep
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
@@ -147,7 +147,7 @@ class LearnerSource(SlotSource):
         """Return the environment's info of each slot, new dicts."""
         if not any(said):
             return [{} for _ in range(self.num_slots)]
-        own = own_info if self.envs is None else _as_sb3_does
+        own = snapshot if self.envs is None else _as_sb3_does
         infos = [own(copy.get(agent, {})) for copy in said for agent in self._agents]
         for info in infos:
             if not _OURS.isdisjoint(info):  # an environment must not exclude its steps from a learner's loss
@@ -158,7 +158,7 @@ class LearnerSource(SlotSource):
         infos, size = list(self.reset_infos), len(self._agents)
         for copy in copies:
             said = self.venv.infos[copy]
-            infos[copy * size : (copy + 1) * size] = [own_info(said.get(agent, {})) for agent in self._agents]
+            infos[copy * size : (copy + 1) * size] = [snapshot(said.get(agent, {})) for agent in self._agents]
         self.reset_infos = infos
 
     def _copies(self, slots: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -13,7 +13,7 @@ from heron.batch.agent_groups import group_agents
 from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
 from heron.batch.copy_selection import check_env_ids
 from heron.batch.nan_watch import NanWatch
-from heron.errors import EnvError, InvalidObservationError
+from heron.errors import EnvError, InvalidObservationError, raise_first
 from heron.wrappers.sources.agent_spaces import AgentSpaces
 from heron.wrappers.sources.env_creation import EnvFactory, make_envs
 from heron.wrappers.sources.episode_log import EpisodeLog
@@ -90,7 +90,7 @@ class LoopEnv(BatchEnv):
         indices = np.flatnonzero(mask).tolist()
         errors = self._do_all(reset_copy, indices)
         errors += self._do_all(self._check_numbers, indices) if self._nan.fires() else []
-        _raise_first(errors)
+        raise_first(errors)
 
     def _step(self, actions: Mapping[str, npt.NDArray[Any]], mask: BoolArray) -> None:
         indices = mask.nonzero()[0].tolist()  # several times as fast as np.flatnonzero
@@ -102,7 +102,7 @@ class LoopEnv(BatchEnv):
         finally:
             self._general.finish_round()
         errors += self._do_all(self._check_numbers, indices, was_active) if self._nan.fires() else []
-        _raise_first(errors)
+        raise_first(errors)
 
     def _get_attr(self, name: str, indices: Sequence[int]) -> list[Any]:
         return [_find(self.envs[index], name, self.env_ids[index]) for index in indices]
@@ -177,22 +177,12 @@ class LoopEnv(BatchEnv):
     def _cut_off(self, index: int, was_active: Mapping[str, BoolArray] | None) -> None:
         """Leave a failed copy in need of a reset."""
         for name, state in self.states.items():
-            state.rewards[index] = 0.0
-            state.terminated[index] = state.active[index] = False
-            state.truncated[index] = False if was_active is None else was_active[name][index]
+            state.cut_off(index, False if was_active is None else was_active[name][index])
         self.infos[index] = {}
 
     def _check_numbers(self, index: int) -> None:
         if found := self._nan.find(index):
             raise InvalidObservationError(f"{self.env_ids[index]}: {'; '.join(found)}")
-
-
-def _raise_first(errors: Sequence[EnvError]) -> None:
-    """Raise the first error, with the others in its notes."""
-    if errors:
-        for other in errors[1:]:
-            errors[0].add_note(f"beside it, {other}")
-        raise errors[0]
 
 
 def _find(env: Any, name: str, env_id: str) -> Any:

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.batch.batch_env import BatchEnv, BoolArray
-from heron.errors import EnvClosedError, EnvError, UnknownEnvError, WorkerError, shown
+from heron.errors import EnvClosedError, EnvError, UnknownEnvError, WorkerError, raise_first, shown
 from heron.wrappers.workers.orders import STEP, Order
 from heron.wrappers.workers.shard import Job, Shard, ShardMaker, check_shard
 from heron.wrappers.workers.sharding import split_rows
 from heron.wrappers.workers.worker import Transport, Worker
-from heron.wrappers.workers.worker_pool import WorkerPool, close_all, end_all, raise_first
+from heron.wrappers.workers.worker_pool import WorkerPool, close_all, end_all
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,9 @@ class ShardedEnv(BatchEnv):
                 f"the environments {shown(self.env_ids)} belong to process {self._creator}: a process forked off it "
                 "must make its own"
             )
-        self._running = None  # late answers of workers may change it
-        self._pool.settle()
+        if any(worker.pending for worker in self.workers):
+            self._running = None  # their late answers may change it
+            self._pool.settle()
 
     def _do_own_share(self, act: Callable[[], None], errors: list[Exception]) -> None:
         """Step or reset the masked copies of this process."""
@@ -207,6 +208,7 @@ class ShardedEnv(BatchEnv):
             arguments: Returns the arguments for one shard.
             kwargs: Keyword arguments for all shards.
         """
+        self._running = None  # a worker may be lost
         self._pool.remember_active()
         parts = dict(self._parts(indices))
         calls = {worker: (method, arguments(part), dict(kwargs or {})) for worker, part in parts.items()}
@@ -223,7 +225,6 @@ class ShardedEnv(BatchEnv):
                 errors.append(error)
             else:
                 values.update(zip(part.places, value or [], strict=False))
-        self._running = None  # a worker may have been lost
         raise_first(errors)
         return [values.get(place) for place in range(len(indices))]
 

@@ -3,12 +3,12 @@
 import multiprocessing
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import cloudpickle
 import numpy as np
 
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, summary
 from heron.wrappers.workers.cores import usable_cores
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
@@ -43,8 +43,9 @@ class WorkerOptions:
         """
         if self.num_workers is not None:
             _check_num_workers(num_envs, self.num_workers)
-        if self.start_method is not None:
-            _check_start_method(self.start_method)
+        methods = multiprocessing.get_all_start_methods()
+        if self.start_method is not None and self.start_method not in methods:
+            raise ConfigurationError(f"start_method must be one of {methods}, got {self.start_method!r}")
         if self.timeout is not None:
             _check_timeout(self.timeout)
         if self.restart_workers not in (None, True, False):
@@ -61,22 +62,30 @@ def split_rows(num_rows: int, parts: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-def check_picklable(value: object, what: str) -> None:
-    """Check that an object can be sent to a worker process.
+def packed(value: object, what: str, advice: str = "") -> bytes:
+    """Pickle an object for a worker process.
+
+    Raises:
+        ConfigurationError: If it cannot be pickled, even with cloudpickle; ``what`` names it in the error.
+    """
+    try:
+        return bytes(cloudpickle.dumps(value))
+    except Exception as error:
+        raise ConfigurationError(
+            f"{what} cannot be sent to a worker process: pickling it raised {summary(error)}{advice}"
+        ) from error
+
+
+def check_picklable(function: object, what: str) -> None:
+    """Check that a function can be sent to a worker process.
 
     Raises:
         ConfigurationError: If it cannot be pickled, even with cloudpickle.
     """
-    try:
-        cloudpickle.dumps(value)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{what} cannot be sent to a worker process: pickling it raised {type(error).__name__}: {error}. Open "
-            "files, sockets, locks and simulators when it is called, or use LoopEnv"
-        ) from error
+    packed(function, what, ". Open files, sockets, locks and simulators when it is called, or use LoopEnv")
 
 
-def checked_num_workers(num_envs: int, num_workers: int | None, start_method: str, timeout: float) -> int:
+def checked_num_workers(num_envs: int, num_workers: int | None, start_method: StartMethod, timeout: float) -> int:
     """Return the number of workers.
 
     Raises:
@@ -84,25 +93,10 @@ def checked_num_workers(num_envs: int, num_workers: int | None, start_method: st
     """
     if num_workers is None:
         num_workers = min(usable_cores(), num_envs) - 1
-    _check_num_workers(num_envs, num_workers)
-    _check_start_method(start_method)
-    _check_timeout(timeout)
+    WorkerOptions(num_workers, start_method, timeout).check(num_envs)
     if num_workers and multiprocessing.current_process().daemon:
         raise ConfigurationError("a daemonic process, such as a worker itself, cannot start workers: use LoopEnv")
     return num_workers
-
-
-def packed(value: object, what: str) -> bytes:
-    """Pickle an object for a worker.
-
-    Raises:
-        ConfigurationError: If it cannot be pickled; ``what`` names it in the error.
-    """
-    try:
-        return bytes(cloudpickle.dumps(value))
-    except Exception as error:
-        summary = f"{type(error).__name__}: {error}"
-        raise ConfigurationError(f"{what} cannot be sent to a worker process: {summary}") from error
 
 
 def _check_num_workers(num_envs: int, num_workers: object) -> None:
@@ -112,11 +106,6 @@ def _check_num_workers(num_envs: int, num_workers: object) -> None:
             f"num_workers must be from 0 to {num_envs - 1}, because this process itself steps a share of the "
             f"{num_envs} copies; got {num_workers!r}"
         )
-
-
-def _check_start_method(start_method: str) -> None:
-    if start_method not in get_args(StartMethod) or start_method not in multiprocessing.get_all_start_methods():
-        raise ConfigurationError(f"start_method must be one of {get_args(StartMethod)}, got {start_method!r}")
 
 
 def _check_timeout(timeout: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from heron.batch.batch_env import AgentGroup
-from heron.errors import HeronError, WorkerError
+from heron.errors import HeronError, WorkerError, raise_first
 from heron.wrappers.workers.batch_arrays import BatchArrays
 from heron.wrappers.workers.orders import Infos, Order
 from heron.wrappers.workers.worker import Worker
@@ -178,9 +178,7 @@ class WorkerPool:
         infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in worker.env_ids]
         for name, state in self._arrays.states.items():
             was_active = self._was_active[name][rows]
-            state.rewards[rows] = 0.0
-            state.terminated[rows] = state.active[rows] = False
-            state.truncated[rows] = was_active
+            state.cut_off(rows, was_active)
             for local, place in np.argwhere(was_active).tolist():
                 infos[local][self._groups[name].agent_ids[place]] = {"worker_lost": reason}
         self.infos[rows] = infos
@@ -210,17 +208,6 @@ def end_all(workers: Sequence[Worker]) -> None:
         worker.hang_up()
     for worker in workers:
         worker.end("was closed")
-
-
-def raise_first(errors: Sequence[Exception]) -> None:
-    """Raise the first error, if any, with the others in its notes."""
-    if not errors:
-        return
-    for other in errors[1:]:
-        errors[0].add_note(f"beside it, {other}")
-        for note in getattr(other, "__notes__", []):
-            errors[0].add_note(note)
-    raise errors[0]
 
 
 def _start_again(worker: Worker) -> None:
