@@ -9,15 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from heron.play.policies import PolicyLike
-from heron.training import (
-    Evaluation,
-    HierarchyTrainer,
-    TrainConfig,
-    Turn,
-    evaluate,
-    plot_curves,
-    save_run,
-)
+from heron.training import Evaluation, HierarchyTrainer, TrainConfig, Turn, evaluate, plot_curves, save_run
 from heron.training.run_folder import RunFolder
 from heron.wrappers import HierarchicalVectorEnv
 

@@ -2,14 +2,7 @@
 
 from heron.testing.batch_env import BATCH_ENV_CHECKS, check_batch_env
 from heron.testing.broker import BROKER_CHECKS, check_broker
-from heron.testing.env import (
-    ENV_CHECKS,
-    Limits,
-    check_aec_env,
-    check_gymnasium_env,
-    check_parallel_env,
-    inspect_env,
-)
+from heron.testing.env import ENV_CHECKS, Limits, check_aec_env, check_gymnasium_env, check_parallel_env, inspect_env
 from heron.testing.findings import Check, Finding, Findings, Where
 from heron.testing.view import VIEW_CHECKS, ViewPlan, check_view
 

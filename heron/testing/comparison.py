@@ -47,6 +47,21 @@ def difference(first: Any, second: Any, path: str = "") -> str | None:
     return next(_differences(first, second, path), None)
 
 
+def episode_difference(expected: Sequence[Any], got: Sequence[Any]) -> tuple[int | None, str] | None:
+    """Compare two records of an episode, step by step and to the bit.
+
+    Returns:
+        The first step that differs, and the difference; None for the step if only the lengths differ. None if the
+        records are equal.
+    """
+    for step, (one, other) in enumerate(zip(expected, got, strict=False)):
+        if how := difference(one, other):
+            return step, how
+    if len(expected) != len(got):
+        return None, f"it lasts {len(expected) - 1} steps the first time and {len(got) - 1} the second"
+    return None
+
+
 def _differences(first: Any, second: Any, path: str) -> Iterator[str]:
     prefix = f"{path}: " if path else ""
     match first, second:

@@ -1,7 +1,9 @@
 """Results of checks: what fails, where, and how to fix it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from heron.errors import ContractError
@@ -128,6 +130,28 @@ def raise_if_broken(subject: str, findings: Sequence[Finding]) -> None:
     if errors:
         lines = "\n".join(f"- {finding}" for finding in errors)
         raise ContractError(f"{subject} breaks {len(errors)} of its promises:\n{lines}", tuple(findings))
+
+
+def checks_in(*modules: ModuleType) -> tuple[Check[Any, Any], ...]:
+    """Return the checks that modules define: their functions ``check_...``, in order."""
+    return tuple(
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("check_") and value.__module__ == module.__name__
+    )
+
+
+@contextmanager
+def expect_error(kind: type[Exception], promise: str) -> Iterator[None]:
+    """Fail with the promise unless the block raises an error of this kind."""
+    try:
+        yield
+    except kind:
+        return
+    except Exception as error:
+        raise AssertionError(f"{promise}: expected {kind.__name__}, got {error!r}") from error
+    raise AssertionError(f"{promise}: expected {kind.__name__}, but no error was raised")
 
 
 def name_of(check: Check[Any, Any]) -> str:

@@ -290,7 +290,7 @@ BROKEN = [
     (reproducibility.check_resets_of_others, ResetsDrawFromTheFirst, "resets of other copies: env_0 differs at step 2"),
     (attributes.check_attributes_reach_their_copies, WrongOrder, "got [12, 11, 10]"),
     (attributes.check_calls_reach_their_copies, DropsArguments, "got [(2, ('x',), {})"),
-    (attributes.check_unknown_attributes, KnowsEverything, "expected AttributeError, got"),
+    (attributes.check_unknown_attributes, KnowsEverything, "expected AttributeError"),
 ]
 
 

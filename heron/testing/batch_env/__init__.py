@@ -14,17 +14,11 @@ copy and the step.
 
 from heron.testing.batch_env import arrays, attributes, lifecycle, masks, reproducibility
 from heron.testing.batch_env.batch_player import STEPS, BatchEnvCheck, MakeBatchEnv
-from heron.testing.findings import run_suite
+from heron.testing.findings import checks_in, run_suite
 
 __all__ = ["BATCH_ENV_CHECKS", "BatchEnvCheck", "check_batch_env"]
 
-BATCH_ENV_CHECKS: tuple[BatchEnvCheck, ...] = (
-    *arrays.CHECKS,
-    *lifecycle.CHECKS,
-    *masks.CHECKS,
-    *reproducibility.CHECKS,
-    *attributes.CHECKS,
-)
+BATCH_ENV_CHECKS: tuple[BatchEnvCheck, ...] = checks_in(arrays, lifecycle, masks, reproducibility, attributes)
 """All checks, from the simplest promise to the most involved."""
 
 

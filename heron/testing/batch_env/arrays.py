@@ -8,14 +8,7 @@ import numpy as np
 from heron.batch.array_tree import map_arrays, zeros
 from heron.batch.batch_env import BatchEnv
 from heron.batch.space_fit import misfit
-from heron.testing.batch_env.batch_player import (
-    STEPS,
-    BatchEnvCheck,
-    MakeBatchEnv,
-    opened,
-    sample_at,
-    seeds_from,
-)
+from heron.testing.batch_env.batch_player import STEPS, MakeBatchEnv, opened, sample_at, seeds_from
 from heron.testing.comparison import difference, frozen
 
 
@@ -125,16 +118,6 @@ def check_input_stays_as_it_was(make: MakeBatchEnv, steps: int = STEPS) -> None:
             assert (mask == mask_before).all(), "step changed the given mask"
 
 
-CHECKS: tuple[BatchEnvCheck, ...] = (
-    check_groups,
-    check_array_shapes,
-    check_observations_in_space,
-    check_flags,
-    check_ended_agents_rest,
-    check_input_stays_as_it_was,
-)
-
-
 def _expect_shapes(env: BatchEnv) -> None:
     for name, group in env.groups.items():
         state = env.states[name]
@@ -154,13 +137,7 @@ def _layout(tree: Any) -> Any:
 
 
 def _identities(env: BatchEnv) -> dict[str, Any]:
-    return {
-        name: (
-            map_arrays(id, state.observations),
-            *(id(getattr(state, field)) for field in ("rewards", "terminated", "truncated", "active")),
-        )
-        for name, state in env.states.items()
-    }
+    return {name: map_arrays(id, vars(state)) for name, state in env.states.items()}
 
 
 def _expect_fitting(env: BatchEnv, step: int) -> None:

@@ -2,25 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from heron.batch.action_records import as_actions, zero_actions
+from heron.batch.array_tree import map_arrays
 from heron.batch.array_tree import row as row_of
 from heron.batch.batch_env import BatchEnv, BoolArray
 from heron.testing.action_sampler import ActionSampler
-from heron.testing.comparison import difference, frozen
+from heron.testing.comparison import difference, episode_difference, frozen
 from heron.testing.findings import Check
 
 MakeBatchEnv: TypeAlias = Callable[[], BatchEnv]
 
 STEPS: Final = 100
 """Longest episode, in steps; a longer one is truncated there."""
-
-FIELDS: Final = ("observations", "rewards", "terminated", "truncated", "active")
-
 
 BatchEnvCheck: TypeAlias = Check[MakeBatchEnv, int]
 """A check of the environments from ``make``, in episodes of at most so many steps."""
@@ -85,22 +84,12 @@ def opened(make: MakeBatchEnv, action_seeds: Sequence[int] | None = None) -> Ite
 
 def sample_at(tree: Any, copy: int, place: int) -> Any:
     """Return the part of one agent in a tree of arrays."""
-    if isinstance(tree, dict):
-        return {key: sample_at(part, copy, place) for key, part in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(sample_at(part, copy, place) for part in tree)
-    return tree[copy, place]
+    return map_arrays(itemgetter((copy, place)), tree)
 
 
 def copy_results(env: BatchEnv, copy: int) -> dict[str, Any]:
     """Return copies of all results of one env copy."""
-    states = {
-        name: {
-            "observations": frozen(row_of(state.observations, copy)),
-            **{field: getattr(state, field)[copy].copy() for field in FIELDS[1:]},
-        }
-        for name, state in env.states.items()
-    }
+    states = {name: frozen(row_of(vars(state), copy)) for name, state in env.states.items()}
     return {**states, "infos": frozen(env.infos[copy])}
 
 
@@ -122,11 +111,10 @@ def episodes(
 
 def expect_same(got: Sequence[Any], expected: Sequence[Any], promise: str, env_id: str) -> None:
     """Fail with the promise unless two records of an episode are equal to the bit."""
-    for step, (one, other) in enumerate(zip(expected, got, strict=False)):
-        how = difference(one, other)
-        assert how is None, f"{promise}: {env_id} differs at step {step}: {how}"
-    lengths = f"lasts {len(expected) - 1} steps the first time and {len(got) - 1} the second"
-    assert len(got) == len(expected), f"{promise}: {env_id} {lengths}"
+    if found := episode_difference(expected, got):
+        step, how = found
+        place = "" if step is None else f" differs at step {step}"
+        raise AssertionError(f"{promise}: {env_id}{place}: {how}")
 
 
 def expect_unchanged(env: BatchEnv, before: Mapping[int, Any], promise: str) -> None:

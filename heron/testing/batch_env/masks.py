@@ -5,7 +5,6 @@ import numpy as np
 from heron.errors import ConfigurationError
 from heron.testing.batch_env.batch_player import (
     STEPS,
-    BatchEnvCheck,
     BatchPlayer,
     MakeBatchEnv,
     copy_results,
@@ -14,6 +13,7 @@ from heron.testing.batch_env.batch_player import (
     opened,
     seeds_from,
 )
+from heron.testing.findings import expect_error
 
 
 def check_masked_step(make: MakeBatchEnv, steps: int = STEPS) -> None:
@@ -69,16 +69,10 @@ def _expect_refused(player: BatchPlayer) -> None:
     if env.num_envs == 1:
         return
     before = _others(player, np.zeros(env.num_envs, dtype=bool))
-    try:
+    with expect_error(ConfigurationError, "steps_some is False, so a step of only some running copies must be refused"):
         player.step(mask_of(env, 0))
-    except ConfigurationError:
-        expect_unchanged(env, before, "a refused step of some copies")
-        return
-    raise AssertionError("steps_some is False, so a step of only some running copies must be refused")
+    expect_unchanged(env, before, "a refused step of some copies")
 
 
 def _others(player: BatchPlayer, mask: np.ndarray) -> dict[int, dict[str, object]]:
     return {copy: copy_results(player.env, copy) for copy in np.flatnonzero(~mask).tolist()}
-
-
-CHECKS: tuple[BatchEnvCheck, ...] = (check_masked_step, check_masked_reset, check_empty_mask)

@@ -2,7 +2,6 @@
 
 from heron.testing.batch_env.batch_player import (
     STEPS,
-    BatchEnvCheck,
     BatchPlayer,
     MakeBatchEnv,
     copy_results,
@@ -81,11 +80,3 @@ def _first_copy_among_resets(player: BatchPlayer, steps: int) -> list[dict[str, 
 def _expect_all_same(player: BatchPlayer, got: list[list[dict[str, object]]], expected: object, promise: str) -> None:
     for copy, env_id in enumerate(player.env.env_ids):
         expect_same(got[copy], expected[copy], promise, env_id)  # type: ignore[index]
-
-
-CHECKS: tuple[BatchEnvCheck, ...] = (
-    check_same_seeds,
-    check_copies_follow_their_seeds,
-    check_a_copy_alone,
-    check_resets_of_others,
-)

@@ -14,18 +14,11 @@ Each check makes one broker, uses only the methods of ``MessageBroker``, closes 
 
 from heron.testing.broker import bulk, delivery, lanes, lifecycle, subscribers, threads
 from heron.testing.broker.promise import BrokerCheck, MakeBroker, Settle, do_nothing
-from heron.testing.findings import run_suite
+from heron.testing.findings import checks_in, run_suite
 
 __all__ = ["BROKER_CHECKS", "BrokerCheck", "check_broker"]
 
-BROKER_CHECKS: tuple[BrokerCheck, ...] = (
-    *delivery.CHECKS,
-    *bulk.CHECKS,
-    *threads.CHECKS,
-    *subscribers.CHECKS,
-    *lifecycle.CHECKS,
-    *lanes.CHECKS,
-)
+BROKER_CHECKS: tuple[BrokerCheck, ...] = checks_in(delivery, bulk, threads, subscribers, lifecycle, lanes)
 """Every check, from the simplest promise to the most involved."""
 
 

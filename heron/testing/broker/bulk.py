@@ -5,17 +5,16 @@ from typing import Any, Final, cast
 from heron.errors import InvalidMessageError
 from heron.messaging import BROADCAST_ID, Message, MessageBroker, Publication, QueueKey
 from heron.testing.broker.promise import (
-    BrokerCheck,
     MakeBroker,
     Settle,
     consumed,
     consumed_many,
     do_nothing,
     expect_equal,
-    expect_error,
     numbered,
     numbers,
 )
+from heron.testing.findings import expect_error
 
 _QUEUES: Final[tuple[QueueKey, ...]] = (
     ("d", "b", "env_0"),
@@ -130,13 +129,3 @@ def check_consume_many_refuses_all_or_none(make_broker: MakeBroker, _settle: Set
 def _publish_each(broker: MessageBroker) -> None:
     for channel, message in _messages():
         broker.publish(channel, message)
-
-
-CHECKS: tuple[BrokerCheck, ...] = (
-    check_publish_many_is_publishing_each,
-    check_publish_many_keeps_the_order_of_a_sender,
-    check_publish_many_refuses_all_or_none,
-    check_consume_many_is_consuming_each,
-    check_consume_many_may_only_look,
-    check_consume_many_refuses_all_or_none,
-)

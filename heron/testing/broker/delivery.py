@@ -3,15 +3,7 @@
 from typing import Final
 
 from heron.messaging import BROADCAST_ID, ChannelManager, MessageBroker, MessageType
-from heron.testing.broker.promise import (
-    BrokerCheck,
-    MakeBroker,
-    Settle,
-    consumed,
-    do_nothing,
-    expect_equal,
-    numbered,
-)
+from heron.testing.broker.promise import MakeBroker, Settle, consumed, do_nothing, expect_equal, numbered
 
 _ALIKE: Final = ("env_1", "env_10", "env_1__x", "env_1_", "env_11", "1", "env_", "env_1__action__a_to_b")
 """Ids that are prefixes of one another, by themselves or in the name of a channel."""
@@ -149,17 +141,3 @@ def check_env_is_that_of_the_message(make_broker: MakeBroker, _settle: Settle = 
 def _publish_to_each(broker: MessageBroker, channels: dict[str, str]) -> None:
     for number, (env_id, channel) in enumerate(channels.items()):
         broker.publish(channel, numbered(number, env_id=env_id))
-
-
-CHECKS: tuple[BrokerCheck, ...] = (
-    check_message_arrives_as_sent,
-    check_unknown_channel_is_empty,
-    check_one_recipient_alone_receives,
-    check_consumed_once,
-    check_peeking_takes_nothing,
-    check_order_of_a_sender,
-    check_broadcast_reaches_each_once,
-    check_envs_share_a_channel,
-    check_similar_env_ids_stay_apart,
-    check_env_is_that_of_the_message,
-)

@@ -7,14 +7,8 @@ import numpy.typing as npt
 
 from heron.errors import InvalidMessageError
 from heron.messaging import ChannelManager, Lane, Message, MessageBroker, MessageType, Route
-from heron.testing.broker.promise import (
-    BrokerCheck,
-    MakeBroker,
-    Settle,
-    do_nothing,
-    expect_equal,
-    expect_error,
-)
+from heron.testing.broker.promise import MakeBroker, Settle, do_nothing, expect_equal
+from heron.testing.findings import expect_error
 
 _SCHEMA: Final = {"goal": ((2,), np.float32), "price": ((), np.float64)}
 _ENVS: Final = ("env_0", "env_1", "env_10")
@@ -218,17 +212,3 @@ def _expect_channel_named(lane: Lane, channel: str) -> None:
     except InvalidMessageError as error:
         expect_equal(channel in str(error), True, "the error names the channel of the message that does not fit")
         raise
-
-
-CHECKS: tuple[BrokerCheck, ...] = (
-    check_lane_moves_masked_rows,
-    check_lane_receives_the_newest,
-    check_lane_copies_arrays,
-    check_lane_row_is_a_message,
-    check_lane_receives_single_messages,
-    check_lane_names_what_does_not_fit,
-    check_lane_is_cleared_with_its_env,
-    check_lanes_share_channels,
-    check_lane_refuses_bad_rows,
-    check_lane_refuses_bad_routes,
-)

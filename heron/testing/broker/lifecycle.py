@@ -6,17 +6,8 @@ from typing import Any, cast
 
 from heron.errors import BrokerClosedError, InvalidMessageError
 from heron.messaging import BROADCAST_ID, ChannelManager, Message, MessageBroker, MessageType, Route
-from heron.testing.broker.promise import (
-    BrokerCheck,
-    MakeBroker,
-    Settle,
-    consumed,
-    do_nothing,
-    expect_equal,
-    expect_error,
-    numbered,
-    numbers,
-)
+from heron.testing.broker.promise import MakeBroker, Settle, consumed, do_nothing, expect_equal, numbered, numbers
+from heron.testing.findings import expect_error
 
 
 def check_create_channel_drops_nothing(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
@@ -159,13 +150,3 @@ def _bad_calls(broker: MessageBroker) -> dict[str, Callable[[], object]]:
             f"get_environment_channels({bad!r})": partial(broker.get_environment_channels, name),
         }
     return calls
-
-
-CHECKS: tuple[BrokerCheck, ...] = (
-    check_create_channel_drops_nothing,
-    check_environment_channels,
-    check_clear_environment,
-    check_closed_broker_refuses,
-    check_leaving_the_block_closes,
-    check_bad_input_changes_nothing,
-)

@@ -1,8 +1,7 @@
 """Parts of the checks: numbered messages, comparisons that explain themselves, threads that end."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from heron.messaging import Message, MessageBroker, MessageType, QueueKey
@@ -55,18 +54,6 @@ def consumed_many(broker: MessageBroker, queues: Iterable[QueueKey], *, clear: b
 def expect_equal(got: object, expected: object, promise: str) -> None:
     """Fail with the promise unless ``got`` equals ``expected``."""
     assert got == expected, f"{promise}: expected {expected!r}, got {got!r}"
-
-
-@contextmanager
-def expect_error(kind: type[Exception], promise: str) -> Iterator[None]:
-    """Fail with the promise unless the block raises an error of this kind."""
-    try:
-        yield
-    except kind:
-        return
-    except Exception as error:
-        raise AssertionError(f"{promise}: expected {kind.__name__}, got {error!r}") from error
-    raise AssertionError(f"{promise}: expected {kind.__name__}, nothing was raised")
 
 
 def run_together(promise: str, tasks: Iterable[Callable[[], None]]) -> None:

@@ -4,7 +4,6 @@ from functools import partial
 
 from heron.messaging import BROADCAST_ID, Message
 from heron.testing.broker.promise import (
-    BrokerCheck,
     MakeBroker,
     Settle,
     consumed,
@@ -107,12 +106,3 @@ def check_publishers_call_subscribers(make_broker: MakeBroker, settle: Settle = 
         run_together("publishing does not block", [partial(publish, start) for start in range(0, 80, 20)])
         settle()
         expect_equal(sorted(numbers(seen)), list(range(80)), "a subscriber sees each message once")
-
-
-CHECKS: tuple[BrokerCheck, ...] = (
-    check_subscriber_sees_every_message,
-    check_each_subscriber_is_called,
-    check_raising_subscriber_stops_nobody,
-    check_subscriber_may_use_the_broker,
-    check_publishers_call_subscribers,
-)

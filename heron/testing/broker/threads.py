@@ -7,7 +7,6 @@ from typing import Final
 
 from heron.messaging import BROADCAST_ID, MessageBroker
 from heron.testing.broker.promise import (
-    BrokerCheck,
     MakeBroker,
     Settle,
     consumed,
@@ -110,12 +109,3 @@ def _exchange(broker: MessageBroker, recipient_id: str, consumers: tuple[str, ..
 
 def _sorted(parts: list[list[int]]) -> list[int]:
     return sorted(number for part in parts for number in part)
-
-
-CHECKS: tuple[BrokerCheck, ...] = (
-    check_threads_lose_nothing,
-    check_threads_lose_nothing_in_bulk,
-    check_threads_share_broadcasts,
-    check_threads_keep_order,
-    check_threads_clear_one_env,
-)

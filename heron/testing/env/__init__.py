@@ -55,15 +55,7 @@ def check_parallel_env(
 def check_aec_env(make: Callable[[], AECEnv], *, episodes: int = 3, max_steps: int = 500, seed: int = 0) -> None:
     """Check that a PettingZoo ``AECEnv`` keeps its promises over whole episodes.
 
-    Args:
-        make: Makes a new environment at each call.
-        episodes: Number of whole episodes that are examined.
-        max_steps: Longest episode, in steps of single agents.
-        seed: Seed of the first episode; each further one has the next seed.
-
-    Raises:
-        ContractError: If promises are broken, with every finding.
-        EnvCreationError: If ``make`` makes something else.
+    Arguments and errors are those of ``check_parallel_env``; a step is that of a single agent.
     """
     _check(make, AECEnv, Limits(episodes, max_steps, seed))
 
@@ -73,15 +65,7 @@ def check_gymnasium_env(
 ) -> None:
     """Check that a Gymnasium ``Env`` keeps its promises over whole episodes, and passes Gymnasium's ``check_env``.
 
-    Args:
-        make: Makes a new environment at each call.
-        episodes: Number of whole episodes that are examined.
-        max_steps: Longest episode, in steps; a longer one is truncated there.
-        seed: Seed of the first episode; each further one has the next seed.
-
-    Raises:
-        ContractError: If promises are broken, with every finding.
-        EnvCreationError: If ``make`` makes something else.
+    Arguments and errors are those of ``check_parallel_env``.
     """
     _check(make, gymnasium.Env, Limits(episodes, max_steps, seed))
 

@@ -79,14 +79,8 @@ def trace(subject: Subject, seed: int | None, action_seed: int, max_steps: int) 
 
 def frozen_step(step: StepRecord) -> dict[str, Any]:
     """Return copies of everything in one step."""
-    return {
-        "agents": list(step.after),
-        "observations": frozen(step.observations),
-        "rewards": frozen(step.rewards),
-        "terminations": frozen(step.terminations),
-        "truncations": frozen(step.truncations),
-        "infos": frozen(step.infos),
-    }
+    parts = ("observations", "rewards", "terminations", "truncations", "infos")
+    return {"agents": list(step.after), **{part: frozen(getattr(step, part)) for part in parts}}
 
 
 class Examiner:

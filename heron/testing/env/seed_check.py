@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from heron.testing.comparison import difference
+from heron.testing.comparison import difference, episode_difference
 from heron.testing.env.episodes import Limits, Trace, frozen_step, play, trace
 from heron.testing.env.step_record import Subject
 from heron.testing.env.subjects import subject_of
@@ -107,16 +107,13 @@ class SeedCheck:
     ) -> bool:
         """Compare an episode with the reference, and add a finding for the first step that differs."""
         expected = self._reference if expected is None else expected
-        for step, (one, other) in enumerate(zip(expected, got, strict=False)):
-            if how := difference(one, other):
-                where = Where(seed=self._seed if seed == -1 else seed, step=step)
-                self._findings.add(Finding(check, problem, how, where, fix))
-                return False
-        if len(expected) != len(got):
-            detail = f"it lasts {len(expected) - 1} steps the first time and {len(got) - 1} the second"
-            self._findings.add(Finding(check, problem, detail, Where(seed=self._seed), fix))
-            return False
-        return True
+        found = episode_difference(expected, got)
+        if found is None:
+            return True
+        step, how = found
+        where = Where(seed=self._seed if seed == -1 else seed, step=step)
+        self._findings.add(Finding(check, problem, how, where, fix))
+        return False
 
 
 def _endless(subject: Subject, seed: int, max_steps: int) -> Iterator[None]:

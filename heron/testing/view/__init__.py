@@ -15,13 +15,13 @@ the step.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from heron.testing.findings import run_suite
+from heron.testing.findings import checks_in, run_suite
 from heron.testing.view import against_environments, view_checks
 from heron.testing.view.view_player import MakeView, ViewCheck, ViewPlan
 
 __all__ = ["VIEW_CHECKS", "ViewCheck", "ViewPlan", "check_view"]
 
-VIEW_CHECKS: tuple[ViewCheck, ...] = (*view_checks.CHECKS, *against_environments.CHECKS)
+VIEW_CHECKS: tuple[ViewCheck, ...] = checks_in(view_checks, against_environments)
 """All checks, from the simplest promise to the most involved."""
 
 

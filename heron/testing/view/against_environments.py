@@ -11,7 +11,7 @@ from heron.batch.array_tree import zeros
 from heron.testing.comparison import difference
 from heron.testing.env.step_record import Subject
 from heron.testing.env.subjects import subject_of
-from heron.testing.view.view_player import DEFAULT_PLAN, MakeView, ViewCheck, ViewPlan, ViewPlayer, opened
+from heron.testing.view.view_player import DEFAULT_PLAN, MakeView, ViewPlan, ViewPlayer, opened
 from heron.testing.view.view_subject import ViewStep, slot_of
 
 
@@ -142,6 +142,3 @@ def as_stored(value: Any, like: Any) -> Any:
     if isinstance(value, tuple) and isinstance(like, tuple):
         return tuple(as_stored(part, other) for part, other in zip(value, like, strict=False))
     return np.asarray(value, getattr(like, "dtype", None))
-
-
-CHECKS: tuple[ViewCheck, ...] = (check_against_environments,)

@@ -6,12 +6,11 @@ import numpy as np
 
 from heron.batch.space_fit import misfit
 from heron.errors import ConfigurationError
-from heron.testing.batch_env.attributes import Probe
+from heron.testing.batch_env.attributes import PROBE_NAME, Probe
 from heron.testing.comparison import frozen
 from heron.testing.view.view_player import (
     DEFAULT_PLAN,
     MakeView,
-    ViewCheck,
     ViewPlan,
     ViewPlayer,
     expect_same,
@@ -19,9 +18,6 @@ from heron.testing.view.view_player import (
     opened,
 )
 from heron.testing.view.view_subject import slot_of
-
-_NAME: Final = "heron_check_probe"
-"""Name of an attribute that no environment has."""
 
 _UNREACHABLE: Final = (AttributeError, NotImplementedError, ConfigurationError)
 """Errors of views over an engine that is stepped as a batch and has no separate environments."""
@@ -178,11 +174,11 @@ def check_attributes_reach_their_slots(make: MakeView, plan: ViewPlan = DEFAULT_
         player.reset(plan.seed)
         expected = [10 + slot // plan.slots_per_env for slot in range(subject.num_slots)]
         try:
-            subject.set_attr(_NAME, expected)
+            subject.set_attr(PROBE_NAME, expected)
         except _UNREACHABLE:
             return
         for when in ("at once", "after a reset"):
-            got = list(subject.view.get_attr(_NAME))
+            got = list(subject.view.get_attr(PROBE_NAME))
             assert got == expected, (
                 f"get_attr {when} must return the value of each slot: expected {expected}, got {got}"
             )
@@ -196,27 +192,12 @@ def check_calls_reach_their_slots(make: MakeView, plan: ViewPlan = DEFAULT_PLAN)
         player.reset(plan.seed)
         copies = [slot // plan.slots_per_env for slot in range(subject.num_slots)]
         try:
-            subject.set_attr(_NAME, [Probe(copy) for copy in copies])
+            subject.set_attr(PROBE_NAME, [Probe(copy) for copy in copies])
         except _UNREACHABLE:
             return
         expected = [(copy, ("x",), {"key": 2}) for copy in copies]
-        got = [tuple(result) for result in subject.call(_NAME, "x", key=2)]
+        got = [tuple(result) for result in subject.call(PROBE_NAME, "x", key=2)]
         assert got == expected, f"each slot must get its environment's result: expected {expected}, got {got}"
-
-
-CHECKS: tuple[ViewCheck, ...] = (
-    check_observations_in_space,
-    check_shapes,
-    check_ends,
-    check_infos_are_new,
-    check_results_stay,
-    check_same_seed,
-    check_slots_have_seeds_of_their_own,
-    check_partial_reset,
-    check_closing_twice,
-    check_attributes_reach_their_slots,
-    check_calls_reach_their_slots,
-)
 
 
 def _expect_in_space(player: ViewPlayer, observations: Any, when: str) -> None:

@@ -1,7 +1,7 @@
 """Views under random actions, and copies of their results to compare."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -90,11 +90,8 @@ class ViewPlayer:
 @contextmanager
 def opened(make: MakeView) -> Iterator[ViewPlayer]:
     """Open a player of a new view, which is closed at the end."""
-    view = make()
-    try:
+    with closing(make()) as view:
         yield ViewPlayer(view_subject(view))
-    finally:
-        view.close()
 
 
 def frozen_slots(step: ViewStep, slots: Sequence[int]) -> list[Any]:

@@ -4,11 +4,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from heron.batch.array_tree import map_arrays
 from heron.batch.batch_env import BoolArray
 from heron.errors import ConfigurationError
 
@@ -191,8 +193,4 @@ def view_subject(view: Any) -> ViewSubject:
 
 def slot_of(tree: Any, slot: int) -> Any:
     """Return the part of one slot in a batch."""
-    if isinstance(tree, Mapping):
-        return {key: slot_of(part, slot) for key, part in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(slot_of(part, slot) for part in tree)
-    return tree[slot]
+    return map_arrays(itemgetter(slot), tree)
