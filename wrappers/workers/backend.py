@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from math import ceil
 from typing import Literal, get_args
 
@@ -55,32 +56,22 @@ def make_batch_env(
         EnvCreationError: If a copy could not be made.
     """
     check_backend(backend, options, len(factories))
-    if backend != "loop":
-        _check_not_starting()
-
-    def loop(copies: Sequence[EnvFactory], ids: Sequence[str] | None = None) -> BatchEnv:
-        return LoopEnv(copies, ids, groups=groups, validate=validate)
-
-    def processes(
-        copies: Sequence[EnvFactory], workers: int | None = None, ids: Sequence[str] | None = None
-    ) -> BatchEnv:
-        named = options.given() if workers is None else options.given() | {"num_workers": workers}
-        return ProcessEnv(copies, ids, groups=groups, validate=validate, **named)
-
+    loop = partial(LoopEnv, groups=groups, validate=validate)
     if backend == "loop":
         return loop(factories, env_ids)
+    _check_not_starting()
+    processes: Callable[..., BatchEnv] = partial(ProcessEnv, groups=groups, validate=validate, **options.given())
     if backend == "process":
-        return processes(factories, ids=env_ids)
+        return processes(factories, env_ids)
     pays, why = compare(factories, options.num_workers, loop, processes, vector_env)
     batch_env: BatchEnv | None = None
     if pays:
         try:
-            batch_env = processes(factories, ids=env_ids)
+            batch_env = processes(factories, env_ids)
         except Exception as error:  # noqa: BLE001 -- an error of the copies themselves is raised again by the loop
             why = f"worker processes could not be started ({summary(error)})"
     chosen = "the loop" if batch_env is None else "worker processes"
-    if batch_env is None:
-        batch_env = loop(factories, env_ids)
+    batch_env = batch_env or loop(factories, env_ids)
     batch_env.remark = f'backend="auto" chose {chosen}: {why}'
     _logger.info(batch_env.remark)
     return batch_env
@@ -113,7 +104,7 @@ def compare(
     factories: Sequence[EnvFactory],
     num_workers: int | None,
     make_loop: Callable[[Sequence[EnvFactory]], BatchEnv],
-    make_processes: Callable[[Sequence[EnvFactory], int], BatchEnv],
+    make_processes: Callable[..., BatchEnv],
     vector_env: VectorEnvMaker = HierarchicalVectorEnv,
 ) -> tuple[bool, str]:
     """Decide between the loop and worker processes; the loop wins if in doubt.
@@ -126,7 +117,7 @@ def compare(
         factories: One per copy.
         num_workers: Worker processes beside this one; None for as many as there are cores for.
         make_loop: Makes a batch of copies in this process.
-        make_processes: Makes one with a number of workers.
+        make_processes: Makes one with a number of workers, ``num_workers``.
         vector_env: Makes the vector env to be stepped.
 
     Returns:
@@ -147,7 +138,7 @@ def compare(
             copies = factories[: min(num_envs, (workers + 1) * ceil(_TRIAL_SHARE / step))]
             with ExitStack() as stack:
                 batches = [stack.enter_context(closing(make_loop(copies)))]
-                batches.append(stack.enter_context(closing(make_processes(copies, workers))))
+                batches.append(stack.enter_context(closing(make_processes(copies, num_workers=workers))))
                 gain = race(*(RandomPlay(stack.enter_context(vector_env(batch))) for batch in batches))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the loop does not need worker processes
         return False, f"the cost of a step could not be measured ({summary(error)})"

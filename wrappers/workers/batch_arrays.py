@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
@@ -44,30 +45,21 @@ class BatchArrays:
         states: dict[str, GroupState] = {}
         actions: dict[str, Array] = {}
         for name, group in groups.items():
-            parts = _parts(GroupState.empty(group, num_envs))
-            states[name] = GroupState(*(cast("Any", map_arrays(place, part)) for part in parts))
+            states[name] = GroupState(**map_arrays(place, vars(GroupState.empty(group, num_envs))))
             actions[name] = place(zero_actions(group.action_space, (num_envs, len(group.agent_ids))))
         return cls(states, actions, mask)
 
     def rows(self, rows: slice) -> "BatchArrays":
         """Return the part of some neighbouring copies, as views."""
-        states = {name: GroupState(*_rows_of(state, rows)) for name, state in self.states.items()}
+        part = itemgetter(rows)
+        states = {name: GroupState(**map_arrays(part, vars(state))) for name, state in self.states.items()}
         return BatchArrays(states, {name: array[rows] for name, array in self.actions.items()}, self.mask[rows])
 
     def copy_states(self, states: Mapping[str, GroupState]) -> None:
         """Copy the states of the masked copies from arrays of the same shape."""
         rows = np.flatnonzero(self.mask)
         for name, own in self.states.items():
-            for target, source in zip(_parts(own), _parts(states[name]), strict=True):
-                _copy_rows(target, source, rows)
-
-
-def _parts(state: GroupState) -> tuple[ArrayTree, ...]:
-    return (state.observations, state.rewards, state.terminated, state.truncated, state.active)
-
-
-def _rows_of(state: GroupState, rows: slice) -> list[Any]:
-    return [map_arrays(lambda array: array[rows], part) for part in _parts(state)]
+            _copy_rows(vars(own), vars(states[name]), rows)
 
 
 def _copy_rows(target: ArrayTree, source: ArrayTree, rows: npt.NDArray[np.intp]) -> None:

@@ -22,10 +22,6 @@ class ProcessEnv(ShardedEnv):
     Same seeds, same trajectories, to the bit, as with ``LoopEnv``, as long as the copies share nothing: each
     worker gets its own pickled copy of all objects that the factories refer to.
 
-    A worker that dies, or gives no answer in time, raises a ``WorkerError``. Its copies are cut off then: agents
-    that were active are truncated and have the reason under ``"worker_lost"`` in their infos. All other copies
-    stay usable, and ``restart_worker`` brings the lost ones back, in need of a reset.
-
     Args:
         factories: One per copy. They are pickled with cloudpickle, so lambdas and local functions will do.
         env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.

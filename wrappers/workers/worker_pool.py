@@ -90,10 +90,7 @@ class WorkerPool:
         raise_first(errors)
 
     def run(
-        self,
-        orders: Mapping[Worker, Order],
-        own_share: Callable[[list[Exception]], None],
-        errors: list[Exception],
+        self, orders: Mapping[Worker, Order], own_share: Callable[[list[Exception]], None], errors: list[Exception]
     ) -> list[Worker]:
         """Let workers step or reset their masked copies while this process does its own share.
 

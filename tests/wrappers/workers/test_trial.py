@@ -79,7 +79,7 @@ def verdict(clock, speed, *, noise=0.0, above=0.0, seed=0):
         [Scripted] * COPIES,
         1,
         lambda copies: Costly(copies, clock, partial(cost, factor=1.0)),
-        lambda copies, _: Costly(copies, clock, partial(cost, factor=speed)),
+        lambda copies, **_: Costly(copies, clock, partial(cost, factor=speed)),
         partial(CostlyVenv, above=above),
     )
 
