@@ -15,6 +15,15 @@ from heron.messaging.message import Message, MessageType, Publication
 Schema = Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]
 """Payload of every message of a lane: name -> (shape, dtype) of one row."""
 
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""Payloads of all rows of a lane: name -> ``(num_routes, *shape)``."""
+
+Rows = npt.NDArray[np.bool_]
+"""A selection of rows, ``(num_routes,) bool``."""
+
+Times = float | npt.NDArray[np.float64]
+"""Simulation time of all rows, or of each, ``(num_routes,)``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -120,12 +129,7 @@ class Lane(ABC):
         return tuple(dict.fromkeys(route.channel for route in self.routes))
 
     @abstractmethod
-    def send(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        where: npt.NDArray[np.bool_] | None = None,
-        timestamp: float | npt.NDArray[np.float64] = 0.0,
-    ) -> None:
+    def send(self, arrays: Arrays, where: Rows | None = None, timestamp: Times = 0.0) -> None:
         """Send one message on each route in ``where``. The arrays are copied.
 
         Args:
@@ -139,7 +143,7 @@ class Lane(ABC):
         """
 
     @abstractmethod
-    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+    def receive(self, where: Rows | None = None) -> LaneBatch:
         """Consume the messages that wait on each route in ``where``, and return the newest of each.
 
         The newest message has the latest timestamp; of equals, it is the one published last.
@@ -159,9 +163,7 @@ class Lane(ABC):
         arrays = {name: np.zeros((size, *shape), dtype) for name, (shape, dtype) in self.schema.items()}
         return LaneBatch(arrays, np.zeros(size), np.zeros(size, dtype=bool))
 
-    def check_rows(
-        self, arrays: Mapping[str, npt.NDArray[Any]], where: npt.NDArray[np.bool_] | None
-    ) -> npt.NDArray[np.bool_]:
+    def check_rows(self, arrays: Arrays, where: Rows | None) -> Rows:
         """Check the arguments of ``send``, and return the rows to send, ``(num_routes,) bool``."""
         if arrays.keys() != self.schema.keys():
             raise InvalidMessageError(f"expected arrays {sorted(self.schema)}, got {sorted(arrays)}")
@@ -174,7 +176,7 @@ class Lane(ABC):
                 )
         return self.check_where(where)
 
-    def check_where(self, where: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+    def check_where(self, where: Rows | None) -> Rows:
         """Check a selection of rows, and return it; None selects all."""
         if where is None:
             return self._all_rows
@@ -184,9 +186,7 @@ class Lane(ABC):
             )
         return where
 
-    def check_times(
-        self, timestamp: float | npt.NDArray[np.float64], rows: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.float64]:
+    def check_times(self, timestamp: Times, rows: Rows) -> npt.NDArray[np.float64]:
         """Check the timestamps of the rows to send, and return one for all, ``()``, or ``(num_routes,) float64``."""
         times = np.asarray(timestamp, dtype=np.float64)
         if times.shape not in {(), (self.num_routes,)}:
@@ -202,12 +202,7 @@ class Lane(ABC):
                 )
         return times
 
-    def messages_of(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        rows: npt.NDArray[np.bool_],
-        times: npt.NDArray[np.float64],
-    ) -> list[Publication]:
+    def messages_of(self, arrays: Arrays, rows: Rows, times: npt.NDArray[np.float64]) -> list[Publication]:
         """Return checked rows as messages, which carry copies of the arrays, each with its channel."""
         times = np.broadcast_to(times, (self.num_routes,))
         messages = []

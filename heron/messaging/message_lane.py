@@ -1,12 +1,10 @@
 """Lanes over any broker, by its single messages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from heron.messaging.lane import Lane, LaneBatch, Route, Schema
+from heron.messaging.lane import Arrays, Lane, LaneBatch, Route, Rows, Schema, Times
 from heron.messaging.message import Message, MessageType, Publication, QueueKey
 
 
@@ -35,17 +33,12 @@ class MessageLane(Lane):
         self._queues = [(route.channel, route.recipient_id, route.env_id) for route in self.routes]
         self._received = self.make_batch()
 
-    def send(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        where: npt.NDArray[np.bool_] | None = None,
-        timestamp: float | npt.NDArray[np.float64] = 0.0,
-    ) -> None:
+    def send(self, arrays: Arrays, where: Rows | None = None, timestamp: Times = 0.0) -> None:
         self.check_open()
         rows = self.check_rows(arrays, where)
         self._publish_many(self.messages_of(arrays, rows, self.check_times(timestamp, rows)))
 
-    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+    def receive(self, where: Rows | None = None) -> LaneBatch:
         self.check_open()
         rows = np.flatnonzero(self.check_where(where)).tolist()
         messages = self._consume_many([self._queues[row] for row in rows])

@@ -1,14 +1,11 @@
 """Brokers around brokers, and lanes around lanes."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from heron.messaging.base import MessageBroker, Subscription
-from heron.messaging.lane import Lane, LaneBatch, Route, Schema
+from heron.messaging.lane import Arrays, Lane, LaneBatch, Route, Rows, Schema, Times
 from heron.messaging.message import Message, MessageType, Publication, QueueKey
 
 _BULK: Final = {
@@ -123,15 +120,10 @@ class LaneWrapper(Lane):
         super().__init__(lane.routes, lane.schema, lane.message_type)
         self.lane = lane
 
-    def send(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        where: npt.NDArray[np.bool_] | None = None,
-        timestamp: float | npt.NDArray[np.float64] = 0.0,
-    ) -> None:
+    def send(self, arrays: Arrays, where: Rows | None = None, timestamp: Times = 0.0) -> None:
         self.lane.send(arrays, where, timestamp)
 
-    def receive(self, where: npt.NDArray[np.bool_] | None = None) -> LaneBatch:
+    def receive(self, where: Rows | None = None) -> LaneBatch:
         return self.lane.receive(where)
 
     def close(self) -> None:

@@ -1,13 +1,11 @@
 """Lanes of the in-memory broker: arrays until a caller looks at a message."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-from heron.messaging.lane import Lane, LaneBatch, Route, Schema
-from heron.messaging.memory.lane_rows import BoolArray, LaneRows
+from heron.messaging.lane import Arrays, Lane, LaneBatch, Route, Rows, Schema, Times
+from heron.messaging.memory.lane_rows import LaneRows
 from heron.messaging.memory.store import Store
 from heron.messaging.message import Message, MessageType, Publication
 
@@ -41,12 +39,7 @@ class ArrayLane(Lane):
             store.check_open()
             store.add_lane(self._rows)
 
-    def send(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        where: BoolArray | None = None,
-        timestamp: float | npt.NDArray[np.float64] = 0.0,
-    ) -> None:
+    def send(self, arrays: Arrays, where: Rows | None = None, timestamp: Times = 0.0) -> None:
         rows = self.check_rows(arrays, where)
         times = self.check_times(timestamp, rows)
         store, waiting = self._store, self._rows
@@ -65,7 +58,7 @@ class ArrayLane(Lane):
         if one_by_one:
             self._publish_many(self.messages_of(arrays, rows, times))
 
-    def receive(self, where: BoolArray | None = None) -> LaneBatch:
+    def receive(self, where: Rows | None = None) -> LaneBatch:
         rows = self.check_where(where)
         store, waiting = self._store, self._rows
         with store.guard:
@@ -81,12 +74,12 @@ class ArrayLane(Lane):
             super().close()
             self._store.remove_lane(self._rows)
 
-    def _make_mailboxes(self, rows: BoolArray) -> None:
+    def _make_mailboxes(self, rows: Rows) -> None:
         """Make the mailboxes of rows that are sent for the first time."""
         for row in np.flatnonzero(rows & self._rows.without_mailbox).tolist():
             self._store.make_mailbox(self.routes[row].channel, self.routes[row].env_id)
 
-    def _take_messages(self, rows: BoolArray) -> Iterator[tuple[int, list[Message]]]:
+    def _take_messages(self, rows: Rows) -> Iterator[tuple[int, list[Message]]]:
         """Take the messages of each row when the caller asks for them, so that an interrupt loses one row at most."""
         for row in np.flatnonzero(rows).tolist():
             mailbox = self._rows.mailboxes[row]

@@ -1,16 +1,11 @@
 """Messages of one lane that wait in the in-memory broker as rows of arrays."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from heron.messaging.lane import Lane, LaneBatch
+from heron.messaging.lane import Arrays, Lane, LaneBatch, Rows
 from heron.messaging.memory.mailbox import ArrayRows, Mailbox
 from heron.messaging.message import Message
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 class LaneRows(ArrayRows):
@@ -86,9 +81,7 @@ class LaneRows(ArrayRows):
         """Drop the messages that wait as arrays on some rows."""
         self._waiting.fresh[rows] = False
 
-    def put(
-        self, first: int, arrays: Mapping[str, npt.NDArray[Any]], rows: BoolArray, times: npt.NDArray[np.float64]
-    ) -> None:
+    def put(self, first: int, arrays: Arrays, rows: Rows, times: npt.NDArray[np.float64]) -> None:
         """Let one message wait on each of some rows.
 
         Args:
@@ -118,7 +111,7 @@ class LaneRows(ArrayRows):
             waiting.fresh[:] = rows
         self._some_wait = True
 
-    def take(self, rows: BoolArray) -> LaneBatch:
+    def take(self, rows: Rows) -> LaneBatch:
         """Return the messages that wait on some rows, in the buffers that ``put`` has filled.
 
         Args:
