@@ -31,6 +31,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 
 class HeronError(Exception):
     """Base class of every deliberate error."""
@@ -175,6 +177,23 @@ def check_id(what: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidMessageError(f"{what} must be a non-empty string, got {value!r}")
     return value
+
+
+def checked_count(what: str, value: object, least: int = 1, kind: type[HeronError] = ConfigurationError) -> int:
+    """Return ``value`` as an int of at least ``least``, which is 0 or 1.
+
+    Args:
+        what: The name of the value in the error message.
+        value: The value to check.
+        least: The smallest valid value.
+        kind: The type of the error.
+
+    Raises:
+        HeronError: Of this type, if ``value`` is not such an integer.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
+        return int(value)
+    raise kind(f"{what} must be a {'positive' if least else 'non-negative'} integer, got {value!r}")
 
 
 def meant(name: Any, known: Iterable[str]) -> str:

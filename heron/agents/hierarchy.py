@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
 from heron.agents.agent import check_agent_id
-from heron.errors import HierarchyError, InvalidMessageError
+from heron.errors import HierarchyError, InvalidMessageError, checked_count
 from heron.messaging import ChannelManager
 
 FIELD_LEVEL = "field"
@@ -194,10 +194,10 @@ class Hierarchy:
             period = dict.fromkeys(self.subordinates, period)
         if unknown := [agent for agent in period if agent not in self.subordinates]:
             raise HierarchyError(f"period is given for {unknown}, which are not coordinators")
-        for agent, steps in period.items():
-            if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 1:
-                raise HierarchyError(f"period of {agent!r} must be a positive integer, got {steps!r}")
-        return {agent: int(period.get(agent, 1)) for agent in self.subordinates}
+        periods = {
+            agent: checked_count(f"period of {agent!r}", steps, kind=HierarchyError) for agent, steps in period.items()
+        }
+        return {agent: periods.get(agent, 1) for agent in self.subordinates}
 
     def _checked_command_spaces(self, given: Space[Any] | Mapping[str, Space[Any]] | None) -> dict[str, Space[Any]]:
         if given is None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Space
 
 from heron.batch.action_records import as_actions, map_leaves
 from heron.batch.array_tree import all_true
 from heron.batch.batch_env import BoolArray
+from heron.batch.space_fit import bounds
 from heron.errors import HeronError, InvalidActionError, shown
 
 
@@ -119,15 +120,5 @@ def _of(leaf: str) -> str:
 
 def inside_space(array: npt.NDArray[Any], space: Space[Any]) -> BoolArray:
     """Return for each value of ``(..., *space.shape)`` True if it is within the bounds, which NaN is not."""
-    low: Any
-    high: Any
-    match space:
-        case Box():
-            low, high = space.low, space.high
-        case Discrete():
-            low, high = space.start, space.start + space.n - 1
-        case MultiDiscrete():
-            low, high = space.start, space.start + space.nvec - 1
-        case _:  # MultiBinary, the only other supported space
-            low, high = 0, 1
+    low, high = bounds(space)
     return np.asarray((array >= low) & (array <= high))

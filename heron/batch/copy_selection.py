@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heron.batch.array_tree import BoolArray
-from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError, check_id, meant, shown
+from heron.errors import ConfigurationError, InvalidMaskError, UnknownEnvError, check_id, checked_count, meant, shown
 
 EnvSelection: TypeAlias = int | str | Sequence[int | str] | range | BoolArray
 """Copies given by index, env_id, a list of either, or a ``(num_envs,) bool`` mask."""
@@ -111,17 +111,11 @@ def spread_seeds(
     if isinstance(seed, np.ndarray):
         seed = seed.tolist()
     if not isinstance(seed, Sequence):
-        first = _checked_seed(seed)
+        first = checked_count("a seed", seed, least=0)
         return [first + place for place in range(count)]
     if len(seed) != count:
         raise ConfigurationError(f"seeds has the wrong length: expected {count}, got {seed!r}")
-    return [None if one is None else _checked_seed(one) for one in seed]
-
-
-def _checked_seed(seed: Any) -> int:
-    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
-        raise ConfigurationError(f"a seed must be a non-negative integer, got {seed!r}")
-    return int(seed)
+    return [None if one is None else checked_count("a seed", one, least=0) for one in seed]
 
 
 def _index(item: Any, env_ids: Sequence[str]) -> int:

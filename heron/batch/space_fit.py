@@ -130,10 +130,11 @@ def _leaf_misfits(space: Any, sample: Any, path: str) -> Iterator[str]:
     elif not np.can_cast(array.dtype, space.dtype):
         yield f"{here} {array.dtype}, expected {space.dtype}"
     else:
-        yield from _outside(*_bounds(space), array, path)
+        yield from _outside(*bounds(space), array, path)
 
 
-def _bounds(space: Any) -> tuple[Any, Any]:
+def bounds(space: Any) -> tuple[Any, Any]:
+    """Return the lowest and highest values of a space of arrays: two arrays of its shape, or two numbers."""
     if isinstance(space, Box):
         return space.low, space.high
     if isinstance(space, Discrete):

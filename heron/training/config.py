@@ -8,9 +8,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, checked_count
 from heron.messaging import MessageBroker
-from heron.training.config_checks import check_kind, checked_count, is_number
+from heron.training.config_checks import check_kind, is_number
 from heron.training.hierarchy_config import HierarchyConfig
 from heron.wrappers import HierarchicalVectorEnv, make_vec
 from heron.wrappers.workers.backend import Backend, check_backend

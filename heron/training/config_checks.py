@@ -3,8 +3,6 @@
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
 from heron.errors import ConfigurationError
 
 
@@ -16,17 +14,6 @@ def check_kind(name: str, value: object, kind: Any, expected: str) -> None:
     """
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} must be {expected}, got {value!r}")
-
-
-def checked_count(name: str, value: object, least: int = 1) -> int:
-    """Return ``value`` as an int of at least ``least``, which is 0 or 1.
-
-    Raises:
-        ConfigurationError: If ``value`` is not such an integer.
-    """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
-        return int(value)
-    raise ConfigurationError(f"{name} must be a {'positive' if least else 'non-negative'} integer, got {value!r}")
 
 
 def is_count(value: object) -> bool:

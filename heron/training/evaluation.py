@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from heron.errors import checked_count
 from heron.play.group_policies import policies_by_group
 from heron.play.policies import AnyPolicy, PolicyLike, RandomPolicy
 from heron.play.turn_engine import Episode, TurnEngine
-from heron.training.config_checks import checked_count
 from heron.vector.vec_group import ByGroup
 from heron.wrappers import HierarchicalVectorEnv
 

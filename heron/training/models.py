@@ -11,10 +11,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, checked_count
 from heron.play.group_policies import check_predicts
 from heron.training.config import LearnerConfig
-from heron.training.config_checks import checked_count, is_number
+from heron.training.config_checks import is_number
 from heron.wrappers import VecGroup
 from heron.wrappers.sb3 import LiveRecurrentPPO, make_learner
 from heron.wrappers.sb3.source import check_acts_in_one_array

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
 from stable_baselines3.common.vec_env import VecEnv
 
-from heron.errors import ConfigurationError, EnvStepError
+from heron.errors import ConfigurationError, EnvStepError, checked_count
 from heron.play.policies import ModelPolicy
 from heron.training.config import LearnerConfig
-from heron.training.config_checks import checked_count
 from heron.training.learned_policies import TurnPolicy, learned_policies
 from heron.training.models import check_learner, make_model
 from heron.training.progress import Progress, Turn, TurnCallback

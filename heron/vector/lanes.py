@@ -156,12 +156,7 @@ class Lanes:
     """
 
     def __init__(
-        self,
-        sight: Sight,
-        groups: Mapping[str, VecGroup],
-        env_ids: Sequence[str],
-        broker: MessageBroker,
-        clock: Clock,
+        self, sight: Sight, groups: Mapping[str, VecGroup], env_ids: Sequence[str], broker: MessageBroker, clock: Clock
     ) -> None:
         self._sight = sight
         self._clock = clock

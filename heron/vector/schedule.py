@@ -27,11 +27,7 @@ class Schedule:
     """
 
     def __init__(
-        self,
-        groups: Mapping[str, VecGroup],
-        results: Mapping[str, GroupResult],
-        clock: Clock,
-        env_ids: Sequence[str],
+        self, groups: Mapping[str, VecGroup], results: Mapping[str, GroupResult], clock: Clock, env_ids: Sequence[str]
     ) -> None:
         self._coordinators = [group for group in groups.values() if not group.is_field]
         self._results = results

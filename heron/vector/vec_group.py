@@ -168,11 +168,7 @@ def _seen_space(command: Space[Any]) -> Box:
 
 
 def _coordinator_groups(
-    level: str,
-    agents: tuple[str, ...],
-    hierarchy: Hierarchy,
-    sizes: Mapping[str, int],
-    taken: set[str],
+    level: str, agents: tuple[str, ...], hierarchy: Hierarchy, sizes: Mapping[str, int], taken: set[str]
 ) -> list[VecGroup]:
     kinds = {
         agent: (

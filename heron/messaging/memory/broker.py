@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
-from heron.errors import ConfigurationError, InvalidMessageError, check_id
+from heron.errors import ConfigurationError, InvalidMessageError, check_id, checked_count
 from heron.messaging.base import MessageBroker, Subscription
 from heron.messaging.channels import ChannelManager
 from heron.messaging.lane import Lane, Route, Schema
@@ -48,8 +48,7 @@ class InMemoryBroker(MessageBroker):
     """
 
     def __init__(self, max_queue: int | None = None, overflow: Literal["drop_oldest", "error"] = "drop_oldest") -> None:
-        if max_queue is not None and (not isinstance(max_queue, int) or isinstance(max_queue, bool) or max_queue < 1):
-            raise ConfigurationError(f"max_queue must be a positive integer or None, got {max_queue!r}")
+        max_queue = None if max_queue is None else checked_count("max_queue", max_queue)
         if overflow not in ("drop_oldest", "error"):
             raise ConfigurationError(f"overflow must be 'drop_oldest' or 'error', got {overflow!r}")
         self._store = Store(max_queue, overflow)
