@@ -25,8 +25,6 @@ class Edges:
         info_sizes: Agent id -> number of values of its flat own observation, of all agents.
 
     Attributes:
-        above: The commanding group.
-        below: The group of the subordinates.
         pairs: Coordinator id and subordinate id of each edge; the edges of one coordinator are adjacent.
         parents: ``(E,) int``, the place of each edge's coordinator in its group.
         children: ``(E,) int``, the place of each edge's subordinate in its group.

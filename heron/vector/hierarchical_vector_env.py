@@ -127,12 +127,12 @@ class HierarchicalVectorEnv:
     @property
     def running(self) -> BoolArray:
         """``(num_envs,) bool``, the copies in which any agent is active, read-only; the next step makes a new one."""
-        return self._results.running
+        return self.batch_env.running
 
     @property
     def all_running(self) -> bool:
         """True if every copy is running."""
-        return self._results.all_running
+        return all_true(self.batch_env.running)
 
     @property
     def undecided(self) -> BoolArray:
@@ -461,7 +461,7 @@ class HierarchicalVectorEnv:
 
     def _check_ready(self, stepped: BoolArray | None) -> None:
         """Check that the masked copies, or all, may be stepped."""
-        if not self._results.all_running:
+        if not self.all_running:
             stopped = ~self.running if stepped is None else stepped > self.running
             if any_true(stopped):
                 self._refuse_stopped(stopped)

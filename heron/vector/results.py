@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from heron.batch.array_tree import all_true, any_true
+from heron.batch.array_tree import any_true
 from heron.batch.batch_env import BoolArray, GroupState
 from heron.vector.edges import Edges, Families
 from heron.vector.vec_group import ByGroup, VecGroup
@@ -113,8 +113,6 @@ class Results:
         by_group: Group name -> the result of the last reset or step.
         returns: Group name -> ``(N, M) float64``, sums of ``env_rewards`` since the reset.
         lives: Group name -> ``(N, M) int64``, how often each agent has begun anew.
-        running: ``(N,) bool``, the copies in which any agent is active, read-only; a new array where it changes.
-        all_running: True if all copies are running.
     """
 
     def __init__(
@@ -150,7 +148,6 @@ class Results:
         self.lives = {name: np.zeros(result.active.shape, dtype=np.int64) for name, result in self.by_group.items()}
         self._was_active = {name: np.zeros_like(result.active) for name, result in self.by_group.items()}
         self._earned = [(self.returns[name], result.env_rewards) for name, result in self.by_group.items()]
-        self._look_who_runs()
 
     def note_active(self) -> dict[str, BoolArray]:
         """Return group name -> ``(N, M) bool``, the agents that are active now; reused by the next call."""
@@ -171,7 +168,6 @@ class Results:
         for _, result, below in self._coordinators:
             result.sum_up_rewards(below, mask)
             result.follow(below, mask, None)
-        self._look_who_runs()
 
     def follow_step(self, mask: BoolArray | None, was_active: Mapping[str, BoolArray]) -> bool:
         """Bring everything above the environment up to date with a step.
@@ -191,7 +187,6 @@ class Results:
                 result.follow(below, mask, was_active[name])
             for name, result in self.by_group.items():
                 self.lives[name] += result.active > was_active[name]
-            self._look_who_runs()
         stepped = True if mask is None else mask[:, None]
         for returns, rewards in self._earned:
             np.add(returns, rewards, out=returns, where=stepped)
@@ -203,11 +198,3 @@ class Results:
                 if any_true(flags):
                     return True
         return False
-
-    def _look_who_runs(self) -> None:
-        running = np.logical_or.reduce(
-            [np.logical_or.reduce(result.active, axis=1) for result in self._fields.values()], axis=0
-        )
-        running.flags.writeable = False
-        self.running: BoolArray = running
-        self.all_running = all_true(running)

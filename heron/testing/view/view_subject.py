@@ -116,7 +116,7 @@ class GymViewSubject:
 
 
 class Sb3ViewSubject:
-    """An SB3 ``VecEnv``, with the attributes of ``GymViewSubject``.
+    """An SB3 ``VecEnv``, with the attributes and methods of ``GymViewSubject``.
 
     One with a method ``reset_envs`` can reset some copies, unless its attribute ``can_reset_some`` is False.
     """
@@ -134,7 +134,6 @@ class Sb3ViewSubject:
         self.infos: Any = [{}] * self.num_slots
 
     def reset(self, seed: int | None) -> Any:
-        """Reset all slots and return a batch of observations."""
         if seed is not None:
             self.view.seed(seed)
         observations = self.view.reset()
@@ -142,7 +141,6 @@ class Sb3ViewSubject:
         return observations
 
     def step(self, actions: Any) -> ViewStep:
-        """Take a step; the view resets what has ended."""
         observations, rewards, dones, self.infos = self.view.step(actions)
         terminal = {
             slot: info["terminal_observation"]
@@ -154,21 +152,17 @@ class Sb3ViewSubject:
         return ViewStep(observations, rewards, np.asarray(dones), truncated, terminal, self.infos, raw)
 
     def reset_some(self, slots: Sequence[int], slots_per_env: int) -> Any:
-        """Reset the copies of these slots and return a batch of observations."""
         return self.view.reset_envs(sorted({slot // slots_per_env for slot in slots}))
 
     def slot_info(self, slot: int) -> Mapping[str, Any]:
-        """Return the latest info of one slot."""
         info: Mapping[str, Any] = self.infos[slot]
         return info
 
     def set_attr(self, name: str, values: Sequence[Any]) -> None:
-        """Set an attribute of the environments, with one value for each slot."""
         for slot, value in enumerate(values):
             self.view.set_attr(name, value, [slot])
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Sequence[Any]:
-        """Call a method of each slot's environment and return the results."""
         results: Sequence[Any] = self.view.env_method(name, *args, **kwargs)
         return results
 
