@@ -198,11 +198,11 @@ def test_options_that_do_not_fit():
         with pytest.raises(ConfigurationError, match=r"num_workers must be from 0 to 1, .* got 2"):
             heron.make_vec(Scripted, 2, backend=name, num_workers=2)
     batch_env = LoopEnv([Scripted])
-    with pytest.raises(ConfigurationError, match="backend 'auto' cannot be changed on a BatchEnv"):
+    with pytest.raises(ConfigurationError, match="backend 'auto'"):
         heron.make_vec(batch_env, backend="auto")
     with pytest.raises(ConfigurationError, match="num_workers"):
         heron.make_vec(batch_env, num_workers=1)
-    with pytest.raises(ConfigurationError, match=r"\['timeout'\] cannot be changed on a BatchEnv"):
+    with pytest.raises(ConfigurationError, match="timeout"):
         heron.make_vec(batch_env, timeout=5)
 
 
