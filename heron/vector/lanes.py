@@ -117,7 +117,7 @@ class EdgeLanes:
             return lane.receive(rows)
         except InvalidMessageError as error:
             self._refused.append(error)
-            return lane.receive(rows)  # all that came beside it
+            return lane.receive(rows)  # all other messages
 
     def _allowed(self, commands: npt.NDArray[Any], fresh: BoolArray) -> BoolArray:
         """Return the fresh commands that lie in the command space, ``(N, E) bool``, and refuse the others."""
