@@ -18,7 +18,7 @@ from heron.cli.check_report import findings_table, overview
 from heron.cli.commands import EnvName, EnvOption, app
 from heron.cli.console import console, progress_bar
 from heron.cli.flags import parse_env_arg
-from heron.errors import ConfigurationError, EnvCreationError, HeronError
+from heron.errors import ConfigurationError, EnvCreationError, HeronError, summary
 from heron.testing import BATCH_ENV_CHECKS, VIEW_CHECKS, Limits, ViewPlan
 from heron.testing.env import env_section
 from heron.testing.section import Section
@@ -92,7 +92,7 @@ def plan(make: Callable[[], Any], limits: Limits, *, alone: bool = False) -> lis
     except HeronError:
         raise
     except Exception as error:
-        raise EnvCreationError(f"making the environment raised {type(error).__name__}: {error}") from error
+        raise EnvCreationError(f"making the environment raised {summary(error)}") from error
     if alone:
         return [own]
     copies = partial(LoopEnv, [make] * _COPIES)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
-from heron.errors import ContractError
+from heron.errors import ContractError, summary
 
 _Make_contra = TypeVar("_Make_contra", contravariant=True)
 _Option_contra = TypeVar("_Option_contra", contravariant=True)
@@ -171,7 +171,7 @@ def outcome(check: Check[Any, Any], *arguments: Any) -> Finding | None:
     except AssertionError as error:
         detail = str(error)
     except Exception as error:  # noqa: BLE001 - an error of the user's part is a finding
-        detail = f"{type(error).__name__}: {error}"
+        detail = summary(error)
     else:
         return None
     return Finding(name_of(check), promise_of(check), f"broken: {detail}")

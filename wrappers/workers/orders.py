@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from heron.errors import EnvError
+from heron.errors import EnvError, summary
 
 Task = Literal["start", "step", "reset", "call", "close"]
 """The kinds of order. ``"start"`` is never sent: a worker that starts owes the first answer."""
@@ -50,7 +50,7 @@ class Failure:
     def of(cls, error: Exception) -> "Failure":
         """Return the failure for an error; one that cannot be pickled is replaced by an ``EnvError`` with its text."""
         trace = "".join(traceback.format_exception(error))
-        known: Exception = error if _can_be_pickled(error) else EnvError(f"{type(error).__name__}: {error}")
+        known: Exception = error if _can_be_pickled(error) else EnvError(summary(error))
         return cls(known, error.__cause__ if _can_be_pickled(error.__cause__) else None, trace)
 
     def unpack(self, where: str) -> Exception:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 from heron.batch.batch_env import AgentGroup
-from heron.errors import WorkerError, WorkerTimeoutError
+from heron.errors import WorkerError, WorkerTimeoutError, summary
 from heron.wrappers.workers.batch_arrays import BatchArrays
 from heron.wrappers.workers.orders import CLOSE, Answer, Order, Task
 from heron.wrappers.workers.shard import Job
@@ -67,7 +67,7 @@ class Worker(ABC):
         try:
             self._launch()
         except (OSError, EOFError) as error:
-            what = f"could not be started ({type(error).__name__}: {error})"
+            what = f"could not be started ({summary(error)})"
             raise self._start_error(self._error(WorkerError, what)) from error
         self.lost, self.pending = "", "start"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle
 
-from heron.errors import ConfigurationError
+from heron.errors import ConfigurationError, summary
 from heron.wrappers.workers.channel import ANSWER, DONE, KINDS, Channel
 from heron.wrappers.workers.orders import CLOSE, NOTHING_TO_ADD, Answer, Failure, Order, Task
 from heron.wrappers.workers.shard import Job, Shard
@@ -92,7 +92,7 @@ def _packed(answer: Answer) -> bytes:
         return _pickled(answer)
     except Exception as error:  # noqa: BLE001 -- raised again by the driver
         what = f"infos {dict(answer.infos)}" if answer.infos else f"{answer.value!r}"
-        failure = ConfigurationError(f"{what} cannot be sent from a worker process ({type(error).__name__}: {error})")
+        failure = ConfigurationError(f"{what} cannot be sent from a worker process ({summary(error)})")
         return _pickled(Answer(failure=Failure.of(failure)))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from heron.errors import summary
 from heron.testing.action_sampler import ActionSampler
 from heron.testing.comparison import frozen
 from heron.testing.env.rules import RULES
@@ -68,7 +69,7 @@ def _action(subject: Subject, agent: Any, step: StepRecord, sampler: ActionSampl
         space = subject.action_space(agent)
         return sampler.sample(agent, space, step.observations.get(agent), step.infos.get(agent))
     except Exception as error:
-        detail = f"{agent!r}: {type(error).__name__}: {error}"
+        detail = f"{agent!r}: {summary(error)}"
         raise BadReturnError("no action can be drawn for an agent in agents", detail) from error
 
 
@@ -131,6 +132,5 @@ class Examiner:
 def raised(error: Exception, where: Where) -> Finding:
     """Return the finding that an environment raised an error."""
     call = "step" if where.step else "reset"
-    detail = f"{type(error).__name__}: {error}"
     fix = f"let {call} take any action of the action space" if where.step else "let reset take seed and options"
-    return Finding("returns", f"{call} raised", detail, where, fix)
+    return Finding("returns", f"{call} raised", summary(error), where, fix)
