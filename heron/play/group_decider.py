@@ -12,7 +12,7 @@ from heron.batch.array_tree import ArrayTree, map_arrays
 from heron.batch.batch_env import BoolArray
 from heron.errors import PolicyError, summary
 from heron.play.policies import AnyPolicy, RecurrentPolicy
-from heron.play.slot_memory import SlotMemory
+from heron.play.policy_memory import PolicyMemory
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.vector.vec_group import VecGroup
 
@@ -33,7 +33,7 @@ class GroupDecider:
         self.venv = venv
         self.group = group
         self.policy = policy
-        self._memory = SlotMemory((venv.num_envs, group.num_agents))
+        self._memory = PolicyMemory((venv.num_envs, group.num_agents))
 
     def ask(self, where: BoolArray) -> npt.NDArray[Any]:
         """Return the policy's actions for some agents, and zeros for the others.

@@ -7,7 +7,7 @@ from heron.batch.array_tree import ArrayTree, clear, map_arrays, write
 from heron.batch.batch_env import BoolArray
 
 
-class SlotMemory:
+class PolicyMemory:
     """One row of memory for each of N copies and M agents.
 
     New memory is first noted. It replaces the known memory once it is kept, that is, once the decision took effect.
