@@ -12,7 +12,7 @@ from heron.testing.env.step_record import BadReturnError, StepRecord, Subject
 from heron.testing.env.watchers import AgentWatcher, ArrayWatcher, SpaceWatcher
 from heron.testing.findings import Finding, Findings, Where
 
-Trace = list[dict[str, Any]]
+Trajectory = list[dict[str, Any]]
 """Copies of everything that one episode returned, step by step."""
 
 
@@ -73,7 +73,7 @@ def _action(subject: Subject, agent: Any, step: StepRecord, sampler: ActionSampl
         raise BadReturnError("no action can be drawn for an agent in agents", detail) from error
 
 
-def trace(subject: Subject, seed: int | None, action_seed: int, max_steps: int) -> Trace:
+def trajectory(subject: Subject, seed: int | None, action_seed: int, max_steps: int) -> Trajectory:
     """Play one episode and return copies of everything that it returned."""
     return [frozen_step(step) for step in play(subject, seed, action_seed, max_steps)]
 

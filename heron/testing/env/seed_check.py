@@ -30,35 +30,35 @@ class SeedCheck:
         self._seed = limits.seed
         self._max_steps = limits.max_steps
         self._findings = findings
-        self._reference: Trace = []
+        self._reference: Trajectory = []
 
     def run(self) -> None:
         """Compare episodes; an environment that is not reproducible is not compared any further."""
         with closing(subject_of(self._make())) as subject:
-            self._reference = self._trace(subject, self._seed)
-            second = self._trace(subject, None)
+            self._reference = self._trajectory(subject, self._seed)
+            second = self._trajectory(subject, None)
             if self._repeats(second):
                 self._compare_after_other_episodes(subject)
                 self._compare_beside_another_copy()
                 self._compare_with_overwritten_observations()
             self._compare_other_seeds(subject)
 
-    def _trace(self, subject: Subject, seed: int | None) -> Trace:
-        return trace(subject, seed, self._seed, self._max_steps)
+    def _trajectory(self, subject: Subject, seed: int | None) -> Trajectory:
+        return trajectory(subject, seed, self._seed, self._max_steps)
 
-    def _repeats(self, second: Trace) -> bool:
+    def _repeats(self, second: Trajectory) -> bool:
         """Compare with a new environment: the seeded episode and the one after it."""
         with closing(subject_of(self._make())) as fresh:
             fix = "draw every random number from a generator that reset(seed=...) creates anew"
-            same = self._compare("the same seed gives a different episode", self._trace(fresh, self._seed), fix)
+            same = self._compare("the same seed gives a different episode", self._trajectory(fresh, self._seed), fix)
             fix = "let a reset without a seed continue with the existing generator"
             problem = "the episode after a seeded one is different each time"
-            return same and self._compare(problem, self._trace(fresh, None), fix, second, seed=None)
+            return same and self._compare(problem, self._trajectory(fresh, None), fix, second, seed=None)
 
     def _compare_after_other_episodes(self, subject: Subject) -> None:
         problem = "the episode of a seed depends on earlier episodes"
         fix = "restore in reset everything that an episode changes, before drawing random numbers"
-        self._compare(problem, self._trace(subject, self._seed), fix)
+        self._compare(problem, self._trajectory(subject, self._seed), fix)
 
     def _compare_beside_another_copy(self) -> None:
         """Step another copy with another seed in between."""
@@ -83,12 +83,12 @@ class SeedCheck:
         self._compare(problem, overwritten, "return a copy of the environment's own arrays", check="arrays")
 
     def _compare_other_seeds(self, subject: Subject) -> None:
-        others = [self._trace(subject, self._seed + offset) for offset in _OTHER_SEEDS]
+        others = [self._trajectory(subject, self._seed + offset) for offset in _OTHER_SEEDS]
         if all(difference(self._reference, other) is None for other in others):
             detail = f"seeds {self._seed} and {[self._seed + offset for offset in _OTHER_SEEDS]}, same actions"
             self._findings.add(Finding("randomness", "every seed gives the same episode", detail, is_error=False))
             return
-        first, second = (self._trace(subject, None) for _ in range(2))
+        first, second = (self._trajectory(subject, None) for _ in range(2))
         if difference(first, second) is None and difference(first, others[-1]) is None:
             where = Where(seed=self._seed + _OTHER_SEEDS[-1])
             fix = "make a generator in reset only if a seed is given"
@@ -98,9 +98,9 @@ class SeedCheck:
     def _compare(
         self,
         problem: str,
-        got: Trace,
+        got: Trajectory,
         fix: str,
-        expected: Trace | None = None,
+        expected: Trajectory | None = None,
         *,
         check: str = "seeds",
         seed: int | None = -1,
