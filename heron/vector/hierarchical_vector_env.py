@@ -39,22 +39,23 @@ from heron.vector.vec_group import VecGroup, build_groups
 class HierarchicalVectorEnv:
     """Copies of an environment whose agents communicate through one broker.
 
-    Every step has two phases, so that a field agent sees the command of this very step:
+    Every step has two phases, so that a field agent sees the command of the same step:
 
     1. ``decide`` sends the coordinators' actions down as commands, where their decision is due;
     2. ``advance`` steps the environment and sends every agent's info up.
 
-    In between, ``observe`` gives the current observation of a group, from received messages alone. Copies are never
-    reset automatically. Without a hierarchy there are no coordinators, and ``advance`` is all of a step.
+    In between, ``observe`` returns the current observations of a group. The commands and infos in them are those that
+    were received. Copies are never reset automatically. Without a hierarchy there are no coordinators, and a step is
+    one ``advance``.
 
     Args:
         batch_env: The environment copies, which the vector env owns from now on.
         hierarchy: The tree of agents; by default no agent has an upstream.
-        broker: Carries all messages; by default an ``InMemoryBroker`` of its own. A given broker may
-            be shared, and is left open by ``close``.
+        broker: Broker of all messages; a new ``InMemoryBroker`` by default. A given broker may be shared, and
+            ``close`` leaves it open.
         intrinsic_reward: Reward of subordinates in place of the environment's; one function for all
             groups of field agents with an upstream, or by group or level name.
-        step_length: Simulation time of one environment step, in the user's unit, by which messages are stamped.
+        step_length: Simulation time of one environment step, in the user's unit, for the timestamps of messages.
 
     Attributes:
         batch_env: The environment copies.
@@ -68,10 +69,10 @@ class HierarchicalVectorEnv:
         results: Group name -> result of the last reset or step.
         steps: ``(num_envs,) int64``, environment steps of each copy since its reset, read-only.
         total_steps: Environment steps of all copies since the vector env was made.
-        changes: Number of resets and steps, by which a view can tell that another view has changed the copies.
+        changes: Number of resets and steps. A view compares it to notice that another view has changed the copies.
         returns: Group name -> ``(num_envs, num_agents) float64``, sums of ``env_rewards`` since the reset.
-        lives: Group name -> ``(num_envs, num_agents) int64``, how often each agent has begun anew, at a reset of its
-            copy or by coming (back) in the middle of an episode; to be read only.
+        lives: Group name -> ``(num_envs, num_agents) int64``, number of times that each agent has begun: at a
+            reset of its copy, or when it appears or returns in the middle of an episode; read-only.
 
     Raises:
         HierarchyError: If the hierarchy does not fit the environment's agents, or lacks a command space.
@@ -117,7 +118,7 @@ class HierarchicalVectorEnv:
         self.steps: npt.NDArray[np.int64] = clock.steps.view()
         self.steps.flags.writeable = False
         self.total_steps = self.changes = 0
-        self._was_reset = self._closed = False
+        self._closed = False
 
     @property
     def infos(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
@@ -158,7 +159,7 @@ class HierarchicalVectorEnv:
 
         Raises:
             ConfigurationError: If the number of seeds is not the number of copies.
-            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
+            EnvStepError: If a copy raised. It needs another reset; all others were reset.
         """
         return self.reset_envs(range(self.num_envs), seed, options)
 
@@ -168,7 +169,7 @@ class HierarchicalVectorEnv:
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> dict[str, ArrayTree]:
-        """Start a new episode in some copies; every other copy and its messages stay exactly as they are.
+        """Start a new episode in some copies; all other copies and their messages are not affected.
 
         Args:
             which: The copies, by index, env_id, a list of either, or a ``(num_envs,) bool`` mask.
@@ -180,10 +181,10 @@ class HierarchicalVectorEnv:
             Group name -> its observations in all copies.
 
         Raises:
-            UnknownEnvError: If a copy is unknown; nothing was reset then.
+            UnknownEnvError: If a copy is unknown; nothing was reset.
             ConfigurationError: If a copy is a duplicate, the number of seeds is wrong, options are not a
-                mapping, or the environment cannot do this; nothing was reset then.
-            EnvStepError: If a copy raised. It needs another reset then; all others were reset.
+                mapping, or the environment cannot do this; nothing was reset.
+            EnvStepError: If a copy raised. It needs another reset; all others were reset.
         """
         self.check_open()
         if options is not None and not isinstance(options, Mapping):
@@ -197,7 +198,7 @@ class HierarchicalVectorEnv:
         self._forget(indices, mask)
         try:
             self.batch_env.reset(mask, seeds, options)
-        finally:  # beside a copy that raised, the others have begun their episodes
+        finally:  # copies that did not raise have begun their episodes
             self._results.follow_reset(mask)
             self._schedule.start_anew(mask)
             self._lanes.pass_infos_up(mask, None, self.results)
@@ -219,19 +220,19 @@ class HierarchicalVectorEnv:
         """Send coordinators' actions down as commands, and receive commands that have arrived.
 
         Rows of coordinators that are not due are not used. In a tree of several coordinator levels call it once
-        for each level from the top, so that the lower one can observe its own command first.
+        for each level, from the top down, so that each level observes its command before it decides.
 
         Args:
-            actions: Group name -> ``(num_envs, num_agents, ...)``, one command for each subordinate side by
-                side. Groups left out do not decide now.
+            actions: Group name -> ``(num_envs, num_agents, ...)``, the commands of all subordinates,
+                concatenated. Groups left out do not decide now.
             mask: ``(num_envs,) bool``, the copies concerned; all by default.
 
         Raises:
             ConfigurationError: If a name is not that of a coordinator group.
             ResetRequiredError: If actions are given, but no copy has a running episode.
-            InvalidActionError: If an action that counts does not lie in its space; nothing was sent then.
-            InvalidMessageError: If a command that was sent by hand does not lie in its space. It was dropped;
-                all else has been done.
+            InvalidActionError: If an action that is used is outside its space; nothing was sent.
+            InvalidMessageError: If a command that was sent by hand is outside its space. It was dropped; all
+                others were received.
         """
         self.check_open()
         concerned = self._masked(mask)
@@ -246,7 +247,7 @@ class HierarchicalVectorEnv:
         for group in self.coordinator_groups:
             if group.name in checked:
                 self._lanes.send_commands(group.name, checked[group.name], due[group.name], self.results)
-            # A coordinator whose command has come by another way has decided, too.
+            # A coordinator whose command was sent by hand has decided, too.
             heard_from = self._lanes.receive_commands(group, concerned)
             if heard_from is not None:
                 self._schedule.note(group, heard_from & self._schedule.due[group.name])
@@ -269,12 +270,11 @@ class HierarchicalVectorEnv:
         Raises:
             ResetRequiredError: If a copy to step has no running episode.
             DecisionRequiredError: If a coordinator in a copy to step is due.
-            InvalidActionError: If a group is missing, or an action that counts does not lie in its space.
-                Nothing was stepped in these three cases.
-            EnvStepError: If a copy raised. Its agents are cut off, and it needs a reset then; all others were
-                stepped.
-            InvalidMessageError: If an info that was sent by hand does not fit. It was dropped; all else has been
-                done.
+            InvalidActionError: If a group is missing, or an action that is used is outside its space. In these
+                three cases nothing was stepped.
+            EnvStepError: If a copy raised. Its agents are truncated, and it needs a reset; all others were stepped.
+            InvalidMessageError: If an info that was sent by hand does not fit. It was dropped; all others were
+                received.
         """
         self.check_open()
         stepped = self._masked(mask)
@@ -285,7 +285,7 @@ class HierarchicalVectorEnv:
             self._intrinsic.observe()
         try:
             self.batch_env.step(checked, stepped)
-        finally:  # beside a copy that raised, the others have been stepped
+        finally:  # copies that did not raise were stepped
             self._follow_step(stepped, took_part)
             if self._intrinsic is not None:
                 self._intrinsic.pay(stepped, took_part)
@@ -298,8 +298,8 @@ class HierarchicalVectorEnv:
 
         A field agent sees its own observation and then its latest command. A coordinator sees for each
         subordinate its latest info as received, that is its flat observation, its reward and the info's age in
-        steps (-1 before the first), and then its own command. A ``Discrete`` command is seen one-hot, and zeros
-        mean that no command has come yet. An agent that has ended keeps its last observation.
+        steps (-1 before the first), and then its own command. A ``Discrete`` command is one-hot. Zeros
+        mean that no command has arrived yet. An agent that has ended keeps its last observation.
 
         Returns:
             ``(num_envs, num_agents, ...)`` in ``groups[group].observation_space``; valid until the
@@ -310,7 +310,7 @@ class HierarchicalVectorEnv:
             ResetRequiredError: Before the first reset.
         """
         spec = self._group(group)
-        if not self._was_reset:
+        if not self.changes:
             self._refuse_stopped(~self.running)
         return self._sight.observe(spec)
 
@@ -466,7 +466,7 @@ class HierarchicalVectorEnv:
             if any_true(stopped):
                 self._refuse_stopped(stopped)
         if self.coordinator_groups:
-            self._schedule.check_nobody_due(stepped)
+            self._schedule.check_all_decided(stepped)
 
     def _refuse_stopped(self, stopped: BoolArray) -> Never:
         env_ids = [self.env_ids[index] for index in np.flatnonzero(stopped)]
@@ -480,10 +480,9 @@ class HierarchicalVectorEnv:
         self._clock.steps[mask] = 0
         self._sight.forget(mask)
         self._results.begin(mask)
-        self._was_reset = True
 
     def _follow_step(self, stepped: BoolArray | None, took_part: Mapping[str, BoolArray]) -> None:
-        """Bring everything above the environment up to date with its step."""
+        """Update results, schedule, lanes and observations after a step of the environment."""
         count = self.num_envs if stepped is None else int(np.count_nonzero(stepped))
         self.changes += bool(count)
         self._clock.steps += 1 if stepped is None else stepped
@@ -494,7 +493,7 @@ class HierarchicalVectorEnv:
         self._schedule.start_anew(stepped)
         if changed:
             self._sight.revive(self.results)
-        # An agent that has just come sends its first info, as all do at the reset, and one that has ended its last.
+        # An agent that has just appeared sends its first info, as all do at the reset; one that has ended, its last.
         self._lanes.pass_infos_up(stepped, took_part if changed else None, self.results)
         if changed:
             self._sight.freeze_ended(self.results)

@@ -81,7 +81,7 @@ class IntrinsicRewards:
         self._before: dict[str, ArrayTree] = {}
 
     def observe(self) -> None:
-        """Keep the observations of before a step."""
+        """Keep the observations before a step."""
         self._before = {name: map_arrays(np.copy, self._sight.own_observation(name)) for name in self._functions}
 
     def pay(self, mask: BoolArray | None, took_part: Mapping[str, BoolArray]) -> None:
@@ -96,7 +96,7 @@ class IntrinsicRewards:
         """
         stepped = np.ones(len(self._env_ids), dtype=bool) if mask is None else mask
         for name in self._functions:
-            rewards = np.where(took_part[name], self._worth(name), 0.0)[stepped]
+            rewards = np.where(took_part[name], self._computed(name), 0.0)[stepped]
             if np.isnan(np.minimum.reduce(rewards, axis=None, initial=0.0)):
                 row, agent = np.argwhere(np.isnan(rewards))[0].tolist()
                 raise ConfigurationError(
@@ -105,7 +105,7 @@ class IntrinsicRewards:
                 )
             self._results[name].rewards[stepped] = rewards
 
-    def _worth(self, name: str) -> npt.NDArray[np.float64]:
+    def _computed(self, name: str) -> npt.NDArray[np.float64]:
         """Return the rewards of a group's function for a step, ``(num_envs, num_agents)``."""
         result, commands = self._results[name], self._sight.commands(self._groups[name])
         before, after = self._before[name], self._sight.own_observation(name)

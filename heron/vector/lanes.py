@@ -20,10 +20,10 @@ class EdgeLanes:
     """The two lanes of the edges from one group to another, in every copy. N copies, E edges.
 
     Args:
-        received: Where messages that arrive are kept.
+        received: Storage of received messages.
         env_ids: Names of the copies.
         broker: The broker that carries the messages.
-        refused: List to which messages that do not count are added.
+        refused: List to which errors of unusable messages are added.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class EdgeLanes:
         self._down.send({"action": commands}, where.ravel(), self._by_row(now))
 
     def receive_commands(self, mask: BoolArray | None, now: Times) -> BoolArray | None:
-        """Take in the commands that have come in the masked copies, and refuse those outside the command space.
+        """Receive commands in the masked copies, and refuse those outside the command space.
 
         Args:
             mask: ``(N,) bool``; None for all copies.
             now: ``(N,) float64``, the simulation time of each copy.
 
         Returns:
-            ``(N, P) bool``, the coordinators of ``edges.families`` from which a command has come that was sent at this
-            very time; None if nothing has come.
+            ``(N, P) bool``, the coordinators of ``edges.families`` from which a command has arrived that was sent at
+            the current time; None if nothing has arrived.
         """
         batch = self._receive(self._down, mask)
         if not any_true(batch.fresh):
@@ -94,7 +94,7 @@ class EdgeLanes:
         self._up.send(rows, where.ravel(), self._by_row(now))
 
     def receive_infos(self, mask: BoolArray | None, now: Times) -> None:
-        """Take in the infos that have come in the masked copies; arguments as for ``receive_commands``."""
+        """Receive infos in the masked copies; arguments as for ``receive_commands``."""
         batch = self._receive(self._up, mask)
         if any_true(batch.fresh):
             self._received.take_infos(
@@ -145,11 +145,11 @@ class Lanes:
     """All lanes of a hierarchy. N copies, M agents of a group.
 
     Args:
-        sight: Where messages that arrive are kept, and own observations come from.
+        sight: Storage of received messages; returns own observations.
         groups: Group name -> its agents, from the top of the hierarchy down.
         env_ids: Names of the copies.
         broker: The broker that carries the messages.
-        clock: The simulation time of each copy, by which messages are stamped.
+        clock: The simulation time of each copy, for the timestamps of messages.
 
     Attributes:
         refused: Errors of messages that did not fit their lane or command space, and have not been reported yet.
@@ -181,11 +181,11 @@ class Lanes:
             lanes.send_commands(actions, due, results[lanes.edges.below.name].active, self._now)
 
     def receive_commands(self, group: VecGroup, mask: BoolArray | None) -> BoolArray | None:
-        """Take in the commands of a group's coordinators that have come in the masked copies.
+        """Receive the commands of a group's coordinators in the masked copies.
 
         Returns:
-            ``(N, M) bool``, the coordinators from which a command has come that was sent at this very time; None if
-            nothing has come.
+            ``(N, M) bool``, the coordinators from which a command has arrived that was sent at the current time; None
+            if nothing has arrived.
         """
         heard_from: BoolArray | None = None
         for lanes in self._below[group.name]:
@@ -199,7 +199,7 @@ class Lanes:
     def pass_infos_up(
         self, mask: BoolArray | None, took_part: Mapping[str, BoolArray] | None, results: Mapping[str, GroupResult]
     ) -> None:
-        """Send infos upstream after a reset or step, from the bottom up, so that each coordinator passes on the latest.
+        """Send infos upstream after a reset or step, from the bottom up, so that each coordinator sends the latest.
 
         Args:
             mask: ``(N,) bool``, the copies; None for all.

@@ -23,7 +23,7 @@ class GroupResult:
             subordinates'.
         terminated: ``(N, M) bool``, true in the step in which an agent's task ended. A coordinator ends
             with its last subordinate, and is truncated if any of them was.
-        truncated: ``(N, M) bool``, true in the step in which an agent was cut off.
+        truncated: ``(N, M) bool``, true in the step in which an agent was truncated.
         active: ``(N, M) bool``, true for agents that take part in the next step.
     """
 
@@ -134,7 +134,7 @@ class Results:
         )
         self._intrinsic = [self.by_group[name].rewards for name in intrinsic]
         self._fields = {name: self.by_group[name] for name, group in groups.items() if group.is_field}
-        # From the bottom up, as each coordinator sums up what those below it have.
+        # From the bottom up, since each coordinator sums the rewards of its subordinates.
         self._coordinators: list[tuple[str, GroupResult, Below]] = [
             (
                 name,
@@ -162,7 +162,7 @@ class Results:
             self.lives[name][mask] += 1
 
     def follow_reset(self, mask: BoolArray) -> None:
-        """Bring everything above the environment up to date with a reset of the masked copies."""
+        """Update the results after a reset of the masked copies."""
         for rewards in self._intrinsic:
             rewards[mask] = 0.0
         for _, result, below in self._coordinators:
@@ -170,18 +170,18 @@ class Results:
             result.follow(below, mask, None)
 
     def follow_step(self, mask: BoolArray | None, was_active: Mapping[str, BoolArray]) -> bool:
-        """Bring everything above the environment up to date with a step.
+        """Update the results after a step.
 
         Args:
             mask: ``(N,) bool``, the copies that were stepped; None for all.
             was_active: Group name -> ``(N, M) bool``, the agents that were active before.
 
         Returns:
-            True if an agent has come, left or ended.
+            True if an agent has appeared, left or ended.
         """
         for _, result, below in self._coordinators:
             result.sum_up_rewards(below, mask)
-        changed = self._anyone_changed(was_active)
+        changed = self._has_changed(was_active)
         if changed:
             for name, result, below in self._coordinators:
                 result.follow(below, mask, was_active[name])
@@ -192,7 +192,7 @@ class Results:
             np.add(returns, rewards, out=returns, where=stepped)
         return changed
 
-    def _anyone_changed(self, was_active: Mapping[str, BoolArray]) -> bool:
+    def _has_changed(self, was_active: Mapping[str, BoolArray]) -> bool:
         for name, result in self._fields.items():
             for flags in (result.active != was_active[name], result.terminated, result.truncated):
                 if any_true(flags):

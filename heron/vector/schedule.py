@@ -33,12 +33,14 @@ class Schedule:
         self._results = results
         self._clock = clock
         self._env_ids = env_ids
-        self._nobody = {name: np.zeros((len(env_ids), group.num_agents), dtype=bool) for name, group in groups.items()}
-        self._decided = {group.name: self._nobody[group.name].copy() for group in self._coordinators}
-        self._nowhere = np.zeros(len(env_ids), dtype=bool)
-        for array in (self._nowhere, *self._nobody.values()):
+        self._none_due = {
+            name: np.zeros((len(env_ids), group.num_agents), dtype=bool) for name, group in groups.items()
+        }
+        self._decided = {group.name: self._none_due[group.name].copy() for group in self._coordinators}
+        self._no_copy = np.zeros(len(env_ids), dtype=bool)
+        for array in (self._no_copy, *self._none_due.values()):
             array.flags.writeable = False
-        self.due, self.undecided = dict(self._nobody), self._nowhere
+        self.due, self.undecided = dict(self._none_due), self._no_copy
 
     def note(self, group: VecGroup, decided: BoolArray) -> None:
         """Note the coordinators that have decided, ``(N, M) bool``."""
@@ -51,8 +53,8 @@ class Schedule:
             decided[... if mask is None else mask] = False
         self._find_due()
 
-    def check_nobody_due(self, mask: BoolArray | None) -> None:
-        """Check that the masked copies, or all, may be stepped.
+    def check_all_decided(self, mask: BoolArray | None) -> None:
+        """Check that no coordinator of the masked copies, or of all, is due.
 
         Raises:
             DecisionRequiredError: If a coordinator is due in one of them.
@@ -70,9 +72,9 @@ class Schedule:
                 )
 
     def _find_due(self) -> None:
-        undecided = self._nowhere
+        undecided = self._no_copy
         for group in self._coordinators:
-            due = self._nobody[group.name]
+            due = self._none_due[group.name]
             on_time = self._clock.steps % group.period == 0
             if any_true(on_time):
                 due = on_time[:, None] & self._results[group.name].active & ~self._decided[group.name]

@@ -14,13 +14,13 @@ from heron.vector.results import GroupResult
 from heron.vector.vec_group import INFO_EXTRAS, VecGroup
 
 NEVER = -np.inf
-"""The timestamp of a message that has not come yet."""
+"""The timestamp of a message that has not arrived yet."""
 
 Times = npt.NDArray[np.float64]
 
 
 class Received:
-    """Latest commands and infos that were received along some edges: all that either side may know of the other.
+    """Latest commands and infos received along some edges: all that each side knows of the other.
 
     Args:
         edges: The edges, E in number.
@@ -48,16 +48,16 @@ class Received:
         self._spread = (..., *(None for _ in command_shape))
 
     def take_commands(self, commands: npt.NDArray[Any], sent: Times, fresh: BoolArray, now: Times) -> BoolArray:
-        """Take in commands, ``(N, E, *command_shape)``, except those that are older than the known ones.
+        """Store commands, ``(N, E, *command_shape)``, except those that are older than the stored ones.
 
         Args:
             commands: The commands.
             sent: ``(N, E) float64``, when they were sent.
-            fresh: ``(N, E) bool``, the edges on which one has come.
+            fresh: ``(N, E) bool``, the edges on which one has arrived.
             now: ``(N,) float64``, the simulation time of each copy.
 
         Returns:
-            ``(N, E) bool``, the edges on which one has come that was sent at this very time.
+            ``(N, E) bool``, the edges on which one has arrived that was sent at the current time.
         """
         # A link may deliver an older command after a newer one.
         sent, newer = _newer(sent, fresh, now, self.command_times)
@@ -69,7 +69,7 @@ class Received:
     def take_infos(
         self, observations: npt.NDArray[np.float32], rewards: Times, sent: Times, fresh: BoolArray, now: Times
     ) -> None:
-        """Take in infos, except those that are older than the known ones.
+        """Store infos, except those that are older than the stored ones.
 
         Args:
             observations: ``(N, E, info_size) float32``.
@@ -110,7 +110,7 @@ class Received:
 class Sight:
     """Current observations of every group. N copies, M agents of a group.
 
-    A coordinator that has ended while its copy goes on keeps its last observation.
+    A coordinator that has ended while its copy continues keeps its last observation.
 
     Args:
         batch_env: The environment copies.
@@ -142,7 +142,7 @@ class Sight:
         self._outdated = set(self._own)
 
     def observe(self, group: VecGroup) -> ArrayTree:
-        """Return the own observations of a group together with its commands, as the group's space lays them out.
+        """Return the own observations and commands of a group, in the layout of its observation space.
 
         Returns:
             ``(N, M, ...)``, valid until the next step.
@@ -192,7 +192,7 @@ class Sight:
         self._outdated.update(self._own)
 
     def freeze_ended(self, results: Mapping[str, GroupResult]) -> None:
-        """Keep the observations of coordinators that have just ended, before time goes on without them."""
+        """Keep the observations of coordinators that have just ended, before time advances."""
         for name, gone in self._gone.items():
             ended = results[name].terminated | results[name].truncated
             if any_true(ended):
@@ -200,7 +200,7 @@ class Sight:
                 np.logical_or(gone, ended, out=gone)
 
     def revive(self, results: Mapping[str, GroupResult]) -> None:
-        """Let coordinators see again whose subordinates have come back."""
+        """Update the observations of coordinators again whose subordinates have returned."""
         for name, gone in self._gone.items():
             np.greater(gone, results[name].active, out=gone)
 
@@ -223,7 +223,7 @@ class Sight:
         return commands
 
     def _commanded(self, group: VecGroup) -> BoolArray:
-        """Return ``(N, M) bool``, the agents that a command has come to."""
+        """Return ``(N, M) bool``, the agents that have received a command."""
         commanded = np.zeros((self._batch_env.num_envs, group.num_agents), dtype=bool)
         for received in self._from_above[group.name]:
             commanded[:, received.edges.children] = received.command_times > NEVER
@@ -231,7 +231,7 @@ class Sight:
 
 
 def _newer(sent: Times, fresh: BoolArray, now: Times, known: Times) -> tuple[Times, BoolArray]:
-    """Return when messages were sent, and the fresh ones that are not older than the known ones, ``(N, E)`` each."""
-    # No time is later than its copy's, or it would hide all that come after it.
+    """Return the times of messages, and a mask of the fresh ones that are not older than the known, ``(N, E)`` each."""
+    # A time later than the copy's would hide all later messages.
     sent = np.minimum(sent, now[:, None])
     return sent, fresh & (sent >= known)
