@@ -212,7 +212,7 @@ class ArrayEnv(BatchEnv, Generic[State]):
             self._results.begin(rows)
             self._show(rows, indices, self._results.active(rows))
         except Exception as error:
-            self._results.cut_off(rows, {})
+            self._results.truncate(rows, {})
             raise EnvStepError(f"{self._names(mask)}: resetting {self} raised {summary(error)}") from error
         self._check_numbers(indices, {})
 
@@ -228,7 +228,7 @@ class ArrayEnv(BatchEnv, Generic[State]):
             self._results.step(rows, acting, rewards, terminated, is_over)
             self._show(rows, indices, acting)
         except Exception as error:
-            self._results.cut_off(rows, acting)
+            self._results.truncate(rows, acting)
             raise EnvStepError(f"{self._names(mask)}: stepping {self} raised {summary(error)}") from error
         self._check_numbers(indices, acting)
 
@@ -261,7 +261,7 @@ class ArrayEnv(BatchEnv, Generic[State]):
         self._results.inform(indices, taking_part, self._infos(seen))
 
     def _check_numbers(self, indices: IndexArray, acting: Mapping[str, BoolArray]) -> None:
-        found = self._results.cut_off_nan(indices, acting)
+        found = self._results.truncate_nan(indices, acting)
         if found:
             index, what = next(iter(found.items()))
             place = f"{self.env_ids[index]}, step {self._steps[index]}"

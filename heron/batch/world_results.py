@@ -111,16 +111,16 @@ class WorldResults:
             for index, place, values in zip(indices[copies].tolist(), places.tolist(), of_agents, strict=True):
                 self.infos[index][agent_ids[place]] = dict(zip(arrays, values, strict=True))
 
-    def cut_off(self, rows: Rows, acting: Mapping[str, BoolArray]) -> None:
+    def truncate(self, rows: Rows, acting: Mapping[str, BoolArray]) -> None:
         """Truncate the agents of these copies that took part in a step that failed."""
         for name, state in self.states.items():
             state.cut_off(rows, acting.get(name, False))
 
-    def cut_off_nan(self, indices: IndexArray, acting: Mapping[str, BoolArray]) -> dict[int, Sequence[str]]:
+    def truncate_nan(self, indices: IndexArray, acting: Mapping[str, BoolArray]) -> dict[int, Sequence[str]]:
         """Truncate the copies with NaN among their results, and return what is NaN in words, by copy."""
         found: dict[int, Sequence[str]] = {}
         for place, index in enumerate(indices.tolist()) if self._nan.fires() else ():
             if what := self._nan.find(index):
                 found[index] = what
-                self.cut_off(indices[[place]], {name: flags[[place]] for name, flags in acting.items()})
+                self.truncate(indices[[place]], {name: flags[[place]] for name, flags in acting.items()})
         return found

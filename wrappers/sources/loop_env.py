@@ -169,12 +169,12 @@ class LoopEnv(BatchEnv):
             try:
                 act(index)
             except EnvError as error:
-                self._cut_off(index, was_active)
+                self._truncate(index, was_active)
                 error.args = (f"{error} ({self._log.place(index)})",)
                 errors.append(error)
         return errors
 
-    def _cut_off(self, index: int, was_active: Mapping[str, BoolArray] | None) -> None:
+    def _truncate(self, index: int, was_active: Mapping[str, BoolArray] | None) -> None:
         """Leave a failed copy in need of a reset."""
         for name, state in self.states.items():
             state.cut_off(index, False if was_active is None else was_active[name][index])

@@ -51,7 +51,7 @@ class WorkerPool:
             worker.await_start()
 
     def restart(self, worker: Worker) -> None:
-        """Cut off a worker's copies, and start it again with new ones.
+        """Truncate a worker's copies, and start it again with new ones.
 
         Raises:
             Exception: The error of a copy that could not be made.
@@ -59,7 +59,7 @@ class WorkerPool:
         """
         self.remember_active()
         worker.end("was restarted on request")
-        self._cut_off(worker)
+        self._truncate(worker)
         _start_again(worker)
 
     def concerned(self) -> list[Worker]:
@@ -67,7 +67,7 @@ class WorkerPool:
         return [worker for worker in self.workers if self._arrays.mask[worker.rows].any()]
 
     def remember_active(self, *, is_reset: bool = False) -> None:
-        """Remember the agents that a loss would cut off, for a worker that is lost may have written anything.
+        """Remember the active agents, since a worker that is lost may have written anything.
 
         Args:
             is_reset: The masked copies are about to leave their episodes anyway.
@@ -155,8 +155,8 @@ class WorkerPool:
         return False
 
     def _handle_loss(self, worker: Worker, error: WorkerError, errors: list[Exception]) -> bool:
-        """Cut off the copies of a lost worker, and restart it on request; returns True if it was restarted."""
-        self._cut_off(worker)
+        """Truncate the copies of a lost worker, and restart it on request; returns True if it was restarted."""
+        self._truncate(worker)
         if not self._restart_lost:
             errors.append(error)
             return False
@@ -169,7 +169,7 @@ class WorkerPool:
             return False
         return True
 
-    def _cut_off(self, worker: Worker) -> None:
+    def _truncate(self, worker: Worker) -> None:
         """Truncate the agents of a worker that is lost, and put the reason into their infos."""
         rows, reason = worker.rows, f"{worker} {worker.lost}"
         infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in worker.env_ids]
