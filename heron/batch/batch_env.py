@@ -152,7 +152,7 @@ class BatchEnv(ABC):
 
         Args:
             mask: ``(num_envs,) bool``; all copies by default.
-            seeds: One seed a copy; those outside the mask are unused. With None a copy's random stream goes on.
+            seeds: One seed a copy; those outside the mask are unused. None continues a copy's random stream.
             options: Passed to each copy as a new dict.
 
         Returns:

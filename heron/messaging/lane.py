@@ -106,7 +106,7 @@ class Lane(ABC):
         self._undelivered = False
 
     def close(self) -> None:
-        """Give up the lane; messages on its channels go on waiting. Closing twice is harmless."""
+        """Close the lane; messages keep waiting on its channels. Closing twice is harmless."""
         self._closed = True
 
     def check_open(self) -> None:
@@ -149,7 +149,7 @@ class Lane(ABC):
         The newest message has the latest timestamp; of equals, it is the one published last.
 
         Args:
-            where: ``(num_routes,) bool``, the rows to receive; all of them by default. Messages on other rows go on
+            where: ``(num_routes,) bool``, the rows to receive; all of them by default. Messages on other rows keep
                 waiting.
 
         Raises:

@@ -22,7 +22,7 @@ class GymEnv(gymnasium.Env[Any, Any]):
     summed over its environment steps, whose number is ``info["decision_length"]``. While the agent has not appeared
     yet, steps have ``info["inert"]``, and the action is ignored.
 
-    The episode is over when the agent has ended, even if others could go on.
+    The episode is over when the agent has ended, even if others could continue.
 
     Args:
         venv: A vector env with one copy. This environment owns it from now on.

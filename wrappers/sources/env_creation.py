@@ -19,7 +19,7 @@ class TurnBasedEnv(turn_based_aec_to_parallel_wrapper):  # type: ignore[misc]  #
     """A turn-based AEC environment in which all agents give an action each step, and one action counts.
 
     It is PettingZoo's own conversion, which names the agent whose turn it is as ``"active_agent"`` in all infos
-    after a step; this says so after a reset as well.
+    after a step; here it is in the infos after a reset, too.
 
     Args:
         aec_env: The environment, which belongs to this one from now on.

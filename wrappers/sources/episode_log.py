@@ -19,7 +19,7 @@ class EpisodeLog:
         self._other_steps = np.zeros(num_envs, dtype=np.int64)
 
     def begin(self, index: int, seed: int | None) -> None:
-        """Note that a copy is about to be reset, with a seed or letting its random stream go on."""
+        """Note that a copy is about to be reset, with a seed, or with None to continue its random stream."""
         if seed is None:
             self._resets_since[index] += 1
         else:

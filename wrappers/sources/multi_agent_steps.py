@@ -78,7 +78,7 @@ class MultiAgentSteps:
 
         Args:
             index: The copy.
-            seed: Its seed; with None its random stream goes on.
+            seed: Its seed; None continues its random stream.
             options: The environment may keep them.
 
         Raises:
@@ -227,7 +227,7 @@ class MultiAgentSteps:
         return True
 
     def _write_observations(self, index: int, observations: Mapping[str, Any], agents: AbstractSet[str]) -> None:
-        """Write the observations of ``agents``, and ignore those of agents that are gone."""
+        """Write the observations of ``agents``, and ignore those of agents that have left."""
         for agent, observation in observations.items():
             if agent not in agents:
                 continue

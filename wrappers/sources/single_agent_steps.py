@@ -67,7 +67,7 @@ class SingleAgentSteps:
 
         Args:
             index: The copy.
-            seed: Its seed; with None its random stream goes on.
+            seed: Its seed; None continues its random stream.
             options: The environment may keep them.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from heron.errors import EnvError, summary
 
 Task = Literal["start", "step", "reset", "call", "close"]
-"""The kinds of order. ``"start"`` is never sent: a worker that starts owes the first answer."""
+"""The kinds of order. ``"start"`` is never sent: a worker that starts sends the first answer by itself."""
 
 Infos = Mapping[str, Mapping[str, Any]]
 """Agent id -> info dict, of one copy."""

@@ -23,17 +23,17 @@ class ProcessEnv(ShardedEnv):
     worker gets its own pickled copy of all objects that the factories refer to.
 
     Args:
-        factories: One per copy. They are pickled with cloudpickle, so lambdas and local functions will do.
+        factories: One per copy. They are pickled with cloudpickle, so lambdas and local functions work.
         env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
         groups: Group name -> agent ids, to arrange the agents by hand; see ``LoopEnv``.
         validate: Check every observation against its space and every reward for being finite.
-        num_workers: Worker processes beside this one, from 0 to one less than there are copies. By default as
-            many as keep all cores busy, this process included.
-        start_method: How processes are started: ``"forkserver"``, ``"spawn"``, or ``"fork"``, which is quick but
+        num_workers: Number of worker processes beside this one, at most one less than there are copies. By default,
+            there is one process per core, including this one.
+        start_method: Start method of the processes: ``"forkserver"``, ``"spawn"``, or ``"fork"``, which is quick but
             unsafe in a process that has threads.
-        timeout: Longest wait in s for a worker, after this process has done its own share. Starting may take
-            60 s at least.
-        restart_workers: Restart a lost worker at once, instead of raising. Its copies are cut off all the same; in a
+        timeout: Longest wait in s for a worker, after this process has done its own share. A start may
+            always take 60 s.
+        restart_workers: Restart a lost worker at once, instead of raising. Its copies are truncated as well; in a
             reset they are reset.
 
     Raises:
@@ -85,7 +85,7 @@ class ProcessEnv(ShardedEnv):
             make_shard: Makes a ``BatchEnv`` of the copies with the given env_ids.
             env_ids: The names of all copies.
             num_workers: See the class, as for the other options.
-            start_method: How processes are started.
+            start_method: Start method of the processes.
             timeout: Longest wait in s for a worker.
             restart_workers: Restart a lost worker at once.
         """

@@ -38,13 +38,13 @@ class Part:
 class ShardedEnv(BatchEnv):
     """Copies in shards, of which this process steps the first and workers step the others.
 
-    A worker that dies, or gives no answer in time, raises a ``WorkerError``. Its copies are cut off then: agents
-    that were active are truncated and have the reason under ``"worker_lost"`` in their infos. All other copies
-    stay usable, and ``restart_worker`` brings the lost ones back, in need of a reset.
+    A worker that dies, or gives no answer in time, raises a ``WorkerError``. Its copies are truncated,
+    with the reason under ``"worker_lost"`` in the infos of the agents that were active. All other copies stay usable.
+    ``restart_worker`` makes the lost ones again; they need a reset.
 
     Args:
-        make_shards: A function for each shard, which makes a ``BatchEnv`` of its copies. They are shared out evenly,
-            in their order; the last shards get one more where it does not come out even.
+        make_shards: A function for each shard, which makes a ``BatchEnv`` of its copies. Copies are distributed evenly,
+            in their order; the last shards get the remainder, one more copy each.
         env_ids: The names of all copies, which are distinct.
         transport: Makes the workers.
         restart_workers: Restart a lost worker at once, instead of raising.
@@ -86,7 +86,7 @@ class ShardedEnv(BatchEnv):
             raise
         self.states = self._arrays.states
         self.infos = self._pool.infos
-        # Ends them without a close(), too, as after an exception.
+        # They also end without close(), for example after an exception.
         self._end_workers = weakref.finalize(self, end_all, workers)
 
     @property
@@ -97,7 +97,7 @@ class ShardedEnv(BatchEnv):
     def restart_worker(self, number: int) -> None:
         """End a worker, if it is there, and start it again with new copies, which need a reset.
 
-        Copies whose episode was running are cut off, with the reason in their infos.
+        Copies whose episode was running are truncated, with the reason in their infos.
 
         Args:
             number: The worker's number; the first one is 1.
@@ -122,7 +122,7 @@ class ShardedEnv(BatchEnv):
         self, mask: BoolArray, seeds: Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> None:
         if type(self._shard.env)._check_reset is BatchEnv._check_reset:  # noqa: SLF001 -- as this one is
-            return  # nor does any other shard refuse, and asking them takes time
+            return  # no other shard refuses a reset either, and asking them takes time
         self._check_open()
 
         def arguments(part: Part) -> Sequence[Any]:

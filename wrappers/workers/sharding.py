@@ -19,10 +19,10 @@ class WorkerOptions:
     """Options of ``ProcessEnv``; None leaves an option at its default.
 
     Attributes:
-        num_workers: Worker processes beside this one.
-        start_method: Starting method of the processes.
-        timeout: Longest wait for one in s.
-        restart_workers: Restart a lost one at once.
+        num_workers: Number of worker processes beside this one.
+        start_method: Start method of the processes.
+        timeout: Longest wait for a worker in s.
+        restart_workers: Restart a lost worker at once.
     """
 
     num_workers: int | None = None
@@ -53,7 +53,7 @@ class WorkerOptions:
 
 
 def split_rows(num_rows: int, parts: int) -> list[slice]:
-    """Split rows into neighbouring parts of equal size; the last parts get one more where the division has a rest.
+    """Split rows into neighbouring parts of equal size; the last parts get the remainder, one more row each.
 
     >>> split_rows(5, 2)
     [slice(0, 2, None), slice(2, 5, None)]

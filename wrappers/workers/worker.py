@@ -11,7 +11,7 @@ from heron.wrappers.workers.batch_arrays import BatchArrays
 from heron.wrappers.workers.orders import CLOSE, Answer, Order, Task
 from heron.wrappers.workers.shard import Job
 
-_START_TIMEOUT = 60.0  # s; a fresh process imports a good deal
+_START_TIMEOUT = 60.0  # s; a new process has much to import
 _END_TIMEOUT = 5.0  # s
 
 
@@ -27,14 +27,14 @@ class Worker(ABC):
 
     Args:
         job: The copies, and how to make them.
-        timeout: Longest wait for an answer in s. Starting may take 60 s at least.
+        timeout: Longest wait for an answer in s. A start may always take 60 s.
 
     Attributes:
         number: The worker's number; the first one is 1.
         env_ids: The copies that it steps.
         rows: Their rows in the driver's arrays.
         lost: The reason why the worker is gone; empty while it is there.
-        pending: The task to which it owes an answer, if any.
+        pending: The task whose answer has not been received, if any.
         start_advice: Added to the error of a worker that could not be started.
     """
 
@@ -59,7 +59,7 @@ class Worker(ABC):
 
     @final
     def start(self) -> None:
-        """Start the worker. It owes an answer then, which says whether it could make its copies.
+        """Start the worker. Its first answer reports whether it could make its copies.
 
         Raises:
             WorkerError: If it could not be started.
@@ -97,7 +97,7 @@ class Worker(ABC):
 
     @final
     def send(self, order: Order) -> None:
-        """Send an order that was prepared; the worker owes an answer then.
+        """Send an order that was prepared; receive its answer later.
 
         Raises:
             WorkerError: If the worker is lost.
@@ -146,7 +146,7 @@ class Worker(ABC):
 
     @final
     def ask_to_close(self) -> None:
-        """Let the worker close its copies and end; it owes an answer then.
+        """Tell the worker to close its copies and end; ``await_close`` receives its answer.
 
         Raises:
             WorkerError: If the worker is lost.

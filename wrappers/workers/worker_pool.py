@@ -92,7 +92,7 @@ class WorkerPool:
     def run(
         self, orders: Mapping[Worker, Order], own_share: Callable[[list[Exception]], None], errors: list[Exception]
     ) -> list[Worker]:
-        """Let workers step or reset their masked copies while this process does its own share.
+        """Step or reset the masked copies of workers, while this process does its own share.
 
         Args:
             orders: The workers concerned, and a prepared order for each.

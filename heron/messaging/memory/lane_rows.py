@@ -115,7 +115,7 @@ class LaneRows(ArrayRows):
         """Return the messages that wait on some rows, in the buffers that ``put`` has filled.
 
         Args:
-            rows: ``(num_routes,) bool``; messages on other rows go on waiting.
+            rows: ``(num_routes,) bool``; messages on other rows keep waiting.
         """
         waiting, other = self._waiting, self.received
         if not self._some_wait:
