@@ -210,14 +210,14 @@ def meant(name: Any, known: Iterable[str]) -> str:
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
-def shown(env_ids: Sequence[str]) -> str:
+def shown(names: Sequence[str]) -> str:
     """Return the first few names and the last one as text.
 
     >>> shown(["env_0", "env_1"])
     'env_0, env_1'
     """
     few = 6
-    return ", ".join(env_ids[:few]) + (f", ... {env_ids[-1]}" if len(env_ids) > few else "")
+    return ", ".join(names[:few]) + (f", ... {names[-1]}" if len(names) > few else "")
 
 
 def summary(error: Exception) -> str:

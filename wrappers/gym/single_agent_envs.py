@@ -46,12 +46,12 @@ class SingleAgentEnvs:
         self._mode = observation_mode
         self._declared = _declared_space(observation_mode)
         self._first_action_space: Space[Any] | None = None
-        loop = LoopEnv([lambda env_fn=env_fn: self._source(env_fn) for env_fn in self.env_fns])  # type: ignore[misc]  # the default binds env_fn
-        self.envs: list[Env] = [source.env for source in loop.envs]
+        loop = LoopEnv([lambda env_fn=env_fn: self._make(env_fn) for env_fn in self.env_fns])  # type: ignore[misc]  # the default binds env_fn
+        self.envs: list[Env] = [declared.env for declared in loop.envs]
         self.venv = HierarchicalVectorEnv(loop)
         self.single_observation_space, self.observation_space = self._spaces()
 
-    def _source(self, env_fn: PlainFactory) -> "_DeclaredEnv":
+    def _make(self, env_fn: PlainFactory) -> "_DeclaredEnv":
         if not callable(env_fn):
             raise TypeError(f"expected a function that makes a Gymnasium Env, got {env_fn!r}")
         env: Any = env_fn()

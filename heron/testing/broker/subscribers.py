@@ -45,7 +45,7 @@ def check_each_subscriber_is_called(make_broker: MakeBroker, settle: Settle = do
         expect_equal(numbers(second), [2], "a second subscriber sees what comes after it")
 
 
-def check_raising_subscriber_stops_nobody(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
+def check_raising_subscriber_stops_no_other(make_broker: MakeBroker, settle: Settle = do_nothing) -> None:
     """A callback that raises stops neither the other callbacks nor the publisher."""
 
     def fail(message: Message) -> None:
