@@ -58,7 +58,7 @@ def make_gym_env(
     learn: str | None = None,
     policies: Mapping[str, PolicyLike] | None = None,
     *,
-    discount: float = 1.0,
+    discount: float | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> GymEnv:
