@@ -112,7 +112,7 @@ class WorldResults:
                 self.infos[index][agent_ids[place]] = dict(zip(arrays, values, strict=True))
 
     def truncate(self, rows: Rows, acting: Mapping[str, BoolArray]) -> None:
-        """Truncate the agents of these copies that took part in a step that failed."""
+        """Truncate the agents of these copies that took part in a step that failed, and drop their infos."""
         for name, state in self.states.items():
             state.cut_off(rows, acting.get(name, False))
 
