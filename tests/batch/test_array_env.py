@@ -357,6 +357,7 @@ def test_a_world_that_fails_is_told_and_its_copies_need_a_reset(flaw, told):
     expect_same([copy_results(env, 1)], [before], "a copy that was left out", "env_1")
     assert env.running.tolist() == [False, True, False]
     assert env.states["hunter"].truncated.tolist() == [[True, True], [False, False], [True, True]]
+    assert [bool(infos) for infos in env.infos] == [False, True, False]
     with pytest.raises(ResetRequiredError, match="env_0"):
         player.step()
     env.flaw = None
