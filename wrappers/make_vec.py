@@ -5,13 +5,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium
-import numpy as np
 
 from heron.agents import Hierarchy
 from heron.batch.array_env import ArrayEnv
 from heron.batch.batch_env import BatchEnv
 from heron.batch.copy_selection import check_env_ids
-from heron.errors import ConfigurationError, HierarchyError
+from heron.errors import ConfigurationError, HierarchyError, checked_count
 from heron.messaging import MessageBroker
 from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.vector.intrinsic import IntrinsicReward
@@ -145,8 +144,8 @@ def _vector_env(
 def _factories(
     env: str | EnvFactory | Sequence[EnvFactory], num_envs: int | None, env_kwargs: dict[str, Any]
 ) -> list[EnvFactory]:
-    if num_envs is not None and (not isinstance(num_envs, (int, np.integer)) or num_envs < 1):
-        raise ConfigurationError(f"num_envs must be a positive integer, got {num_envs!r}")
+    if num_envs is not None:
+        num_envs = checked_count("num_envs", num_envs)
     factory = env_factory(env) if isinstance(env, str) else env
     if not isinstance(factory, Sequence) and callable(factory):
         return [partial(factory, **env_kwargs)] * (num_envs or 1)

@@ -20,7 +20,7 @@ from heron.batch.copy_selection import EnvSelection, check_env_ids, select_envs
 from heron.batch.counter_random import IndexArray, RandomDraws, RandomStreams, Rows
 from heron.batch.world_parallel_env import WorldParallelEnv
 from heron.batch.world_results import GroupActions, GroupInfos, GroupTrees, GroupValues, WorldResults
-from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, summary
+from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, checked_count, summary
 
 
 class ArrayEnv(BatchEnv, Generic[State]):
@@ -73,8 +73,8 @@ class ArrayEnv(BatchEnv, Generic[State]):
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigurationError(f"render_mode must be in {self.metadata['render_modes']}, got {render_mode!r}")
-        if max_episode_steps is not None and max_episode_steps < 1:
-            raise ConfigurationError(f"max_episode_steps must be positive, got {max_episode_steps}")
+        if max_episode_steps is not None:
+            checked_count("max_episode_steps", max_episode_steps)
         self.env_ids = check_env_ids(env_ids, num_envs)
         self.groups = groups_by_name(groups)
         self.max_episode_steps = max_episode_steps
