@@ -29,7 +29,6 @@ HeronError
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from numbers import Integral
 from typing import Any
 
 import numpy as np

@@ -115,6 +115,8 @@ class WorldResults:
         """Truncate the agents of these copies that took part in a step that failed, and drop their infos."""
         for name, state in self.states.items():
             state.cut_off(rows, acting.get(name, False))
+        for index in np.arange(len(self.infos))[rows].tolist():
+            self.infos[index] = {}
 
     def truncate_nan(self, indices: IndexArray, acting: Mapping[str, BoolArray]) -> dict[int, Sequence[str]]:
         """Truncate the copies with NaN among their results, and return what is NaN in words, by copy."""

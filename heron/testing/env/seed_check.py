@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from heron.testing.comparison import difference, episode_difference
-from heron.testing.env.episodes import Limits, Trace, frozen_step, play, trace
+from heron.testing.env.episodes import Limits, Trajectory, frozen_step, play, trajectory
 from heron.testing.env.step_record import Subject
 from heron.testing.env.subjects import subject_of
 from heron.testing.findings import Finding, Findings, Where
