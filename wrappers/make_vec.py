@@ -44,6 +44,7 @@ def make_vec(
     start_method: StartMethod | None = None,
     timeout: float | None = None,
     restart_workers: bool | None = None,
+    reset_mask: bool | None = None,
 ) -> HierarchicalVectorEnv:
     """Make a vector env: copies of an environment under a hierarchy, whose agents communicate through one broker.
 
@@ -74,6 +75,8 @@ def make_vec(
         timeout: Longest wait for a worker in s; 60 by default.
         restart_workers: Restart a lost worker at once instead of raising; see ``ProcessEnv``. This option and the
             three above are rejected with ``backend="loop"``.
+        reset_mask: For a Gymnasium ``VectorEnv``: True if it supports ``options["reset_mask"]``, False if it can only
+            reset all copies; see ``VectorEnvSource``.
 
     Raises:
         ConfigurationError: If an option is invalid, or the name cannot be imported.
@@ -87,9 +90,11 @@ def make_vec(
     """
     workers = WorkerOptions(num_workers, start_method, timeout, restart_workers)
     vector_env = partial(_vector_env, hierarchy=hierarchy, step_length=step_length)
+    if reset_mask is not None and not isinstance(env, gymnasium.vector.VectorEnv):
+        raise ConfigurationError(f"reset_mask is for a Gymnasium VectorEnv, got reset_mask={reset_mask!r} for {env!r}")
     if isinstance(env, (BatchEnv, gymnasium.vector.VectorEnv)):
         options = {"env_kwargs": env_kwargs, "groups": groups, "validate": validate or None, **workers.given()}
-        batch_env = _existing(env, num_envs, env_ids, backend, **options)
+        batch_env = _existing(env, num_envs, env_ids, backend, reset_mask, **options)
     elif isinstance(env, type) and issubclass(env, ArrayEnv):
         options = {"groups": groups, "validate": validate or None}
         batch_env = _world(partial(env, **(env_kwargs or {})), num_envs, env_ids, backend, workers, **options)
@@ -164,6 +169,7 @@ def _existing(
     num_envs: int | None,
     env_ids: Sequence[str] | None,
     backend: str,
+    reset_mask: bool | None,
     **options: object,
 ) -> BatchEnv:
     """Return the ``BatchEnv`` of existing copies, and reject options that they no longer accept."""
@@ -177,4 +183,4 @@ def _existing(
         raise ConfigurationError(f"num_envs is {num_envs}, but the {kind} has {env.num_envs} copies")
     if backend != "loop":
         raise ConfigurationError(f"backend {backend!r} is not supported for an existing {kind}, only 'loop'")
-    return env if isinstance(env, BatchEnv) else batch_of_vector_env(env, env_ids)
+    return env if isinstance(env, BatchEnv) else batch_of_vector_env(env, env_ids, reset_mask=reset_mask)

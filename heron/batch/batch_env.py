@@ -91,8 +91,9 @@ class BatchEnv(ABC):
         steps_some: True if running copies can be left out of a step.
         holds_ended: True if a copy that has ended can be left out of the next step without changing its next
             episode. An engine that must begin that episode, to have something to step, cannot do this.
-        resets_some: True if some copies can be reset while others run on, as far as is known. Otherwise a new
-            episode begins only in copies that have ended and were left out of a step since.
+        resets_some: True if some copies can be reset while others run on, as far as is known.
+        resets_ended: True if a copy can be reset right after the step in which it ended, while others run on. Otherwise
+            a new episode begins only in copies that have ended and were left out of a step since.
     """
 
     env_ids: tuple[str, ...]
@@ -103,6 +104,7 @@ class BatchEnv(ABC):
     steps_some: bool = True
     holds_ended: bool = True
     resets_some: bool = True
+    resets_ended: bool = True
     _closed: bool = False
     _running: BoolArray | None = None
     _everyone: BoolArray | None = None

@@ -26,7 +26,7 @@ from heron.testing.view.against_environments import check_against_environments
 from heron.wrappers import GymVectorEnv, LoopEnv
 from heron.wrappers.make_vec import make_vec
 from heron.wrappers.sb3 import Sb3VecEnv
-from heron.wrappers.sb3.source import check_acts_in_one_array
+from heron.wrappers.sb3.sb3_slots import check_acts_in_one_array
 from heron.wrappers.sources.env_creation import make_env
 from heron.wrappers.sources.env_names import env_factory
 

@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode
 
 from heron.batch.array_tree import ArrayTree, any_true
 from heron.batch.batch_env import BatchEnv, BoolArray
-from heron.batch.copy_selection import EnvSelection, env_mask
+from heron.batch.copy_selection import EnvSelection, env_mask, spread_seeds
 from heron.errors import ConfigurationError, EnvError, MessagingError, PolicyError, ResetRequiredError, shown
 from heron.messaging.snapshot import snapshot
 from heron.play.learner_env import LearnerEnv
@@ -40,6 +40,7 @@ class AutoresetLearner:
         self.learner = learner
         self.mode = mode
         self._cut = np.zeros(learner.venv.num_envs, dtype=bool)
+        self._cut_later: dict[int, tuple[int | None, Mapping[str, Any] | None]] = {}
         self._begun = np.zeros(learner.venv.num_envs, dtype=bool)
         self._changed_outside = np.zeros(learner.venv.num_envs, dtype=bool)
         self._changes = learner.venv.changes
@@ -68,6 +69,8 @@ class AutoresetLearner:
         finally:
             reset = env_mask(copies, venv.num_envs) & (venv.steps == 0)
             self._begun |= reset
+            for copy in copies:
+                self._cut_later.pop(copy, None)
             self._cut[reset] = self._changed_outside[reset] = False
             self._changes = venv.changes
 
@@ -80,7 +83,8 @@ class AutoresetLearner:
         """Start a new episode in some copies in the middle of a rollout.
 
         These copies stand still in the next step, because the learner chose its actions for the old episode. Their
-        slots that had not ended are truncated. Their last observation is the one from before this reset.
+        slots that had not ended are truncated. Their last observation is the one from before this reset. Copies that
+        can only be stepped together with all others are truncated and reset after the next step instead.
 
         Args:
             which: As for ``reset``.
@@ -91,12 +95,14 @@ class AutoresetLearner:
             ``(S, ...)``, the current observation of every slot, a new array.
 
         Raises:
-            ConfigurationError: If the environment cannot let some copies stand still. Nothing was reset.
+            ConfigurationError: If the environment can only reset all copies. Nothing was reset.
+            ResetRequiredError: If all copies are stepped together, and one has not been reset yet.
         """
         learner, venv = self.learner, self.learner.venv
         copies = venv.indices(which)
-        self._check_can_stand_still(copies)
         self._note_outside_changes()
+        if not venv.batch_env.steps_some and len(copies) < venv.num_envs:
+            return self._reset_later(copies, seed, options)
         ends = self._interrupted(copies)
         try:
             observations = learner.reset(copies, seed, options)
@@ -135,6 +141,8 @@ class AutoresetLearner:
             self._cut[:] = False
         else:
             step = self.learner.step(actions)
+        if self._cut_later:
+            self._truncate_late(step)
         due = self._due(step, over)
         if due is None:
             return step
@@ -144,24 +152,48 @@ class AutoresetLearner:
             for said, is_due in zip(step.infos, due.tolist(), strict=True)
         ]
         try:
-            step.observations = self.learner.reset(due)
+            step.observations = self._reset_due(due)
         except BaseException as error:
             self.learner.ends |= step.ends
-            if isinstance(error, _AFTER_RESETS):  # the copies that did not raise may have begun an episode
+            # The copies that did not raise may have begun an episode.
+            if isinstance(error, _AFTER_RESETS) and self.learner.venv.batch_env.steps_some:
                 self._cut |= due & self.learner.venv.running
             raise
         return step
 
-    def _check_can_stand_still(self, copies: Sequence[int]) -> None:
+    def _reset_later(
+        self, copies: Sequence[int], seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> ArrayTree:
+        """Let copies that cannot stand still be reset after the next step."""
         venv = self.learner.venv
-        if venv.batch_env.steps_some or len(copies) == venv.num_envs:
-            return
-        names = shown([venv.env_ids[copy] for copy in copies])
-        raise ConfigurationError(
-            f"{names} cannot be reset in the middle of a rollout: copies that are stepped "
-            f"{venv.batch_env.describe()} cannot stand still in the next step. Reset all copies, use LoopEnv or "
-            "ProcessEnv, or pass the Gymnasium VectorEnv itself to the view"
-        )
+        self._check_ready()
+        if not venv.batch_env.resets_some:
+            raise ConfigurationError(
+                f"{shown([venv.env_ids[copy] for copy in copies])}: the others cannot run on, because all copies are "
+                f"stepped and reset {venv.batch_env.describe()}: reset all copies; or give Sb3VecEnv or "
+                "heron.make_vec reset_mask=True, if that environment supports options['reset_mask']"
+            )
+        seeds = spread_seeds(seed, len(copies))
+        self._cut_later |= {copy: (one, options) for copy, one in zip(copies, seeds, strict=True)}
+        return self.learner.observations()
+
+    def _truncate_late(self, step: SlotStep) -> None:
+        """Truncate copies that are to be reset after this step."""
+        late = env_mask(list(self._cut_later), self.learner.venv.num_envs)
+        cut = np.repeat(late, self.learner.group.num_agents) & self.learner.active
+        step.ends = {**step.ends, **self.learner.ends_now(np.zeros_like(cut), cut)}
+        step.truncated = step.truncated | cut
+        step.finished = step.finished | late
+
+    def _reset_due(self, due: BoolArray) -> ArrayTree:
+        """Reset copies that are over, those with seeds or options of their own one by one."""
+        if not self._cut_later:
+            return self.learner.reset(due)
+        observations = self.learner.reset(due & ~env_mask(list(self._cut_later), len(due)))
+        for copy, (seed, options) in list(self._cut_later.items()):
+            observations = self.learner.reset(copy, [seed], options)
+            del self._cut_later[copy]
+        return observations
 
     def _note_outside_changes(self) -> None:
         """Mark all copies as changed if the vector env was reset or stepped outside this view."""
@@ -192,7 +224,7 @@ class AutoresetLearner:
     def _due(self, step: SlotStep, over: BoolArray | None) -> BoolArray | None:
         """Return the copies to reset in this step, ``(num_envs,) bool``, or None if there are none."""
         if self.mode is AutoresetMode.SAME_STEP:
-            if self.learner.venv.all_running:
+            if self.learner.venv.all_running and not self._cut_later:
                 return None
             due = step.finished
         elif self.mode is AutoresetMode.DISABLED or over is None:
@@ -208,7 +240,7 @@ class AutoresetLearner:
         learner = self.learner
         num_agents = learner.group.num_agents
         reset = np.repeat(env_mask(copies, learner.venv.num_envs), num_agents)
-        active = learner.venv.results[learner.group.name].active.ravel() & ~np.repeat(self._cut, num_agents)
+        active = learner.active & ~np.repeat(self._cut, num_agents)
         unreported = {slot: end for slot, end in learner.ends.items() if reset[slot]}
         return unreported | learner.ends_now(np.zeros_like(reset), active & reset)
 
@@ -225,7 +257,7 @@ def _check_can_do(batch_env: BatchEnv, mode: AutoresetMode) -> None:
             "autoreset mode NEXT_STEP needs copies that wait for one step after their end, but these are stepped "
             f"{batch_env.describe()}: use SAME_STEP or DISABLED, or make that environment with NEXT_STEP itself"
         )
-    if mode is not AutoresetMode.NEXT_STEP and not batch_env.resets_some:
+    if mode is not AutoresetMode.NEXT_STEP and not batch_env.resets_ended:
         raise ConfigurationError(
             f"autoreset mode {mode.name} needs copies that can be reset while others run, but these are stepped "
             f"{batch_env.describe()}: use NEXT_STEP, or pass the environment without its wrappers to heron.make_vec "

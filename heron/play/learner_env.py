@@ -73,6 +73,11 @@ class LearnerEnv:
             never_written.flags.writeable = False
 
     @property
+    def active(self) -> BoolArray:
+        """``(S,) bool``, slots whose agent acts in the next step."""
+        return self._result.active.ravel()
+
+    @property
     def discount(self) -> float:
         """Discount of a reward per environment step since the decision."""
         return 1.0 if self._given_discount is None else self._given_discount

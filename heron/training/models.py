@@ -17,7 +17,7 @@ from heron.training.config import LearnerConfig
 from heron.training.config_checks import is_number
 from heron.wrappers import VecGroup
 from heron.wrappers.sb3 import LiveRecurrentPPO, make_learner
-from heron.wrappers.sb3.source import check_acts_in_one_array
+from heron.wrappers.sb3.sb3_slots import check_acts_in_one_array
 
 FIELD_STEPS, FIELD_BATCHES = 128, 12
 """Length of a rollout of field agents, in decisions per slot, and its number of minibatches."""

@@ -1,33 +1,28 @@
 """One group of a vector env as an SB3 ``VecEnv``."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import VectorEnv
+from gymnasium.spaces import Space
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from heron.batch.array_tree import any_true
 from heron.batch.copy_selection import EnvSelection, spread_seeds
 from heron.errors import ConfigurationError
 from heron.play.action_masks import MASK_KEY, MASKS_METHOD, legal_actions, masks_in
-from heron.play.learner_env import LearnerEnv
 from heron.play.policies import PolicyLike
+from heron.play.sb3_actions import actions_from_sb3, counted_from_zero
 from heron.play.turn_engine import Episode
-from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
-from heron.wrappers.gym.gym_vector_env import GymVectorEnv, plain_envs
-from heron.wrappers.gym.single_agent_envs import PlainFactory, SingleAgentEnvs
-from heron.wrappers.make_vec import make_vec
-from heron.wrappers.sb3.learner_source import LearnerSource
+from heron.wrappers.sb3.sb3_slots import AnySlots, sb3_slots
+from heron.wrappers.sb3.slot_envs import SlotEnvs
+from heron.wrappers.sb3.slot_infos import SlotInfos
 from heron.wrappers.sb3.slot_rows import SlotRows
-from heron.wrappers.sb3.vector_slots import VectorEnvSlots
-from heron.wrappers.sources.driver_choice import needs_driver
 
 
 class Sb3VecEnv(VecEnv):
@@ -52,9 +47,8 @@ class Sb3VecEnv(VecEnv):
     In SB3's ``VecMonitor`` episodes have their true length and return: steps in which a slot took no part are not
     counted, and an episode that ``reset_envs`` interrupts ends with the step before.
 
-    With plain Gymnasium factories the view behaves like SB3's ``DummyVecEnv``, with one slot per environment. With a
-    Gymnasium ``VectorEnv`` of another library it uses its ``SAME_STEP`` autoreset or ``options={"reset_mask": ...}``.
-    EnvPool and ``CartPoleVectorEnv`` support neither; the view passes them to ``heron.make_vec``.
+    With plain Gymnasium factories the view behaves like SB3's ``DummyVecEnv``, with one slot per environment. A
+    Gymnasium ``VectorEnv`` of another library is passed to ``heron.make_vec``.
 
     Action masks are the result of the environments' method ``action_masks`` (by agent, if it is a dict), or
     ``"action_mask"`` in a ``Dict`` observation or in the info. A mask that allows nothing, because it is another
@@ -80,7 +74,7 @@ class Sb3VecEnv(VecEnv):
 
     def __init__(
         self,
-        venv: HierarchicalVectorEnv | VectorEnv[Any, Any, Any] | Iterable[PlainFactory],
+        venv: AnySlots,
         learn: str | None = None,
         policies: Mapping[str, PolicyLike] | None = None,
         *,
@@ -88,66 +82,50 @@ class Sb3VecEnv(VecEnv):
         on_episode: Callable[[Episode], None] | None = None,
         reset_mask: bool | None = None,
     ) -> None:
-        from_factories = not isinstance(venv, (HierarchicalVectorEnv, VectorEnv))
-        if isinstance(venv, VectorEnv):
-            _refuse_with_vector_env(learn, policies, discount, on_episode)
-            if reset_mask is None and needs_driver(venv):
-                venv = make_vec(venv)
-        plain = plain_envs(venv, "same") if from_factories else None
-        try:
-            self._source = _source(
-                venv if plain is None else plain.venv, learn, policies, discount, on_episode, plain, reset_mask
-            )
-        except ConfigurationError:
-            if plain is not None:
-                plain.venv.close()
-            raise
+        slots = sb3_slots(venv, learn, policies, discount=discount, on_episode=on_episode, reset_mask=reset_mask)
+        self._autoreset = slots.autoreset
+        self.learner = self._autoreset.learner
+        self.venv = self.learner.venv
         self.rows = SlotRows()
+        self._envs = SlotEnvs(self.learner, slots.envs)
+        self._infos = SlotInfos(self._autoreset, is_plain=slots.is_plain)
         self._actions: npt.NDArray[Any] = np.zeros(0)
         self._has_own_masks: bool | None = None
         self._observations: Any = None
-        num_slots = self._source.num_slots
-        self._steps, self._steps_taken = np.zeros(num_slots, dtype=np.int64), np.zeros(num_slots, dtype=np.int64)
-        super().__init__(num_slots, self._source.observation_space, self._source.action_space)
+        group = self.learner.group
+        seen = slots.envs[0].observation_space if slots.is_plain and slots.envs else group.observation_space
+        super().__init__(self.learner.num_slots, seen, counted_from_zero(group.action_space))
         # A video recorder looks for "render_fps" here.
-        self.metadata = {**self._source.metadata, **({} if self._source.envs else self.metadata)}
-
-    @property
-    def venv(self) -> Any:
-        """The vector env of this view."""
-        return self._source.venv
-
-    @property
-    def learner(self) -> LearnerEnv:
-        """The ``LearnerEnv`` with the slots.
-
-        Raises:
-            AttributeError: If the view was made from a Gymnasium ``VectorEnv`` of another library.
-        """
-        if self._source.learner is None:
-            raise AttributeError(f"learner: this view was made from {self.venv}, which has no agent groups")
-        return self._source.learner
+        self.metadata = {**self._envs.metadata, **({} if slots.is_plain else self.metadata)}
 
     @property
     def envs(self) -> list[gymnasium.Env[Any, Any]]:
-        """The Gymnasium environments that plain factories made.
+        """The Gymnasium environment of each slot, if it has one of its own in this process.
 
         Raises:
-            AttributeError: If the view was not made from plain factories.
+            AttributeError: If it does not.
         """
-        if self._source.envs is None:
-            raise AttributeError("envs: this view was not made from Gymnasium factories")
-        return self._source.envs
+        if self._envs.singles is None:
+            raise AttributeError("envs: the slots of this view have no Gymnasium environments of their own")
+        return self._envs.singles
 
     @property
     def can_reset_some(self) -> bool:
         """True if ``reset_envs`` can reset some copies without affecting the others."""
-        return self._source.can_reset_some
+        return self.venv.batch_env.steps_some or self.venv.batch_env.resets_some
 
     def reset(self) -> VecEnvObs:
-        self._observations = self._source.reset(self._seeds, self._options)
-        self._steps[:] = self._steps_taken[:] = 0
-        self.reset_infos = self._source.reset_infos
+        # Seeds and options are per slot, but a copy takes only one of each: that of its first slot.
+        size = self.learner.group.num_agents
+        seeds, options = list(self._seeds[::size]), self._options[::size]
+        copies = range(self.venv.num_envs)
+        if _all_same(options):
+            self._observations = self._autoreset.reset(None, seeds, options[0] or None)
+        else:
+            for copy in copies:
+                self._observations = self._autoreset.reset(copy, [seeds[copy]], options[copy] or None)
+        self._note_resets(copies)
+        self._infos.begin_counts()
         self._reset_seeds()
         self._reset_options()
         return self._observations  # type: ignore[no-any-return]
@@ -163,8 +141,8 @@ class Sb3VecEnv(VecEnv):
         The next step reports slots whose episode had not ended as truncated, with their observation before this reset.
         SB3's own algorithms ignore the observations that this method returns: in the middle of a rollout they act once
         more on the old ones. So these copies stand still in that step, with reward 0, and then return the first
-        observation of their new episode. A ``VectorEnv`` of another library cannot stand still. There the next step is
-        the last one of the old episode, and the reset follows it.
+        observation of their new episode. Copies that can only be stepped together cannot stand still. There the next
+        step is the last one of the old episode, and the reset follows it.
 
         Args:
             which: The copies, as for ``HierarchicalVectorEnv.reset_envs``.
@@ -178,31 +156,26 @@ class Sb3VecEnv(VecEnv):
             ConfigurationError: If the environment does not support it, see ``can_reset_some``. Nothing was reset.
             ResetRequiredError: If a ``VectorEnv`` of another library has not been reset yet.
         """
-        self._observations = self._source.reset_envs(which, seed, options)
-        self.reset_infos = self._source.reset_infos
+        self._observations = self._autoreset.cut(self.venv.indices(which), seed, options)
+        self._note_resets(self.venv.indices(which))
         return self._observations  # type: ignore[no-any-return]
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        step, infos = self._source.step(self._actions)
+        step = self._autoreset.step(_as_the_space_has_them(self._actions, self.learner.group.action_space))
         self._observations = step.observations
-        self.reset_infos = self._source.reset_infos
         dones = step.terminated | step.truncated
         self.rows.put(step, dones)
-        self._steps += 1
-        self._steps_taken += step.lengths > 0
-        if any_true(dones):
-            for slot in np.flatnonzero(dones & (self._steps != self._steps_taken)).tolist():
-                infos[slot] = _InfoForMonitor(infos[slot], int(self._steps_taken[slot]))
-            self._steps[dones] = self._steps_taken[dones] = 0
+        infos = self._infos.of_step(step, dones)
+        self.reset_infos = self._infos.of_resets
         return step.observations, step.rewards.astype(np.float32), dones, infos  # type: ignore[return-value]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the next reset. All agents of copy i have the seed ``seed + i``."""
         first = int(np.random.default_rng().integers(2**31)) if seed is None else spread_seeds([seed], 1)[0]
-        self._seeds = self._source.seeds(cast("int", first))
+        self._seeds = [cast("int", first) + self.learner.env_index(slot) for slot in range(self.num_envs)]
         return self._seeds
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
@@ -229,10 +202,10 @@ class Sb3VecEnv(VecEnv):
         if attr_name == MASKS_METHOD:
             self._action_masks(slots)
             return [partial(self._action_mask, slot) for slot in slots]
-        return self._source.get_attr(attr_name, slots)
+        return self._envs.get_attr(attr_name, slots)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        self._source.set_attr(attr_name, value, list(self._get_indices(indices)))
+        self._envs.set_attr(attr_name, value, list(self._get_indices(indices)))
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
@@ -241,29 +214,33 @@ class Sb3VecEnv(VecEnv):
         slots = list(self._get_indices(indices))
         if method_name == MASKS_METHOD and not method_args and not method_kwargs:
             return self._action_masks(slots)
-        return self._source.call(method_name, slots, *method_args, **method_kwargs)
+        return self._envs.call(method_name, slots, *method_args, **method_kwargs)
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """Return True for each slot whose Gymnasium environment has the wrapper.
 
         It is False for a slot without its own environment, such as one agent of several.
         """
-        envs = self._source.single_envs(list(self._get_indices(indices)))
-        return [env is not None and is_wrapped(env, wrapper_class) for env in envs]
+        envs = self._envs.singles
+        return [envs is not None and is_wrapped(envs[slot], wrapper_class) for slot in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
         """Return one image per copy."""
         if self.render_mode != "rgb_array":
             warnings.warn(f"images need render mode 'rgb_array', got {self.render_mode!r}", stacklevel=2)
             return [None] * self.num_envs
-        return self._source.images()
+        return self._envs.images()
 
     def describe(self) -> str:
         """Return a description of the agents, their spaces, and the learner or policy of each group."""
-        return self._source.describe()
+        return self.learner.describe()
 
     def close(self) -> None:
-        self._source.close()
+        self.venv.close()
+
+    def _note_resets(self, copies: Sequence[int]) -> None:
+        self._infos.note_resets(copies)
+        self.reset_infos = self._infos.of_resets
 
     def _action_mask(self, slot: int) -> npt.NDArray[np.bool_]:
         return self._action_masks([slot])[0]
@@ -278,12 +255,12 @@ class Sb3VecEnv(VecEnv):
 
     def _masks(self, slots: Sequence[int]) -> Sequence[Any]:
         if self._has_own_masks is None:
-            self._has_own_masks = self._source.has_attr(MASKS_METHOD)
+            self._has_own_masks = self._envs.has_attr(MASKS_METHOD)
         if self._has_own_masks:
-            return self._source.call(MASKS_METHOD, slots)
+            return self._envs.call(MASKS_METHOD, slots)
         if masks_in(self.observation_space) and self._observations is not None:
             return [self._observations[MASK_KEY][slot] for slot in slots]
-        masks = [info.get(MASK_KEY) for info in self._source.current_infos(slots)]
+        masks = [info.get(MASK_KEY) for info in self._infos.now(slots)]
         if any(mask is None for mask in masks):
             raise AttributeError(
                 f"no action masks: the environments need a method {MASKS_METHOD!r}, or {MASK_KEY!r} in a Dict "
@@ -292,48 +269,17 @@ class Sb3VecEnv(VecEnv):
         return masks
 
 
-class _InfoForMonitor(dict[str, Any]):
-    """The info of an end, which corrects the episode length that ``VecMonitor`` writes to it.
-
-    ``VecMonitor`` counts all steps, including inert ones, and writes the count to ``"episode"`` in a copy of the info.
-    """
-
-    _length: int | None = None
-
-    def __init__(self, info: Mapping[str, Any], length: int | None) -> None:
-        super().__init__(info)
-        self._length = length
-
-    def copy(self) -> "_InfoForMonitor":
-        return _InfoForMonitor(self, self._length)
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        if key == "episode" and self._length is not None:
-            value["l"] = self._length  # the monitor writes the same dict to its file
-        super().__setitem__(key, value)
+def _as_the_space_has_them(actions: Any, space: Space[Any]) -> Any:
+    """Return a model's actions as the environments take them; what makes no array is refused later."""
+    try:
+        return actions_from_sb3(np.asarray(actions), space)
+    except ValueError:
+        return actions
 
 
-def _refuse_with_vector_env(*given: object) -> None:
-    if given != (None, None, None, None):
-        raise ConfigurationError(
-            "learn, policies, discount and on_episode need a HierarchicalVectorEnv, got a VectorEnv: pass them to the "
-            "GymVectorEnv if it is one"
-        )
-
-
-def _source(
-    venv: Any,
-    learn: str | None,
-    policies: Mapping[str, PolicyLike] | None,
-    discount: float | None,
-    on_episode: Callable[[Episode], None] | None,
-    plain: SingleAgentEnvs | None,
-    reset_mask: bool | None,
-) -> LearnerSource | VectorEnvSlots:
-    """Return the slots of a vector env of any kind."""
-    if isinstance(venv, GymVectorEnv):
-        return LearnerSource(venv.learner, None if venv.plain is None else venv.plain.envs)
-    if isinstance(venv, VectorEnv):
-        return VectorEnvSlots(venv, reset_mask)
-    learner = LearnerEnv(venv, learn, policies, discount=discount, on_episode=on_episode)
-    return LearnerSource(learner, None if plain is None else plain.envs)
+def _all_same(options: Sequence[Mapping[str, Any]]) -> bool:
+    """Return True if options are known to be the same: arrays in different dicts are not compared."""
+    try:
+        return all(one == options[0] for one in options)
+    except ValueError:  # the truth of an array
+        return False

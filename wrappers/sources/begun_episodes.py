@@ -83,5 +83,19 @@ def take_rows(target: ArrayTree, where: Any, source: Any, mask: BoolArray | None
     write(target, where, rows)
 
 
+def info_of_end(info: Info) -> Info:
+    """Return what the info of a reset in the same step says of the episode that ended before it."""
+    recorded = {"episode": info["episode"]} if _has_recorded_episode(info) else {}
+    return {**info.get("final_info", {}), **recorded}
+
+
 def _without_final(info: Info) -> Info:
-    return {name: value for name, value in info.items() if name not in ("final_obs", "final_info")}
+    of_end = {"final_obs", "final_info"} | (
+        {"episode"} if "final_obs" in info and _has_recorded_episode(info) else set()
+    )
+    return {name: value for name, value in info.items() if name not in of_end}
+
+
+def _has_recorded_episode(info: Info) -> bool:
+    """Return True for statistics that ``RecordEpisodeStatistics`` has added outside the ``final_info``."""
+    return isinstance(info.get("episode"), Mapping)

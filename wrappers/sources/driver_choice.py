@@ -9,26 +9,30 @@ from heron.wrappers.sources.envpool_driver import EnvPoolDriver
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, CartPoleDriver, VectorDriver
 
 
-def driver_of(env: AnyVectorEnv) -> VectorDriver:
+def driver_of(env: AnyVectorEnv, reset_mask: bool | None = None) -> VectorDriver:
     """Return the driver that fits a vector environment.
+
+    Args:
+        env: The vector environment.
+        reset_mask: False to use Gymnasium's interface alone, and reset all copies at once; True to trust the
+            environment to honour ``options["reset_mask"]``.
 
     Raises:
         ConfigurationError: If its kind is supported, but not the options that it was made with.
     """
-    if (known := _known_driver(env)) is not None:
-        return known(env)
+    if reset_mask is not False and has_driver(env):
+        return _known_driver(env)(env)
     driver = VectorDriver(env)
     # Through wrappers only the common interface can be used, and some environments ignore options["reset_mask"].
-    driver.resets_some = _known_driver(env.unwrapped) in (None, AsyncDriver)
+    driver.resets_some = (
+        _known_driver(env.unwrapped) in (VectorDriver, AsyncDriver) if reset_mask is None else reset_mask
+    )
     return driver
 
 
-def needs_driver(env: AnyVectorEnv) -> bool:
-    """Return True if a vector environment needs a driver of ours to reset copies in the step in which they end."""
-    driver = _known_driver(env)
-    if driver not in (CartPoleDriver, EnvPoolDriver):
-        return False
-    return (driver.autoreset_mode or env.metadata.get("autoreset_mode")) is AutoresetMode.NEXT_STEP
+def has_driver(env: AnyVectorEnv) -> bool:
+    """Return True if there is a driver for this kind of vector environment, which resets and steps any copies."""
+    return _known_driver(env) is not VectorDriver
 
 
 def autoreset_mode_of(
@@ -61,9 +65,9 @@ def autoreset_mode_of(
     return mode
 
 
-def _known_driver(env: AnyVectorEnv) -> type[VectorDriver] | None:
+def _known_driver(env: AnyVectorEnv) -> type[VectorDriver]:
     if isinstance(env, CartPoleVectorEnv):
         return CartPoleDriver
     if type(env) is AsyncVectorEnv:  # one that is derived from it may do more in a step
         return AsyncDriver
-    return EnvPoolDriver if EnvPoolDriver.drives(env) else None
+    return EnvPoolDriver if EnvPoolDriver.drives(env) else VectorDriver

@@ -14,7 +14,7 @@ from heron.batch.batch_env import BatchEnv, BoolArray, GroupState
 from heron.batch.copy_selection import check_env_ids
 from heron.batch.nan_watch import NanWatch
 from heron.errors import ConfigurationError, EnvStepError, InvalidObservationError, shown, summary
-from heron.wrappers.sources.begun_episodes import BegunEpisodes, take_rows
+from heron.wrappers.sources.begun_episodes import BegunEpisodes, info_of_end, take_rows
 from heron.wrappers.sources.driver_choice import autoreset_mode_of, driver_of
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_parallel_env import AGENT
@@ -46,6 +46,8 @@ class VectorEnvSource(BatchEnv):
         env: The vector environment, which belongs to this one from now on.
         env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
         autoreset_mode: Needed if the environment's metadata do not have it.
+        reset_mask: True if the environment honours ``options["reset_mask"]``; False if it can only reset all copies.
+            By default it is tried.
 
     Raises:
         ConfigurationError: If a space is not supported, the autoreset mode is unknown, or the metadata contradict
@@ -58,10 +60,11 @@ class VectorEnvSource(BatchEnv):
         env_ids: Sequence[str] | None = None,
         *,
         autoreset_mode: AutoresetMode | str | None = None,
+        reset_mask: bool | None = None,
     ) -> None:
         self.env = env
         self.env_ids = check_env_ids(env_ids, env.num_envs)
-        self._driver = driver_of(env)
+        self._driver = driver_of(env, reset_mask)
         self.autoreset_mode = autoreset_mode_of(env, autoreset_mode, self._driver.autoreset_mode)
         group = checked_group(AGENT, (AGENT,), env.single_observation_space, env.single_action_space)
         self.groups = {AGENT: group}
@@ -69,6 +72,7 @@ class VectorEnvSource(BatchEnv):
         self.infos: list[dict[str, Mapping[str, Any]]] = [{} for _ in self.env_ids]
         self.steps_some, self.resets_some = self._driver.steps_some, self._driver.resets_some
         self.holds_ended = self.steps_some or self.autoreset_mode is AutoresetMode.NEXT_STEP
+        self.resets_ended = self.resets_some or self.autoreset_mode is AutoresetMode.SAME_STEP
         self._log = EpisodeLog(self.num_envs)
         self._nan = NanWatch(self.groups, self.states)
         self._some_action = as_actions(group.action_space, placeholder_action(group.action_space), ())
@@ -116,6 +120,8 @@ class VectorEnvSource(BatchEnv):
             self._follow(results, mask, partly)
         except UNREADABLE as error:
             self._cut_off(was_active)
+            if isinstance(error, ConfigurationError):
+                raise
             raise self._unfit(error, mask) from error
         self._check_numbers(mask)
 
@@ -166,7 +172,12 @@ class VectorEnvSource(BatchEnv):
             for index in (mask & ended).nonzero()[0].tolist():
                 if "final_obs" in infos[index]:
                     write(state.observations, (index, 0), infos[index]["final_obs"])
-                    infos[index] = infos[index].get("final_info", {})
+                    infos[index] = info_of_end(infos[index])
+                elif self.autoreset_mode is AutoresetMode.SAME_STEP:
+                    raise ConfigurationError(
+                        f"{self.env_ids[index]}: {self.env} has autoreset mode SAME_STEP, but no infos['final_obs'] "
+                        "for the episode that has ended: add it there, or make the environment with another mode"
+                    )
         take_rows(state.rewards, where, rewards, partly)
         take_rows(state.terminated, where, terminated, partly)
         take_rows(state.truncated, where, truncated, partly)
@@ -287,11 +298,13 @@ class VectorEnvSource(BatchEnv):
         )
 
 
-def batch_of_vector_env(env: AnyVectorEnv, env_ids: Sequence[str] | None = None) -> BatchEnv:
+def batch_of_vector_env(
+    env: AnyVectorEnv, env_ids: Sequence[str] | None = None, *, reset_mask: bool | None = None
+) -> BatchEnv:
     """Return a source of a vector environment; copies of a ``SyncVectorEnv`` are taken out and stepped one by one."""
     if type(env) is SyncVectorEnv:
         return LoopEnv([lambda copy=copy: copy for copy in env.envs], env_ids)  # type: ignore[misc]
-    return VectorEnvSource(env, env_ids)
+    return VectorEnvSource(env, env_ids, reset_mask=reset_mask)
 
 
 def _seeds_used(mask: BoolArray, seeds: Seeds | None) -> Seeds:

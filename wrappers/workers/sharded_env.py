@@ -72,7 +72,8 @@ class ShardedEnv(BatchEnv):
         try:
             check_shard(own, env_ids[own_rows], own.groups)
             self.groups = dict(own.groups)
-            self.steps_some, self.holds_ended, self.resets_some = own.steps_some, own.holds_ended, own.resets_some
+            self.steps_some, self.holds_ended = own.steps_some, own.holds_ended
+            self.resets_some, self.resets_ended = own.resets_some, own.resets_ended
             self._arrays = transport.allocate(self.groups, self.num_envs)
             for number, (rows, make) in enumerate(zip(others, make_shards[1:], strict=True), 1):
                 job = Job(number, make, env_ids[rows], rows, self.groups, self.num_envs)
