@@ -22,7 +22,7 @@ from heron.wrappers.sources.driver_choice import autoreset_mode_of, has_driver
 AnySlots = HierarchicalVectorEnv | VectorEnv[Any, Any, Any] | Iterable[PlainFactory]
 """Vector env, of ours or Gymnasium's, or functions that each make a Gymnasium ``Env``."""
 
-_HONOUR_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
+_SUPPORT_RESET_MASK = (SyncVectorEnv, AsyncVectorEnv, GymVectorEnv)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sb3Slots:
     Attributes:
         autoreset: The slots.
         envs: The Gymnasium environment of each slot, if it has one of its own.
-        is_plain: True if they were made from factories, for which the view does as ``DummyVecEnv`` does.
+        is_plain: True if they were made from factories, with which the view behaves like ``DummyVecEnv``.
     """
 
     autoreset: AutoresetLearner
@@ -110,20 +110,24 @@ def _known_reset_mask(env: VectorEnv[Any, Any, Any], given: bool | None) -> bool
     """Return True if a vector env can reset some of its copies, False if not, or None if a driver of ours does it.
 
     Raises:
-        ConfigurationError: If SB3 could not be shown whole episodes.
+        ConfigurationError: If the view could not reset every environment right after its end.
     """
     if given is not False and has_driver(env):
         return None
     mode = autoreset_mode_of(env, None, None)
-    known = mode is AutoresetMode.DISABLED or isinstance(env.unwrapped, _HONOUR_RESET_MASK)
+    known = mode is AutoresetMode.DISABLED or isinstance(env.unwrapped, _SUPPORT_RESET_MASK)
     if mode is AutoresetMode.NEXT_STEP and given is None and not known:
-        better = "unwrapped, with wrappers on the view instead" if has_driver(env.unwrapped) else "in SAME_STEP"
+        better = (
+            "unwrapped, with wrappers on the view instead" if has_driver(env.unwrapped) else "in SAME_STEP or DISABLED"
+        )
         raise ConfigurationError(
-            f"{env} resets an environment one step after its end, which SB3 does not know of, and is not known to "
-            f"reset just some of them. Give the view the same {better}; or set reset_mask=True, if it honours "
-            "options['reset_mask']; or reset_mask=False, to have the extra step with infos[slot]['inert'], which "
-            "SB3's own learners take for an ordinary one"
+            f"{env} resets an environment one step after its end, which SB3 does not support, and is not known to "
+            f"reset only some of its environments. Pass the same environment {better}. Or pass reset_mask=True if it "
+            "supports options['reset_mask']. Or pass reset_mask=False to accept the extra step, which has "
+            "infos[slot]['inert'] and which SB3's own buffers learn from"
         )
     if mode is AutoresetMode.DISABLED and given is False:
-        raise ConfigurationError(f"{env} never resets by itself, so it must honour options['reset_mask']")
+        raise ConfigurationError(
+            f"{env} has autoreset mode DISABLED, but does not support options['reset_mask']: use SAME_STEP"
+        )
     return known if given is None else given

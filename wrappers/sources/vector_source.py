@@ -46,8 +46,8 @@ class VectorEnvSource(BatchEnv):
         env: The vector environment, which belongs to this one from now on.
         env_ids: Names of the copies; ``env_0``, ``env_1`` ... by default.
         autoreset_mode: Needed if the environment's metadata do not have it.
-        reset_mask: True if the environment honours ``options["reset_mask"]``; False if it can only reset all copies.
-            By default it is tried.
+        reset_mask: True if the environment supports ``options["reset_mask"]``; False if it can only reset all copies.
+            By default the first reset of some copies finds out, and raises an error if it does not.
 
     Raises:
         ConfigurationError: If a space is not supported, the autoreset mode is unknown, or the metadata contradict

@@ -221,7 +221,7 @@ class TestBadInput:
             view.step(np.zeros(2, int))
 
     def test_steps_before_the_reset(self):
-        with pytest.raises(ResetRequiredError, match="SyncVectorEnv"):
+        with pytest.raises(ResetRequiredError, match="env_0"):
             Sb3VecEnv(SyncVectorEnv([Sampled], autoreset_mode=SAME)).step(np.zeros((1, 2), np.float32))
 
     def test_spaces(self):
