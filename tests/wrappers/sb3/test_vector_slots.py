@@ -303,8 +303,8 @@ def test_nan_in_a_reward_or_a_last_observation_of_a_later_episode():
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
-        (None, r"expected 3 actions, one a slot, got shape \(\)"),
-        ([[0], [0, 1], 0], r"must make one array, got \[\[0\], "),
+        (None, r" 3 .*\(\)"),
+        ([[0], [0, 1], 0], r"\[\[0\], \[0, 1\], 0\]"),
         (np.zeros(2, int), r"got shape \(2,\)"),
         (np.zeros((3, 1), int), r"got \(3, 1, 1\)"),
         (np.array([0, 1, 2]), r"env_2: action of 'agent' must lie in Discrete\(2\), got 2"),
