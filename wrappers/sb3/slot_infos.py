@@ -9,8 +9,8 @@ from gymnasium.vector import AutoresetMode
 
 from heron.batch.array_tree import any_true
 from heron.batch.batch_env import BoolArray
+from heron.messaging.snapshot import snapshot
 from heron.play.autoreset import AutoresetLearner
-from heron.play.own_infos import own_info
 from heron.play.slot_step import Info, InfosByAgent, SlotStep
 
 _OURS = frozenset({"inert", "stale", "waited"})
@@ -42,7 +42,7 @@ class SlotInfos:
         infos, size = list(self.of_resets), len(self._agents)
         for copy in copies:
             said = self._learner.venv.infos[copy]
-            infos[copy * size : (copy + 1) * size] = [own_info(said.get(agent, {})) for agent in self._agents]
+            infos[copy * size : (copy + 1) * size] = [snapshot(said.get(agent, {})) for agent in self._agents]
         self.of_resets = infos
 
     def begin_counts(self) -> None:
@@ -85,7 +85,7 @@ class SlotInfos:
         """Return the environments' infos, as dicts that nothing else writes into."""
         if not any(said):
             return [{} for _ in self.of_resets]
-        own = _as_sb3_does if self._is_plain else own_info
+        own = _as_sb3_does if self._is_plain else snapshot
         infos = [own(copy.get(agent, {})) for copy in said for agent in self._agents]
         for info in infos:
             if not _OURS.isdisjoint(info):  # an environment must not exclude its steps from a learner's loss
