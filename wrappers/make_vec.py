@@ -16,7 +16,7 @@ from heron.vector.hierarchical_vector_env import HierarchicalVectorEnv
 from heron.vector.intrinsic import IntrinsicReward
 from heron.wrappers.sources.env_creation import EnvFactory
 from heron.wrappers.sources.env_names import env_factory
-from heron.wrappers.sources.vector_source import batch_of_vector_env
+from heron.wrappers.sources.vector_batch import batch_of_vector_env
 from heron.wrappers.workers.backend import Backend, check_backend, make_batch_env
 from heron.wrappers.workers.process_env import ProcessEnv
 from heron.wrappers.workers.sharding import StartMethod, WorkerOptions

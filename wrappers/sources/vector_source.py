@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 
 from heron.batch.action_records import as_actions, as_tree, is_record_space
 from heron.batch.agent_groups import checked_group
@@ -18,7 +18,6 @@ from heron.wrappers.sources.begun_episodes import BegunEpisodes, info_of_end, ta
 from heron.wrappers.sources.driver_choice import autoreset_mode_of, driver_of
 from heron.wrappers.sources.episode_log import EpisodeLog
 from heron.wrappers.sources.gym_parallel_env import AGENT
-from heron.wrappers.sources.loop_env import LoopEnv
 from heron.wrappers.sources.vector_drivers import AnyVectorEnv, Info, Seeds, VectorResults, placeholder_action
 
 UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
@@ -296,15 +295,6 @@ class VectorEnvSource(BatchEnv):
             f"{shown(self.env_ids)}: {self.env} returned results that do not fit its spaces: {summary(error)}, so "
             f"every copy needs a reset ({self._log.place(int(np.argmax(mask)))})"
         )
-
-
-def batch_of_vector_env(
-    env: AnyVectorEnv, env_ids: Sequence[str] | None = None, *, reset_mask: bool | None = None
-) -> BatchEnv:
-    """Return a source of a vector environment; copies of a ``SyncVectorEnv`` are taken out and stepped one by one."""
-    if type(env) is SyncVectorEnv:
-        return LoopEnv([lambda copy=copy: copy for copy in env.envs], env_ids)  # type: ignore[misc]
-    return VectorEnvSource(env, env_ids, reset_mask=reset_mask)
 
 
 def _seeds_used(mask: BoolArray, seeds: Seeds | None) -> Seeds:
