@@ -64,14 +64,16 @@ class AutoresetLearner:
         venv = self.learner.venv
         copies = list(range(venv.num_envs)) if which is None else venv.indices(which)
         self._note_outside_changes()
+        changes = venv.changes
         try:
             return self.learner.reset(copies, seed, options)
         finally:
-            reset = env_mask(copies, venv.num_envs) & (venv.steps == 0)
-            self._begun |= reset
-            for copy in copies:
-                self._cut_later.pop(copy, None)
-            self._cut[reset] = self._changed_outside[reset] = False
+            if venv.changes != changes:  # not refused
+                reset = env_mask(copies, venv.num_envs) & (venv.steps == 0)
+                self._begun |= reset
+                for copy in copies:
+                    self._cut_later.pop(copy, None)
+                self._cut[reset] = self._changed_outside[reset] = False
             self._changes = venv.changes
 
     def cut(
@@ -103,11 +105,14 @@ class AutoresetLearner:
         self._note_outside_changes()
         if not venv.batch_env.steps_some and len(copies) < venv.num_envs:
             return self._reset_later(copies, seed, options)
-        ends = self._interrupted(copies)
+        unreported, ends = learner.ends, self._interrupted(copies)
         try:
             observations = learner.reset(copies, seed, options)
         except _AFTER_RESETS:  # the copies that did not raise were reset
             self._note_cut(copies, ends)
+            raise
+        except BaseException:  # such as KeyboardInterrupt
+            learner.ends = unreported
             raise
         finally:
             self._changes = venv.changes

@@ -122,10 +122,11 @@ class LearnerEnv:
             ``(S, ...)``, the current observation of every slot, a new array.
         """
         indices = self.venv.indices(range(self.venv.num_envs) if which is None else which)
+        changes = self.venv.changes
         try:
             self.engine.reset(indices, seed, options)
-        finally:  # the copies that did not raise have begun their episodes
-            if self.ends:
+        finally:  # the copies that did not raise have begun their episodes, unless the reset was refused
+            if self.ends and self.venv.changes != changes:
                 begun = env_mask(indices, self.venv.num_envs) & (self.venv.steps == 0)
                 self.ends = {slot: end for slot, end in self.ends.items() if not begun[self.env_index(slot)]}
         return self.observations()

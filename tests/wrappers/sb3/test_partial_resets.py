@@ -51,6 +51,19 @@ class TestResets:
         seeds = view.seed()
         assert seeds[2] == seeds[0] + 1 >= 1
 
+    @pytest.mark.parametrize("again", ["reset_envs", "reset"])
+    def test_a_refused_reset_drops_no_unreported_end(self, again):
+        view = Sb3VecEnv(copies((BOTH, 4), (BOTH, 4)))
+        view.reset()
+        plays(view, 1)
+        view.reset_envs(0)
+        reset = view.reset_envs if again == "reset_envs" else view._autoreset.reset
+        with pytest.raises(ConfigurationError):
+            reset([0], seed=[1, 2])
+        _, _, dones, infos = plays(view, 1)[0]
+        assert dones.tolist() == [True, True, False, False]
+        assert infos[0]["terminal_observation"][0] == 1
+
     def test_reset_of_one_copy_does_not_affect_the_others(self):
         view = Sb3VecEnv(copies((BOTH, 4), (BOTH, 4), hierarchy=star()), FIELD, {TOP: np.full(4, 0.5)})
         view.reset()
