@@ -34,6 +34,11 @@ class SlotRows:
         self._fresh = False
         _ALL.add(self)
 
+    @property
+    def is_fresh(self) -> bool:
+        """True if the last record has not been taken yet."""
+        return self._fresh
+
     def put(self, step: SlotStep, dones: BoolArray) -> None:
         """Keep the record of a new step."""
         self.step, self.rewards, self.dones = step, step.rewards, dones
@@ -72,13 +77,19 @@ def rows_of(env: VecEnv) -> SlotRows:
 def rows_with(dones: Any) -> SlotRows:
     """Return the rows of the view whose last step returned this array of dones, for a buffer loaded from a file.
 
+    If a wrapper has copied the array, the rows are those of the only view whose last step returned the same values.
+
     Raises:
-        ConfigurationError: If it is not the array of any view.
+        ConfigurationError: If it is not the array of any view, or its values are those of several.
     """
-    for rows in list(_ALL):
+    fresh = [rows for rows in list(_ALL) if rows.is_fresh]
+    for rows in fresh:
         if rows.dones is dones:
             return rows
-    raise ConfigurationError(_OTHER_ENV)
+    equal = [rows for rows in fresh if np.array_equal(rows.dones, dones)]
+    if len(equal) != 1:
+        raise ConfigurationError(_OTHER_ENV)
+    return equal[0]
 
 
 class SlotRecorder(VecEnvWrapper):

@@ -9,7 +9,7 @@ from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.spaces import Box, Discrete
 from sb3_contrib import ARS, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC
-from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
 from heron.agents import Hierarchy
 from heron.errors import ConfigurationError
@@ -61,6 +61,15 @@ def test_the_buffer_suits_algorithm_and_observations(algorithm, plain, of_dicts)
 def coordinator(discount):
     tree = lambda ids: Hierarchy.star(ids, period=3, command_space=Discrete(2))  # noqa: E731 -- short
     return Sb3VecEnv(make_vec([lambda: Chain({A: 0})], hierarchy=tree), "coordinator", {"field": 0}, discount=discount)
+
+
+class CopiesDones(VecEnvWrapper):
+    def reset(self):
+        return self.venv.reset()
+
+    def step_wait(self):
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, rewards, dones.copy(), infos
 
 
 class TestMistakes:
@@ -148,6 +157,17 @@ class TestCopies:
         assert stored == model.replay_buffer.size()
         loaded.learn(40)
         assert loaded.replay_buffer.size() > stored
+
+    def test_a_saved_replay_buffer_is_used_below_a_wrapper_that_copies_dones(self, tmp_path):
+        env = chain_env()
+        model = small(DQN, env, **buffer_options(env, DQN))
+        model.learn(60)
+        model.save_replay_buffer(tmp_path / "buffer.pkl")
+        env = CopiesDones(chain_env())
+        loaded = small(DQN, env, **buffer_options(env, DQN))
+        loaded.load_replay_buffer(tmp_path / "buffer.pkl")
+        loaded.learn(40)
+        assert loaded.replay_buffer.size() > model.replay_buffer.size()
 
 
 class TestWrappers:
