@@ -252,6 +252,8 @@ class AutoresetLearner:
     def _note_cut(self, copies: Sequence[int], ends: Mapping[int, End]) -> None:
         venv = self.learner.venv
         self.learner.ends |= ends
+        for copy in copies:
+            self._cut_later.pop(copy, None)
         self._begun[copies] = True
         self._cut[copies] = venv.running[copies]
 

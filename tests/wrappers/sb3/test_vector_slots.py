@@ -182,6 +182,22 @@ class TestResetOfSome:
         assert len(envs[0].resets) == 1
         assert not view.step(actions)[2].any()
 
+    @pytest.mark.parametrize("mode", AutoresetMode)
+    def test_a_reset_of_all_replaces_it(self, mode):
+        factories = [lambda: Sampled(horizon=9, ends=0)] * 2
+        view = Sb3VecEnv(wrappers.ClipReward(SyncVectorEnv(factories, autoreset_mode=mode), max_reward=99.0))
+        view.seed(0)
+        view.reset()
+        actions = np.zeros((2, 2), np.float32)
+        last = view.step(actions)[0]
+        view.reset_envs(0, seed=5)
+        first = view.reset_envs([0, 1], seed=7)
+        observations, _, dones, infos = view.step(actions)
+        assert dones.all()
+        np.testing.assert_array_equal([info["terminal_observation"] for info in infos], last)
+        np.testing.assert_array_equal(observations, first)
+        assert not view.step(actions)[2].any()
+
     def test_needs_a_vector_env_that_can(self):
         view = Sb3VecEnv(CartPoleVectorEnv(2), reset_mask=False)
         with pytest.raises(ResetRequiredError):
