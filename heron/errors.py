@@ -29,9 +29,8 @@ HeronError
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from numbers import Integral
 from typing import Any
-
-import numpy as np
 
 
 class HeronError(Exception):
@@ -179,7 +178,7 @@ def check_id(what: str, value: object) -> str:
     return value
 
 
-def checked_count(what: str, value: object, least: int = 1, kind: type[HeronError] = ConfigurationError) -> int:
+def checked_count(what: str, value: Any, least: int = 1, kind: type[HeronError] = ConfigurationError) -> int:
     """Return ``value`` as an int of at least ``least``, which is 0 or 1.
 
     Args:
@@ -191,8 +190,10 @@ def checked_count(what: str, value: object, least: int = 1, kind: type[HeronErro
     Raises:
         HeronError: Of this type, if ``value`` is not such an integer.
     """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
-        return int(value)
+    # NumPy's integers are Integral as well; NumPy itself is not imported here, so that `import heron` is quick.
+    count = None if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
+    if count is not None and count >= least:
+        return count
     raise kind(f"{what} must be a {'positive' if least else 'non-negative'} integer, got {value!r}")
 
 

@@ -169,6 +169,7 @@ class LearnerEnv:
             infos=venv.infos,
             reset=self._no_copy,
             stood_still=self._no_copy,
+            discount=None if self.group.is_field or self.group.period == 1 else self.discount,
         )
 
     def describe(self) -> str:

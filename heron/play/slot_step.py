@@ -49,6 +49,7 @@ class SlotStep:
         in_turn: ``(S,) bool``, slots of environments whose agents act in turn.
         infos: For each copy, agent id -> the environment's info of this step, before any reset.
         reset: ``(num_envs,) bool``, copies that began a new episode in this step.
+        discount: Discount of each environment step within a decision; None where decisions last one step.
         stood_still: ``(num_envs,) bool``, copies that were not stepped, because a reset had interrupted their episode.
     """
 
@@ -64,6 +65,7 @@ class SlotStep:
     infos: Sequence[InfosByAgent]
     reset: BoolArray
     stood_still: BoolArray
+    discount: float | None = None
 
     @property
     def idle(self) -> BoolArray:

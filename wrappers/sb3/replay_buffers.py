@@ -96,7 +96,7 @@ class LiveTransitions(ReplayBuffer):
         del infos  # the typed record has all that is needed
         if self.rows.step is None:  # the buffer was loaded from a file
             self.rows = rows_with(done)
-        step = self.rows.take()
+        step = self.rows.take(self.gamma)
         lengths, waited = step.lengths, step.waited
         self._in_turn |= step.in_turn
         acted = np.flatnonzero((lengths > 0) & ~waited)[-self.buffer_size :]

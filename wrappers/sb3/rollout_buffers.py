@@ -49,7 +49,7 @@ class LiveRows(RolloutBuffer):
 
     def add(self, *args: Any, **kwargs: Any) -> None:
         observations, actions, reward, *others = args
-        step, rewards = self.rows.take(), self.rows.rewards
+        step, rewards = self.rows.take(self.gamma), self.rows.rewards
         # SB3 has added gamma * V(terminal observation) where an episode was truncated.
         bootstrap = reward - rewards
         self.lengths[self.pos], self.waited[self.pos] = step.lengths, step.waited

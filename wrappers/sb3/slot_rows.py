@@ -44,14 +44,21 @@ class SlotRows:
         self.step, self.rewards, self.dones = step, step.rewards, dones
         self._fresh = True
 
-    def take(self) -> SlotStep:
-        """Return the record of the last step. Each record can be taken once.
+    def take(self, gamma: float) -> SlotStep:
+        """Return the record of the last step for a buffer with this ``gamma``. Each record can be taken once.
 
         Raises:
-            ConfigurationError: If there is no new record, because the model steps another vector env.
+            ConfigurationError: If there is no new record, because the model steps another vector env, or if the view
+                discounts the rewards of coordinators by another factor.
         """
         if not self._fresh or self.step is None:
             raise ConfigurationError(_OTHER_ENV)
+        if self.step.discount not in (None, gamma):
+            raise ConfigurationError(
+                f"the buffer has gamma={gamma}, but the view discounts the rewards within a decision by "
+                f"{self.step.discount}: load the model with **buffer_options(env, ..., gamma={gamma}), or make the "
+                f"view with discount={gamma}"
+            )
         self._fresh = False
         return self.step
 

@@ -123,3 +123,15 @@ def test_an_algorithm_without_a_buffer_stays_unchanged():
 def test_a_recorder_is_the_outermost_wrapper():
     with pytest.raises(ConfigurationError, match="normalize_rewards"):
         make_learner(PPO, SlotRecorder(view()), normalize_rewards=True)
+
+
+def test_a_model_loaded_onto_a_view_with_another_discount_does_not_learn(tmp_path):
+    command = Box(-1, 1, (1,))
+    options = {"learning_starts": 4, "device": "cpu"}
+    make_learner(SAC, coordinators(command_space=command), gamma=0.8, **options).save(tmp_path / "model")
+    fresh = coordinators(command_space=command)
+    with pytest.raises(ConfigurationError, match=r"gamma=0\.8.* by 1\.0"):
+        SAC.load(tmp_path / "model", env=fresh).learn(8)
+    loaded = SAC.load(tmp_path / "model", env=fresh, **buffer_options(fresh, SAC, gamma=0.8))
+    loaded.learn(8)
+    assert (fresh.learner.discount, loaded.replay_buffer.gamma) == (0.8, 0.8)

@@ -213,7 +213,7 @@ class TestContract:
         with pytest.raises(EnvStepError, match=r"^env_0") as caught:
             env.reset()
         notes = "\n".join(caught.value.__notes__)
-        assert all(f"also: env_{k}" in notes for k in range(1, 5))
+        assert all(f"env_{k}" in notes for k in range(1, 5))
 
     def test_factory_that_raises_names_the_copy(self, make):
         def broken():
