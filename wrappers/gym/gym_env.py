@@ -63,7 +63,8 @@ class GymEnv(gymnasium.Env[Any, Any]):
         self._action_space = self.learner.group.action_space
         self.observation_space = self._copy.observation_spaces[self._agent]
         self.action_space = self._copy.action_spaces[self._agent]
-        self.metadata = {**self.metadata, **self._copy.get_attr("metadata", {})}
+        # Not the class's own dict, into which Gymnasium 1.2 writes what it says of a vector env.
+        self.metadata = {"render_modes": [], **self._copy.get_attr("metadata", {})}
         self.render_mode = self._copy.get_attr("render_mode", None)
 
     def reset(
