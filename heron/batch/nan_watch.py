@@ -55,11 +55,6 @@ def nan_in(tree: ArrayTree, name: str) -> list[str]:
     return [f"the {what} is NaN{_places(bad)}" for what, bad in flags if bad.any()]
 
 
-def has_nan(tree: ArrayTree) -> bool:
-    """Return True if there is any NaN in a tree."""
-    return any(np.isnan(np.minimum.reduce(array, axis=None)) for _, array in _float_leaves(tree, ""))
-
-
 def _float_leaves(tree: ArrayTree, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """Yield the non-empty arrays of floats in a tree, with their names."""
     if isinstance(tree, dict):

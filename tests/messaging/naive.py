@@ -85,7 +85,7 @@ class NaiveBroker(MessageBroker):
         self.closed = True
 
     def waiting(self) -> dict[str, list[Message]]:
-        """What `InMemoryBroker.channels` shows."""
+        """Return the messages that `InMemoryBroker.channels` shows."""
         channels = {channel: [] for channel, owner in self.known if owner is None}
         for number, channel, message in self.log:
             if message.is_broadcast or (number, message.recipient_id) not in self.received:

@@ -37,7 +37,7 @@ custom_types = nasty_ids.filter(lambda text: text not in TYPES)
 
 @st.composite
 def named_routes(draw, ids=nasty_ids, types=custom_types):
-    """What a channel is for, and the name that `ChannelManager` gives it."""
+    """Draw the purpose of a channel, and the name that `ChannelManager` gives it."""
     env_id, one, other = draw(ids), draw(ids), draw(ids)
     custom = draw(types)
     return draw(

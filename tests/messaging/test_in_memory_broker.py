@@ -515,7 +515,7 @@ class CountedMessage(Message):
 
 
 class TestCost:
-    """What a call touches, counted; never timed."""
+    """Number of things that a call touches; never its time."""
 
     @pytest.fixture
     def crowded(self, broker):
@@ -530,7 +530,7 @@ class TestCost:
         return CountedMessage(env_id, "a", recipient_id, float(number), MessageType.INFO, {"number": number})
 
     def looks(self, broker):
-        """How many looks at messages one publication and one consumption take."""
+        """Return the number of looks at messages of one publication and one consumption."""
         message = self.counted(0, "b")
         CountedMessage.looks = 0
         broker.publish("c", message)

@@ -117,7 +117,7 @@ class EarlyTerminalObservation(Broken):
 
 
 class TerminalIsTheNextReset(Broken):
-    """What many bridges do."""
+    """A mistake of many bridges."""
 
     def step_wait(self):
         observations, rewards, dones, infos = super().step_wait()
